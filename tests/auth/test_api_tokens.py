@@ -73,10 +73,8 @@ def test_each_scope_may_do_what_the_one_before_may() -> None:
 
 
 def test_a_token_of_an_older_book_may_manage() -> None:
-    columns = (
-        "INSERT INTO tokens (id, name, hash, created_at) VALUES ('0', 'Old', 'x', '2026-01-01T00:00:00.000Z')"
-    )
-    factories.written(lambda session: session.execute(text(columns)))
+    values = "('0', 'Old', 'x', '2026-01-01T00:00:00.000Z')"
+    factories.execute(text(f"INSERT INTO tokens (id, name, hash, created_at) VALUES {values}"))
     [token] = api_tokens.all_of(db.session())
     assert (token.scope, token.expires_at, token.last_used_at) == ("manage", None, None)
 

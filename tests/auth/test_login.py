@@ -163,9 +163,7 @@ def test_who_changes_the_password_stays_logged_in_by_a_new_cookie() -> None:
     assert (found(before), found(after)) == (False, True)
 
 
-def test_a_password_that_is_changed_while_a_try_is_looked_at_lets_nobody_in(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_password_changed_while_a_try_is_looked_at_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
     is_right = login._is_right
 
     def slowly(stored: str, password: str) -> bool:
@@ -204,9 +202,7 @@ def test_after_five_wrong_ones_a_network_waits_longer_and_longer_and_then_may_tr
 
 
 @pytest.mark.parametrize("tries", [30, 300])
-def test_no_number_of_wrong_ones_from_one_network_keeps_the_owner_out_elsewhere(
-    later: Later, tries: int
-) -> None:
+def test_no_number_of_wrong_ones_from_one_network_keeps_the_owner_out(later: Later, tries: int) -> None:
     later.stand_still()
     assert sum(wrong() == 0 for _ in range(tries)) == 5
     assert found(log_in(address=ELSEWHERE))

@@ -194,9 +194,7 @@ def test_wrong_codes_are_slowed_and_the_right_password_does_not_help(later: Late
     assert [wrong() for _ in range(6)] == [0, 0, 0, 0, 0, 1]
 
 
-def test_many_networks_together_run_into_a_limit_too(
-    recovery: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_networks_together_have_a_limit(recovery: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "CODES_A_DAY", 10)
     addresses = (f"198.51.100.{number}" for number in itertools.count())
     assert [wrong(next(addresses)) for _ in range(10)] == [0] * 10

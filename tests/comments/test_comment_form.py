@@ -12,19 +12,15 @@ GOOD = {"name": "Ada", "website": "", "message": "Hello"}
 
 
 def test_missing_fields_are_asked_for_in_the_order_of_the_form() -> None:
-    assert dict(comment_form.read({}).errors) == {
-        "name": "Please write your name.",
-        "message": "Please write a few words.",
-    }
+    missing = {"name": "Please write your name.", "message": "Please write a few words."}
+    assert dict(comment_form.read({}).errors) == missing
     assert list(comment_form.read({"website": "?"}).errors) == ["name", "website", "message"]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMENT_FIELDS if name != "website"])
 def test_a_text_is_cleaned_and_what_is_too_long_is_kept_with_its_reason(name: str) -> None:
     field = COMMENT_FIELDS[name]
-    longest, too_long = (
-        comment_form.read(GOOD | {name: "x" * size}) for size in (field.limit, field.limit + 1)
-    )
+    longest, too_long = (comment_form.read(GOOD | {name: "x" * (field.limit + n)}) for n in (0, 1))
     assert not longest.errors
     sentence = f"{field.subject} has {field.limit + 1:,} characters. Please use at most {field.limit:,}."
     assert (dict(too_long.errors), too_long.values[name]) == ({name: sentence}, "x" * (field.limit + 1))
@@ -56,12 +52,8 @@ COMPLETED = {
 }
 AS_TYPED = (
     *("http://localhost:5000/", "http://münchen.example/ä", "https://xn--mnchen-3ya.example./"),
-    *(
-        "http://192.0.2.7/",
-        "http://[2001:db8::1]:80/",
-        "https://example.org/@ada",
-        "https://under_score.example",
-    ),
+    *("http://192.0.2.7/", "http://[2001:db8::1]:80/", "https://example.org/@ada"),
+    "https://under_score.example",
 )
 
 
@@ -76,11 +68,7 @@ NOT_LINKED = {
         *("javascript:alert(1)", "JaVaScRiPt:alert(1)//example.org", "javascript://example.org/%0aalert(1)"),
         *("data:text/html,hello.org", "ftp://example.org", "mailto:ada@example.org"),
     ),
-    comment_form.NOT_MAIL: (
-        "ada@example.org",
-        "https://paypal.example@evil.example",
-        "https://@evil.example",
-    ),
+    comment_form.NOT_MAIL: ("ada@example.org", "https://paypal@evil.example", "https://@evil.example"),
     comment_form.NOT_AN_ADDRESS: (
         *("none", "my page.org", "http://", "http:example.org", "https:///example.org", "https://:443/"),
         *("https://example.org:99999", "https://example.org:x", "https://example..org", "https://-.org"),

@@ -1,8 +1,6 @@
 """Numbers of comments: each its place in the order of signing, given once, exact whoever signs at once."""
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import BookState, Comment, Setting
 from tests.support import factories
+from tests.support.at_once import at_once
 
 SERVERS, EACH = 4, 6  # that sign at once, and comments of each
 LINE = '{{"id": "{:032x}", "name": "Ada", "message": "Hello", "created_at": "2020-01-31", "number": {}}}\n'
@@ -100,21 +99,17 @@ def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(
 
 
 def test_signed_at_once_each_number_is_given_once_and_in_the_order_of_signing(each_app: Flask) -> None:
-    together, spans = threading.Barrier(SERVERS), dict[str, tuple[float, float]]()
+    spans = dict[str, tuple[float, float]]()
 
     def sign(place: int) -> list[str]:
         signed = []
-        with each_app.app_context():
-            together.wait(60)
-            for number in range(EACH):
-                began = time.monotonic()
-                signed.append(factories.sign(f"lantern{place}x{number} and boat{place}y{number}"))
-                spans[signed[-1]] = began, time.monotonic()
-            db.session.remove()
+        for number in range(EACH):
+            began = time.monotonic()
+            signed.append(factories.sign(f"lantern{place}x{number} and boat{place}y{number}"))
+            spans[signed[-1]] = began, time.monotonic()
         return signed
 
-    with ThreadPoolExecutor(SERVERS) as servers:
-        of_servers = list(servers.map(sign, range(SERVERS)))
+    of_servers = at_once(each_app, SERVERS, sign)
     number_of = {row.id: row.number or 0 for row in factories.comments()}
     in_order = sorted(spans, key=lambda one: number_of[one])
     assert [number_of[one] for one in in_order] == list(range(1, SERVERS * EACH + 1))

@@ -1,7 +1,5 @@
 """How much one network may write: a limit that is honest, keeps the text, and counts what is stored."""
 
-import threading
-
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -9,6 +7,7 @@ from sqlalchemy import select
 from guestbook.auth import rate_limit
 from guestbook.storage.database import db
 from guestbook.storage.models import Limit
+from tests.support.at_once import at_once
 from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored, text
 from tests.web.conftest import Later
 
@@ -39,9 +38,7 @@ def counts(app: Flask) -> list[int]:
 
 
 @pytest.mark.usefixtures("three")
-def test_the_comment_too_many_comes_back_with_its_text_and_the_time_to_wait(
-    visitor: Visitor, later: Later
-) -> None:
+def test_the_comment_too_many_comes_back_with_text_and_time_to_wait(visitor: Visitor, later: Later) -> None:
     for number in range(3):
         assert visitor.sign(message=f"Number {number}").status_code == 303
     later(360)
@@ -68,9 +65,7 @@ def test_others_may_write_meanwhile(visitor: Visitor) -> None:
 
 
 @pytest.mark.usefixtures("three")
-def test_a_double_click_is_one_comment_and_counts_once_even_when_it_is_the_last(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_a_double_click_is_one_comment_and_counts_once_also_the_last(app: Flask, visitor: Visitor) -> None:
     for number in range(3):
         form = visitor.form() | GREETING | {"message": f"Number {number}"}
         assert [visitor.send(form).status_code for _ in range(3)] == [303, 303, 303]
@@ -95,16 +90,11 @@ def test_spam_counts_like_any_other(visitor: Visitor) -> None:
 def test_many_at_once_are_no_more_than_the_limit(each_app: Flask) -> None:
     let_write(5)
     form = Visitor(each_app).form() | GREETING
-    answers: list[int] = []
 
-    def write(number: int) -> None:
-        answers.append(Visitor(each_app).send(form | {"message": f"Number {number}"}).status_code)
+    def write(number: int) -> int:
+        return Visitor(each_app).send(form | {"message": f"Number {number}"}).status_code
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    answers = at_once(each_app, 8, write)
     assert sorted(answers) == [303] * 5 + [429] * 3
     assert len(stored()) == 5
     assert counts(each_app) == [5]

@@ -86,9 +86,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
     assert db.session.get_one(Bin, bin_id).failures_left == 0
 
 
-def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
-    each_app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_more_are_kept_than_the_limit(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bins, "REQUESTS_KEPT", 10)
     full, other = made(), made()
     catch(other, captured())

@@ -27,9 +27,7 @@ KILLS = amount.kills(5)
 STORED = 30  # events before each kill
 
 
-def test_a_pass_killed_inside_an_action_costs_its_lease_and_leaves_nothing_half_done(
-    each_environ: dict[str, str], forks: Forks
-) -> None:
+def test_a_pass_killed_inside_an_action_leaves_no_half(each_environ: dict[str, str], forks: Forks) -> None:
     _costs_its_lease(each_environ, forks, "inside_inbox_action")
 
 
@@ -57,9 +55,7 @@ def _standing() -> tuple[str, int, int]:
     return row.status, row.claims, row.attempts
 
 
-def test_an_event_that_kills_each_pass_is_left_alone_in_the_end_and_keeps_nobody_waiting(
-    environ: dict[str, str], forks: Forks
-) -> None:
+def test_an_event_that_kills_each_pass_is_given_up(environ: dict[str, str], forks: Forks) -> None:
     inbound_factories.source()
     for text in ("before", "poison", "after"):
         inbound_factories.post({"text": text})
@@ -115,9 +111,7 @@ def test_two_that_work_at_once_share_the_events_and_repeats_have_one_effect(each
     inbound_factories.check()
 
 
-def test_an_acknowledgement_after_the_lease_changes_nothing(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_acknowledgement_changes_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     inbound_factories.source()
     inbound_factories.post({"text": "once"})
     slow = Processor(db.engine, app.config["GUESTBOOK"])
@@ -143,9 +137,7 @@ def test_a_clock_that_ran_ahead_leaves_nothing_behind(app: Flask) -> None:
     assert report.inbox.processed == 1
 
 
-def test_a_pass_that_stays_takes_over_what_another_has_left_when_its_lease_ends(
-    environ: dict[str, str], forks: Forks
-) -> None:
+def test_a_pass_that_stays_takes_over_when_anothers_lease_ends(environ: dict[str, str], forks: Forks) -> None:
     inbound_factories.source()
     inbound_factories.post({"text": "left"})
     with database.write(db.engine) as connection:
@@ -160,9 +152,7 @@ def test_a_pass_that_stays_takes_over_what_another_has_left_when_its_lease_ends(
 
 # SQLite tells of changes in its own way; of the servers MariaDB hides them from an old snapshot.
 @pytest.mark.parametrize("each_environ", ["sqlite-wal", "mariadb"], indirect=True)
-def test_a_pass_that_stays_takes_what_comes_while_it_waits(
-    each_environ: dict[str, str], forks: Forks
-) -> None:
+def test_a_pass_that_stays_takes_what_comes_meanwhile(each_environ: dict[str, str], forks: Forks) -> None:
     inbound_factories.source()
     staying = forks.start(each_environ, "cron", "--stay")
     staying.is_at_work()

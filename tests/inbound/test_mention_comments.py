@@ -44,9 +44,7 @@ def test_the_pages_server_hears_who_asks(receiver: Receiver) -> None:
         ('<div class="h-entry"><a class="u-like-of" href="{home}"></a></div>', "likes this."),
     ],
 )
-def test_a_page_without_words_of_its_own_becomes_a_comment_too(
-    receiver: Receiver, text: str, message: str
-) -> None:
+def test_a_page_without_own_words_becomes_a_comment_too(receiver: Receiver, text: str, message: str) -> None:
     mention(receiver, html(text.format(home=mention_pages.home())))
     (comment,) = comments()
     assert (comment.name, comment.website, comment.message) == ("127.0.0.1", None, message)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from guestbook.inbound import mention_pages as pages_of_mentions
 from guestbook.inbound.mention_pages import FETCH_FAILED
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.processor import PASSES_ENDED, Processor
 from guestbook.lib import clock
 from guestbook.outbound.throttle import TimeLimit
 from guestbook.queue import clock_repair
@@ -126,9 +126,7 @@ def test_a_page_that_redirects_has_three_attempts(receiver: Receiver) -> None:
     assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 6)
 
 
-def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_host_gets_so_many_requests_a_minute_whoever_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages_of_mentions.hosts, "most", 2)
     with Receiver(address="127.0.0.2") as third:
         third.answer("/", page())
@@ -247,10 +245,7 @@ def test_a_page_over_which_ten_passes_ended_is_left_alone(receiver: Receiver) ->
     factories.execute(update(INBOUND).values(claims=10))
     mention_pages.read()
     row = inbound_factories.row()
-    assert (row.status, row.error) == (
-        "failed",
-        "Too many passes ended in the middle of it, so it is left alone. (10)",
-    )
+    assert (row.status, row.error) == ("failed", f"{PASSES_ENDED} (10)")
     assert receiver.requests == []
 
 

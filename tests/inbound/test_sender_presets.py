@@ -137,9 +137,8 @@ def test_an_old_signature_of_a_sender_who_signs_the_time_proves_nothing(name: st
 @pytest.mark.parametrize("name", SENDER_PRESETS)
 def test_the_book_signs_as_the_sender_does(name: str) -> None:
     preset, key = SENDER_PRESETS[name], PUBLIC if name == "discord" else SECRET
-    scheme = Source(
-        verify=preset.verify, header=preset.header, scheme=sender_presets.settings_of(name)
-    ).signature_scheme
+    settings = sender_presets.settings_of(name)
+    scheme = Source(verify=preset.verify, header=preset.header, scheme=settings).signature_scheme
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":
         with pytest.raises(Unproven, match="only its sender has the private key"):
@@ -147,9 +146,8 @@ def test_the_book_signs_as_the_sender_does(name: str) -> None:
         return
     made = verification.sign_request(preset.verify, key, BODY, **given)
     expected = SIGNERS[name](BODY, given["seconds"])
-    assert {key.lower(): value for key, value in made.items()} == {
-        key.lower(): value for key, value in expected.items()
-    }
+    lower, expected_lower = ({key.lower(): one[key] for key in one} for one in (made, expected))
+    assert lower == expected_lower
 
 
 @pytest.mark.parametrize("verify", VERIFICATION_KINDS)
@@ -193,8 +191,7 @@ def test_a_corrected_header_verifies_what_came_before() -> None:
     found = ingest.find(db.session(), row.token)
     assert found
     packed = ingest.pack(found, SIGNERS["linear"](BODY, now()), BODY, proof_key=KEY)
-    assert row.verify_request(packed.headers, BODY, clock.now(), (KEY,)).sentence.startswith(
-        "There is no header Lunar-Signature."
-    )
+    verdict = row.verify_request(packed.headers, BODY, clock.now(), (KEY,))
+    assert verdict.sentence.startswith("There is no header Lunar-Signature.")
     row.header = "Linear-Signature"
     assert row.verify_request(packed.headers, BODY, clock.now() + timedelta(days=1), (KEY,)).ok

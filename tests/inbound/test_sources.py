@@ -146,9 +146,7 @@ WRONG: list[tuple[str, str, list[dict[str, Any]]]] = [
 
 
 @pytest.mark.parametrize(("field", "sentence", "wrong"), WRONG)
-def test_what_is_wrong_is_refused_with_a_sentence_for_its_field(
-    field: str, sentence: str, wrong: list[dict[str, Any]]
-) -> None:
+def test_a_wrong_field_is_refused_in_a_sentence(field: str, sentence: str, wrong: Any) -> None:
     for given in wrong:
         reasons = refusal(**given)
         assert list(reasons) == [field]
@@ -232,13 +230,11 @@ def test_a_secret_that_only_the_sender_can_make_is_asked_for_when_the_way_to_ver
 
 
 def test_how_the_sender_signs_is_kept_and_a_part_of_it_is_changed() -> None:
-    row = add(
-        **SIGNED, hash="sha512", prefix=" v1= ", content="{timestamp}.{body}", timestamp_header="X-Time"
-    )
-    scheme = {**SCHEME_DEFAULTS, "hash": "sha512", "prefix": "v1=", "content": "{timestamp}.{body}"}
-    assert row.scheme == {**scheme, "timestamp_header": "X-Time"}
+    given = {"hash": "sha512", "content": "{timestamp}.{body}", "timestamp_header": "X-Time"}
+    row = add(**SIGNED, **given, prefix=" v1= ")
+    assert row.scheme == {**SCHEME_DEFAULTS, **given, "prefix": "v1="}
     row = update(row, encoding="base64", prefix="")
-    assert row.scheme == {**scheme, "timestamp_header": "X-Time", "encoding": "base64", "prefix": ""}
+    assert row.scheme == {**SCHEME_DEFAULTS, **given, "encoding": "base64", "prefix": ""}
     row = update(row, content="{body}", timestamp_header="", header="X-Other")
     assert (row.header, (row.scheme or {})["timestamp_header"]) == ("X-Other", "")
     row = update(row, verify="github")

@@ -40,7 +40,7 @@ def test_a_moment_survives_its_text_and_texts_sort_like_moments(one: datetime, o
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
-def test_the_zone_of_the_process_has_no_effect(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_zone_has_no_effect(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     moment = datetime(2026, 7, 31, 23, 59, 59, 123_000, UTC)
     with monkeypatch.context() as patch:
         patch.setenv("TZ", zone)

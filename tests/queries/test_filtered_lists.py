@@ -77,14 +77,10 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
 
 
 @pytest.mark.parametrize("look", [1, 3, 7, 1000])
-def test_pages_hold_everything_once_however_far_each_looks(
-    look: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_hold_all_once_however_far_each_looks(look: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", look)
     hook = factories.webhook()
-    keys = [
-        factories.delivery(hook, event="ping" if number % 4 else "comment.created") for number in range(22)
-    ]
+    keys = [factories.delivery(hook, event="ping" if n % 4 else "comment.created") for n in range(22)]
     pings = [key for number, key in enumerate(keys) if number % 4]
     for limit in (1, 2, 5, 50):
         assert all_pages(Deliveries(), limit) == keys[::-1]
@@ -92,9 +88,7 @@ def test_pages_hold_everything_once_however_far_each_looks(
         assert all_pages(Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
 
 
-def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_it_says_how_far_it_looked_only_where_a_page_is_not_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 4)
     hook, now = factories.webhook(), clock.now()
     for hours in range(10):

@@ -76,9 +76,7 @@ def test_times_are_by_nearest_rank(hook: str, times: Any, median: int, percentil
         (None, "The connection was refused.", False),
     ],
 )
-def test_a_success_with_a_note_is_a_success_on_each_page_and_a_wrong_answer_is_not(
-    status_code: int | None, error: str | None, succeeded: bool
-) -> None:
+def test_a_success_with_a_note_is_one_on_each_page(status_code: Any, error: Any, succeeded: bool) -> None:
     hook = factories.webhook()
     row_id = made(hook, {"status_code": status_code, "error": error})
     found = read(hook)
@@ -106,9 +104,7 @@ def test_the_last_hundred_stand_in_order(hook: str) -> None:
     assert [one.milliseconds for one in last] == list(range(1, 101))
 
 
-def test_where_there_are_too_many_it_says_where_the_figures_begin(
-    hook: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_there_are_many_it_says_where_figures_begin(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "COUNTED_ATTEMPTS", 3)
     for number in range(2):
         made(hook, GOOD, ago=HOUR + number * MINUTE)
@@ -118,9 +114,7 @@ def test_where_there_are_too_many_it_says_where_the_figures_begin(
     assert (found.month.attempts, found.counted_from) == (3, NOW - HOUR)
 
 
-def test_where_there_are_too_many_deliveries_it_says_so_too(
-    hook: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_there_are_many_deliveries_it_says_so_too(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "COUNTED_ATTEMPTS", 3)
     for number, attempts in enumerate([[GOOD], [], [GOOD]], 1):
         made(hook, *attempts, ago=number * HOUR)

@@ -76,9 +76,8 @@ def test_a_pause_says_until_when_and_who_wanted_it() -> None:
     paused_row = of(paused_until=2.01, failing_since=-1, failures_in_a_row=1, waiting=2)
     assert paused_row.word == "paused"
     until = f"{clock.now() + timedelta(hours=2.01):%H:%M} UTC (in 2 hours)"
-    assert paused_row.sentence == (
-        f"Paused until {until}, as the receiver requested. Its 2 deliveries wait until then."
-    )
+    told = "as the receiver requested. Its 2 deliveries wait until then."
+    assert paused_row.sentence == f"Paused until {until}, {told}"
     away = of(paused_until=2.01, failing_since=-1, unreachable_in_a_row=5)
     assert away.sentence == (
         f"Failing for 1 hour. Paused until {until}, because the receiver could not be reached "

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -54,7 +55,7 @@ def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("timeout", [15, 300])
-def test_the_end_of_an_erased_comment_waits_for_the_longest_request_and_no_repair_makes_it_leave_earlier(
+def test_the_end_of_an_erased_comment_waits_for_the_longest_request_whatever_is_repaired(
     timeout: float,
 ) -> None:
     settings = replace(factories.settings(), timeout=timeout)
@@ -73,9 +74,7 @@ def test_the_end_of_an_erased_comment_waits_for_the_longest_request_and_no_repai
 
 @pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
-def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
-    receiver: Receiver, turned: Turned, ahead: timedelta
-) -> None:
+def test_a_retry_put_off_by_a_clock_goes_out(receiver: Receiver, turned: Turned, ahead: timedelta) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
     turned.by = ahead
     factories.sign()
@@ -86,14 +85,10 @@ def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
 
 
-def test_a_lease_that_a_killed_pass_took_while_the_clock_was_ahead_is_mended(
-    hook: str, turned: Turned
-) -> None:
-    row_id = factories.delivery(hook, claimed_by="a killed pass", claims=1, due_at=clock.now() + HOUR)
+def test_a_lease_of_a_killed_pass_whose_clock_was_ahead_is_mended(hook: str) -> None:
+    factories.delivery(hook, claimed_by="a killed pass", claims=1, due_at=clock.now() + HOUR)
     factories.run_pass()
     assert factories.one().status == "processed"
-    assert factories.one().id == row_id
-    assert turned.by == timedelta()
 
 
 def test_a_pause_beyond_all_reason_is_lifted(hook: str, turned: Turned) -> None:
@@ -104,9 +99,7 @@ def test_a_pause_beyond_all_reason_is_lifted(hook: str, turned: Turned) -> None:
     assert factories.one().status == "processed"
 
 
-def test_a_wait_may_be_the_longest_by_the_clock_of_another_host_and_no_longer(
-    hook: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wait_may_be_the_longest_by_another_hosts_clock(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now, settings = clock.now(), factories.settings()
     monkeypatch.setattr(clock, "now", lambda: now)
     first = retry_policy.lease(settings.timeout)
@@ -122,9 +115,7 @@ def test_a_wait_may_be_the_longest_by_the_clock_of_another_host_and_no_longer(
 
 
 @pytest.mark.usefixtures("hook")
-def test_after_a_jump_back_the_passes_that_follow_leave_waits_alone(
-    receiver: Receiver, turned: Turned
-) -> None:
+def test_after_a_jump_back_later_passes_leave_waits_alone(receiver: Receiver, turned: Turned) -> None:
     receiver.answer("/hook", Answer(500))
     turned.by = 3 * HOUR
     factories.sign()
@@ -137,12 +128,8 @@ def test_after_a_jump_back_the_passes_that_follow_leave_waits_alone(
 
 
 @pytest.mark.parametrize("passes", [1, 3])
-def test_a_jump_forward_gives_up_and_prunes_nothing_en_masse(
-    app: Flask, hook: str, receiver: Receiver, turned: Turned, passes: int
-) -> None:
-    app.config["GUESTBOOK"] = replace(
-        factories.settings(), retry_schedule=(0.0, 3600.0, 3600.0, 3600.0, 3600.0)
-    )
+def test_a_jump_forward_loses_nothing(hook: str, receiver: Receiver, turned: Turned, passes: int) -> None:
+    factories.change_settings(retry_schedule=(0.0, 3600.0, 3600.0, 3600.0, 3600.0))
     for number in range(20):
         factories.delivery(hook, status="processed" if number % 2 else "failed")
     receiver.answer("/hook", Answer(500))
@@ -157,9 +144,7 @@ def test_a_jump_forward_gives_up_and_prunes_nothing_en_masse(
     assert [row.attempts for row in waiting] == [2] * 5
 
 
-def test_a_jump_forward_disables_no_webhook_as_failing(
-    hook: str, book: Book, receiver: Receiver, turned: Turned
-) -> None:
+def test_a_jump_forward_disables_nothing(hook: str, book: Book, receiver: Receiver, turned: Turned) -> None:
     book.note_passes()
     with database.writing() as session:
         webhook = session.get_one(Webhook, hook)
@@ -174,9 +159,7 @@ def test_a_jump_forward_disables_no_webhook_as_failing(
 
 
 @pytest.mark.usefixtures("hook")
-def test_a_long_pass_notices_at_once_that_the_clock_went_back_and_sends_what_waits(
-    app: Flask, receiver: Receiver, turned: Turned
-) -> None:
+def test_a_long_pass_notices_a_clock_that_goes_back(receiver: Receiver, turned: Turned) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
     settings = replace(factories.settings(), retry_schedule=(0.0, 300.0))
     turned.by = 5 * HOUR
@@ -191,12 +174,11 @@ def test_a_long_pass_notices_at_once_that_the_clock_went_back_and_sends_what_wai
     stays = Options(max_seconds=20, stay=True, concurrency=8)
     whole_pass.run(db.engine, settings, stays, after_tick=turn_back)
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
-    assert app.testing
 
 
 @pytest.mark.parametrize("monotonic_by", [0.0, -3600.0])
-def test_rows_leased_by_a_pass_stay_with_it_when_the_clock_goes_back(
-    hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch, monotonic_by: float
+def test_a_clock_put_back_takes_no_lease(
+    hook: str, turned: Turned, monkeypatch: Any, monotonic_by: float
 ) -> None:
     turned.by, settings = HOUR, factories.settings()
     each_minute = clock_repair.PeriodicRepair(db.engine, settings.timeout, settings.retry_schedule, "mine.")
@@ -222,9 +204,7 @@ def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned(hook: str
 
 @pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
-def test_the_zone_of_the_process_has_no_effect(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, zone: str
-) -> None:
+def test_the_time_zone_has_no_effect(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
     with monkeypatch.context() as patch:
         factories.sign()

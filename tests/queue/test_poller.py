@@ -83,7 +83,7 @@ def test_a_rest_ends_when_the_next_one_is_due() -> None:
         assert took[0] < LONG / 2
 
 
-def test_only_a_pass_on_a_file_ends_its_rest_to_look_for_another_host(
+def test_only_a_pass_on_a_file_looks_for_others(
     each_app: Flask,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

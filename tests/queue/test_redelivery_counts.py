@@ -86,9 +86,7 @@ def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_ap
 
 
 @pytest.mark.parametrize("many", [0, 1, 2, 3, 4, 5])
-def test_it_goes_in_batches_and_misses_none_at_their_ends(
-    way: Way, many: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_goes_in_batches_and_misses_none(way: Way, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     owner = way.owner()
     for _ in range(many):
@@ -98,9 +96,7 @@ def test_it_goes_in_batches_and_misses_none_at_their_ends(
     assert [row.id for row in way.rows() if row.status != "new"] == [kept]
 
 
-def test_one_that_still_fits_afterwards_does_not_come_round_a_second_time(
-    way: Way, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_still_fits_then_does_not_come_again(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     owner = way.owner()
     for _ in range(5):

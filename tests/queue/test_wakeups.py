@@ -114,9 +114,7 @@ def test_each_writer_wakes_a_pass(each_app: Flask, resting: Poller) -> None:
         assert is_woken(resting), name
 
 
-def test_a_command_in_another_process_wakes_all_passes(
-    each_environ: dict[str, str], resting: Poller, forks: Forks
-) -> None:
+def test_a_command_wakes_all_passes(each_environ: dict[str, str], resting: Poller, forks: Forks) -> None:
     paused_webhook()
     with Poller(db.engine, wakes=True) as other:
         other.next_due()
@@ -125,9 +123,7 @@ def test_a_command_in_another_process_wakes_all_passes(
     assert is_woken(resting)
 
 
-def test_what_is_rolled_back_wakes_nobody_and_what_follows_it_neither(
-    each_book: Book, resting: Poller
-) -> None:
+def test_what_is_rolled_back_wakes_nobody_nor_does_what_follows(each_book: Book, resting: Poller) -> None:
     paused_webhook()
 
     def fail() -> None:
@@ -144,9 +140,7 @@ def test_what_is_rolled_back_wakes_nobody_and_what_follows_it_neither(
 
 @pytest.mark.needs("postgresql")
 @POSTGRESQL
-def test_postgresql_wakes_a_pass_with_another_data_folder(
-    each_app: Flask, resting: Poller, elsewhere: Engine
-) -> None:
+def test_postgresql_wakes_a_pass_on_another_host(each_app: Flask, resting: Poller, elsewhere: Engine) -> None:
     paused_webhook()
     other = Book(each_app)
     other.engine = elsewhere
@@ -208,9 +202,7 @@ def test_a_killed_pass_costs_nobody_anything(book: Book, environ: dict[str, str]
 # --- without a wake-up
 
 
-def test_work_that_nobody_announced_is_found(
-    each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unannounced_work_is_found(each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = each_book.webhook("https://receiver.example/")
     monkeypatch.setattr(poller, "SQLITE_POLL", SHORT)
     monkeypatch.setattr(poller, "SERVER_POLL", SHORT)
@@ -225,16 +217,14 @@ def test_without_a_socket_a_pass_looks_by_itself(each_book: Book, monkeypatch: p
     monkeypatch.setattr("guestbook.queue.poller.Wakeups._listen", lambda _self: None)
     each_book.webhook("https://receiver.example/")
     with Poller(each_book.engine, wakes=True) as one:
-        test_work_that_nobody_announced_is_found(each_book, one, monkeypatch)
+        test_unannounced_work_is_found(each_book, one, monkeypatch)
 
 
 # --- the server ends the connection
 
 
 @SERVERS
-def test_a_poller_takes_another_connection_after_some_minutes(
-    each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_poller_reconnects(each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failover the old one may lead to the server that was replaced, and reads do not fail there."""
     paused_webhook()
     own = "pg_backend_pid()" if each_book.engine.dialect.name == "postgresql" else "connection_id()"

@@ -72,9 +72,7 @@ def test_no_line_with_a_command_is_overlooked_here() -> None:
 
 
 @pytest.mark.parametrize("command", sending)
-def test_a_line_sends_what_is_due_and_prints_nothing(
-    command: str, app: Flask, home: Path, receiver: Receiver
-) -> None:
+def test_a_line_sends_and_prints_nothing(command: str, app: Flask, home: Path, receiver: Receiver) -> None:
     ping(app, receiver.url("/hook"), "Größe 💌")
     as_cron(command, home)
     assert [request.json["data"]["webhook"]["name"] for request in receiver.requests] == ["Größe 💌"]
@@ -82,9 +80,7 @@ def test_a_line_sends_what_is_due_and_prints_nothing(
 
 
 @pytest.mark.parametrize("command", pruning)
-def test_the_nightly_line_removes_what_is_old_and_prints_nothing(
-    command: str, app: Flask, home: Path, receiver: Receiver
-) -> None:
+def test_the_nightly_line_removes_old_rows(command: str, app: Flask, home: Path, receiver: Receiver) -> None:
     ping(app, receiver.url("/hook"), "Ada")
     ping(app, receiver.url("/hook"), "Bea")
     old = clock.now() - timedelta(days=31)
@@ -98,9 +94,7 @@ def test_the_nightly_line_removes_what_is_old_and_prints_nothing(
 
 
 @pytest.mark.parametrize("command", backing_up)
-def test_the_line_for_backups_keeps_some_and_prints_nothing(
-    command: str, app: Flask, home: Path, receiver: Receiver
-) -> None:
+def test_the_line_for_backups_keeps_some(command: str, app: Flask, home: Path, receiver: Receiver) -> None:
     ping(app, receiver.url("/hook"), "Ada")
     backups = home / "backups"
     backups.mkdir()

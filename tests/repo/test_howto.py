@@ -4,10 +4,10 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import current_app
-from flask.testing import FlaskCliRunner
 
 from guestbook.lib import signatures, template_sandbox
 from guestbook.outbound.event_catalogue import EVENTS
@@ -31,9 +31,7 @@ def calls(page: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("page", [page for page in GUIDES if calls(page)], ids=lambda page: page.stem)
-def test_the_commands_of_a_guide_work(
-    page: Path, runner: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_commands_of_a_guide_work(page: Path, runner: Any, tmp_path: Path, monkeypatch: Any) -> None:
     comment_files.write_samples(tmp_path)
     mail = {"smtp_url": "smtp://127.0.0.1", "mail_from": "book@example.org"}
     current_app.config["GUESTBOOK"] = replace(factories.settings(), **mail)

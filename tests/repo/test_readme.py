@@ -25,9 +25,7 @@ class Terminal:
     def type(self, block: str) -> str:
         """Run a block as it stands, with the port and the ids of this book, and return what it printed."""
         port = self.environ["PORT"]
-        filled = PLACEHOLDER.sub(lambda found: self.said[found[1]], block).replace(
-            "127.0.0.1:5000", f"127.0.0.1:{port}"
-        )
+        filled = PLACEHOLDER.sub(lambda found: self.said[found[1]], block).replace(":5000", f":{port}")
         filled = filled.replace("01…", self.said.get("id", ""))
         done = subprocess.run(
             ["sh", "-c", filled], cwd=self.clone, env=self.environ, capture_output=True, text=True, timeout=60

@@ -94,9 +94,7 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
         ("api", "Tokens", SCOPES),
     ],
 )
-def test_a_table_has_what_there_is_in_the_order_of_the_code(
-    page: str, title: str, listed: Iterable[str]
-) -> None:
+def test_a_table_has_what_there_is_in_its_order(page: str, title: str, listed: Iterable[str]) -> None:
     text = read(f"reference/{page}")
     assert first_column(section(text, title) if title else text) == list(listed)
 
@@ -156,9 +154,7 @@ def test_every_column_is_listed() -> None:
 def test_the_retry_schedule_in_words_is_the_default() -> None:
     waits = [int(seconds) for seconds in settings.RETRY_SCHEDULE.split(",")][1:]
     *some, last = map(in_words, waits)
-    assert f"retry after {', '.join(some)} and {last}, each give or take a fifth" in read(
-        "reference/webhooks"
-    )
+    assert f"after {', '.join(some)} and {last}, each give or take a fifth" in read("reference/webhooks")
 
 
 def in_words(seconds: int) -> str:

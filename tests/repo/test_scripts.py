@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,9 +173,7 @@ def test_a_pass_that_is_killed_is_followed_by_another_which_ctrl_c_stops_at_once
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_pass_record_what_is_under_way_and_a_second_one_does_not_wait(
-    checkout: Path, number: signal.Signals
-) -> None:
+def test_a_signal_lets_the_pass_record_and_a_second_one_does_not_wait(checkout: Path, number: int) -> None:
     ends_by_itself = number is signal.SIGTERM
     with Receiver() as receiver, running(checkout) as (script, address):
         receiver.answer("/hook", Answer(delay=2) if ends_by_itself else HANG)
@@ -223,9 +222,7 @@ def test_a_data_folder_that_env_names_is_asked_too(checkout: Path, tmp_path: Pat
     assert not (checkout / "instance").exists()
 
 
-def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_long_as_it_runs(
-    checkout: Path,
-) -> None:
+def test_commands_beside_run_use_its_port_and_may_reach_this_machine_while_it_runs(checkout: Path) -> None:
     used = "from guestbook import settings; s = settings.load(); print(s.base_url, *s.allow_networks)"
     noted = checkout / "instance" / environment.RUN_FILE
 
@@ -317,9 +314,7 @@ WITHOUT_VENV = 'case "$*" in *ensurepip*) exit 1 ;; esac'
         ({"python3": TOO_OLD, "python3.12": WITHOUT_VENV}, "please install python3.12-venv"),  # a newer one
     ],
 )
-def test_a_python_that_will_not_do_gets_a_sentence(
-    bare_checkout: Path, tmp_path: Path, fakes: dict[str, str], sentence: str
-) -> None:
+def test_an_unfit_python_is_named(bare_checkout: Path, tmp_path: Path, fakes: Any, sentence: str) -> None:
     (bare_checkout / ".venv/bin/python").unlink()
     programs = tmp_path / "bin"
     programs.mkdir()

@@ -53,6 +53,5 @@ class ApiClient:
 
 def new_token(name: str = "a program", **how: Any) -> str:
     """Add a token and return its value."""
-    return factories.written(
-        lambda session: api_tokens.add(session, row_changes.free_name(session, Token, name), **how)[1]
-    )
+    free = factories.written(lambda session: row_changes.free_name(session, Token, name))
+    return factories.written(lambda session: api_tokens.add(session, free, **how)[1])

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +89,7 @@ class Forks:
         """Start `celery --app guestbook.worker …`, as the first of a process group."""
         return self._start(environ, "celery", "guestbook.worker", *command)
 
-    def _start(
-        self, environ: Mapping[str, str], program: str, *command: str, point: str | None = None
-    ) -> Command:
+    def _start(self, environ: Any, program: str, *command: str, point: str | None = None) -> Command:
         self._count += 1
         folder = self._folder / f"command{self._count}"
         folder.mkdir(parents=True)
@@ -107,9 +105,7 @@ class Forks:
         return running
 
     @contextmanager
-    def serving(
-        self, environ: Mapping[str, str], *, point: str | None = None
-    ) -> Iterator[tuple[str, Command]]:
+    def serving(self, environ: Mapping[str, str], point: str | None = None) -> Iterator[tuple[str, Command]]:
         """Serve the book; give its address and the process."""
         place = f"127.0.0.1:{free_port()}"
         server = self.start(environ, "serve", f"--listen={place}", point=point)
@@ -125,9 +121,7 @@ class Forks:
 
 
 @contextmanager
-def open_forks(
-    folder: Path, begins: Sequence[str] = (), module: str = "tests.support.fork_server"
-) -> Iterator[Forks]:
+def open_forks(folder: Path, begins: Any = (), module: str = "tests.support.fork_server") -> Iterator[Forks]:
     """Start the forking process; when it is told to end, it takes its children along.
 
     `begins` are the words before the command, as of a program that enters a network.

@@ -54,9 +54,8 @@ def tell(event: str, home: str, *, token: str = "tok", **more: object) -> None:
 @in_book
 def github(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues") -> TestResponse:
     """Post as GitHub does."""
-    return current_app.test_client().post(
-        "/hooks/tok", **signed(payload, delivery, secret=secret, event=event)
-    )
+    given = signed(payload, delivery, secret=secret, event=event)
+    return current_app.test_client().post("/hooks/tok", **given)
 
 
 def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues") -> dict[str, Any]:

@@ -139,11 +139,8 @@ def inside_backup() -> None:
 def inside_copy() -> None:
     """Die when the second portion of deliveries is written in the transaction of migrate-to."""
     portions = count(1)
-    die_after(
-        table_copy,
-        "_insert",
-        lambda _, _connection, table, *_rest: table.name == "deliveries" and next(portions) == 2,
-    )
+    is_second = lambda _, _on, table, *_rest: table.name == "deliveries" and next(portions) == 2  # noqa: E731
+    die_after(table_copy, "_insert", is_second)
 
 
 def inside_upgrade() -> None:
@@ -173,9 +170,7 @@ def inside_restore() -> None:
             die()
 
     if most:
-        die_after_statement(
-            lambda at, statement: WRITE.match(statement) and is_book(at) and next(writes) == most
-        )
+        die_after_statement(lambda at, sql: WRITE.match(sql) and is_book(at) and next(writes) == most)
     else:
         event.listen(Engine, "commit", die_before_commit)
 

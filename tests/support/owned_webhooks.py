@@ -16,20 +16,12 @@ URL = "https://receiver.example/hook"
 
 
 def add(url: str = URL, **fields: Any) -> Webhook:
-    row_id = factories.written(
-        lambda session: webhooks.add(session, {"url": url, **fields}, factories.settings()).id
-    )
-    return stored(row_id)
+    given = {"url": url, **fields}
+    return stored(factories.written(lambda session: webhooks.add(session, given, factories.settings()).id))
 
 
 def update(row: Webhook, **fields: Any) -> Webhook:
-    row_id = row.id
-    factories.written(
-        lambda session: webhooks.update(
-            session, session.get_one(Webhook, row_id), fields, factories.settings()
-        )
-    )
-    return stored(row_id)
+    return changed(row, webhooks.update, fields, factories.settings())
 
 
 def changed(row: Webhook, change: Callable[..., object], *how: Any) -> Webhook:

@@ -163,9 +163,7 @@ def browser(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirec
 _opener = browser()
 
 
-def fetch(
-    url: str, form: dict[str, str] | None = None, opener: urllib.request.OpenerDirector = _opener
-) -> tuple[int, str]:
+def fetch(url: str, form: dict[str, str] | None = None, opener: Any = _opener) -> tuple[int, str]:
     """Return status and text; with a form it is a POST. Redirects are not followed."""
     data = urlencode(form).encode() if form is not None else None
     try:

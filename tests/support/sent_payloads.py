@@ -86,9 +86,7 @@ def _closed(schema: Schema) -> Schema:
     return closed
 
 
-def _note_insert(
-    _connection: object, _cursor: object, statement: str, _parameters: object, context: Any, _many: bool
-) -> None:
+def _note_insert(_on: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: Any) -> None:
     if statement.startswith("INSERT INTO deliveries"):
         rows: Sequence[dict[str, Any]] = getattr(context, "compiled_parameters", None) or ()
         note({str(row["payload"]).encode(errors="replace") for row in rows if row.get("payload")})

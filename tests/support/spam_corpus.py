@@ -59,9 +59,7 @@ def half(draft: Draft, split: int) -> int:
 
 def verdicts(kind: str, split: int, *, learned: bool = True) -> Verdicts:
     """Judge all comments of a kind in a split, with or without the learned score."""
-    return _judged(
-        read(kind), lambda draft: _score(draft, 1 - half(draft, split), split) if learned else None
-    )
+    return _judged(read(kind), lambda one: _score(one, 1 - half(one, split), split) if learned else None)
 
 
 def unseen_verdicts(kind: str, *, learned: bool = True) -> Verdicts:

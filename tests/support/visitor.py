@@ -111,10 +111,8 @@ def add(messages: Iterable[str], **columns: object) -> list[str]:
     """Write comments into the table and give back their ids, oldest first."""
 
     def store(session: Session) -> list[str]:
-        rows = [
-            Comment(**{"name": "Ada", "message": words, "status": "published"} | columns)
-            for words in messages
-        ]
+        usual = {"name": "Ada", "status": "published"} | columns
+        rows = [Comment(message=words, **usual) for words in messages]
         for row in rows:
             session.add(row)
             session.flush()

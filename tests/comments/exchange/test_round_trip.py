@@ -29,9 +29,8 @@ FORMULAS = st.sampled_from(["=1+1", "+1", "-1", "@A1", "'=1", "''", "'tis", "\tx
 typed = st.builds("".join, st.lists(FORMULAS | st.text(max_size=20), max_size=4))
 lines = typed.map(clean_line).map(lambda text: text[:80].strip()).map(clean_line).filter(bool)
 texts = typed.map(clean_text).filter(bool)
-moments = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31)).map(
-    lambda one: clock.to_text(one.replace(tzinfo=UTC))
-)
+days = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31))
+moments = days.map(lambda one: clock.to_text(one.replace(tzinfo=UTC)))
 websites = typed.map(lambda text: comment_form.read({"website": text})).map(
     lambda draft: "" if "website" in draft.errors else draft.website or ""
 )
@@ -91,13 +90,10 @@ def test_no_cell_is_a_formula(row: dict[str, str]) -> None:
 @given(comments())
 def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(fields: dict[str, str]) -> None:
     checked = check_row(FileRow("Line 1", fields), NOW)
-    assert (checked.id, checked.draft.name, checked.draft.message) == tuple(
-        fields[name] for name in ("id", "name", "message")
-    )
-    assert (checked.draft.website or "", checked.columns["reason"] or "") == (
-        fields["website"],
-        fields["reason"],
-    )
+    for name, value in (("id", checked.id), ("name", checked.draft.name), ("message", checked.draft.message)):
+        assert value == fields[name]
+    found = (checked.draft.website or "", checked.columns["reason"] or "")
+    assert found == (fields["website"], fields["reason"])
     assert (checked.reply["message"] if checked.reply else "") == fields["reply"]
     assert checked.note is None
 
@@ -189,17 +185,13 @@ def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("app")
 def test_an_import_goes_on_where_it_was_killed() -> None:
-    rows = [
-        FileRow(f"Line {n}", {"name": "Ada", "message": f"{n}", "created_at": "2020-01-31"}) for n in range(5)
-    ]
-
-    class Killed(BaseException):
-        pass
+    fields = {"name": "Ada", "created_at": "2020-01-31"}
+    rows = [FileRow(f"Line {n}", {**fields, "message": f"{n}"}) for n in range(5)]
 
     def kill(_rows: int) -> None:
-        raise Killed
+        raise KeyboardInterrupt
 
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         comment_import.run_import(rows, ImportRules(factories.settings(), after_chunk=kill))
     assert len(exported()) == 1
     report = comment_import.run_import(rows, ImportRules(factories.settings()))
@@ -219,17 +211,15 @@ def test_an_import_with_events_lets_visitors_sign_in_between(monkeypatch: pytest
 
     monkeypatch.setattr(book, "announce", slowly)
     rules = ImportRules(
-        factories.settings(), with_events=True, after_chunk=lambda _rows: counts.append(len(exported()))
+        factories.settings(), with_events=True, after_chunk=lambda _: counts.append(len(exported()))
     )
     comment_import.run_import(rows, rules)
     assert counts[-1] == len(factories.deliveries()) == 12
     assert max(after - before for before, after in pairwise(counts)) <= 2
 
 
-def test_an_import_that_another_one_overtakes_finds_its_comments(
-    app: Flask,  # noqa: ARG001  it has the tables
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("app")
+def test_an_import_that_is_overtaken_finds_its_comments(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [FileRow("Line 1", {"name": "Ada", "message": "Hi", "created_at": "2026-01-31 23:59"})]
     rules = ImportRules(factories.settings())
     comment_import.run_import(rows, rules)

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -17,6 +16,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
 from tests.conftest import running
 from tests.support import factories
+from tests.support.at_once import at_once
 
 AT_ONCE = 8
 
@@ -29,24 +29,12 @@ def app(each_environ: dict[str, str]) -> Iterator[Flask]:
 
 
 def all_at_once(app: Flask, actions: Sequence[Callable[[], object]]) -> None:
-    """Do all of it at the same moment, each in its own thread; raises what one of them raises."""
-    start = Barrier(len(actions))
-
-    def do(action: Callable[[], object]) -> None:
-        with app.app_context():
-            start.wait()
-            action()
-
-    with ThreadPoolExecutor(len(actions)) as threads:
-        list(threads.map(do, actions))
+    at_once(app, len(actions), lambda number: actions[number]())
 
 
 def signed(app: Flask, count: int) -> list[str]:
     with app.app_context():
-        return [
-            factories.sign(f"Comment {number} about lantern{number} and boat{number}")
-            for number in range(count)
-        ]
+        return [factories.sign(f"Comment {n} about lantern{n} and boat{n}") for n in range(count)]
 
 
 def decision(comment_id: str, status: str) -> Callable[[], object]:
@@ -54,10 +42,8 @@ def decision(comment_id: str, status: str) -> Callable[[], object]:
 
 
 def forget() -> object:
-    def once() -> int:
-        with writing() as session:
-            return learned_words.forget_all(session, factories.settings().secret_key)
-
+    key = factories.settings().secret_key
+    once = partial(factories.written, lambda session: learned_words.forget_all(session, key))
     return database.retry_conflicts(once)
 
 

@@ -64,9 +64,7 @@ FIND_SPAM = ("hidden_field", "quick_link", "much_link_markup", "repeated_spam")
         ("+1 555 010 9988", None, "It gives a telephone number."),
     ],
 )
-def test_the_rules_look_at_the_place_and_the_note_too(
-    place: str | None, note: str | None, reason: str
-) -> None:
+def test_the_rules_look_at_place_and_note_too(place: str | None, note: str | None, reason: str) -> None:
     found = classify(replace(HELLO, draft=Draft("Ada", None, "Hello", {}, place, note)))
     assert (found.status, found.reasons[0][: len(reason)]) == ("held", reason)
 

@@ -40,9 +40,7 @@ def test_what_was_given_up_before_is_emptied_and_what_was_delivered_stays(hook: 
 @pytest.mark.parametrize(
     "ends", [["trash"], ["trash", "published", "trash"], ["trash", "for good"], ["for good"]]
 )
-def test_the_deletion_waits_until_no_request_about_the_comment_can_be_under_way(
-    hook: str, ends: list[str]
-) -> None:
+def test_the_deletion_waits_until_no_request_can_be_under_way(hook: str, ends: list[str]) -> None:
     comment_id = factories.sign()
     until = clock.now() + retry_policy.lease(factories.settings().timeout) / 2
     change(rows_of(hook)[1].id, claimed_by="a pass", claims=1, due_at=until)

@@ -33,9 +33,7 @@ COLUMNS = ("id", "sequence")
 # --- numbers
 
 
-def test_each_event_about_a_comment_has_the_next_number_in_every_webhook_and_in_its_payload(
-    hook: str,
-) -> None:
+def test_each_event_about_a_comment_has_the_next_number_in_each_webhook_and_payload(hook: str) -> None:
     other = factories.webhook(events="comment.replied")
     first, second = factories.sign(), factories.sign()
     reply(first, "Thanks")
@@ -125,9 +123,7 @@ def test_what_another_transaction_has_locked_is_on_its_way_too(hook: str, commen
         assert claimed(hook) == []
 
 
-def test_one_that_a_person_requeued_while_the_claim_looked_is_not_overtaken(
-    hook: str, comment_id: str
-) -> None:
+def test_one_that_was_requeued_while_the_claim_looked_is_not_overtaken(hook: str, comment_id: str) -> None:
     stored(hook, comment_id, 1)
     later = stored(hook, comment_id, 2)
     with database.write(db.engine) as connection:
@@ -200,9 +196,7 @@ def test_a_row_behind_a_retry_leaves_a_pass_idle() -> None:
         file = factories.settings().data_dir / "guestbook.db"
         with sqlite_file.opened_plain(file, 1.0) as (connection, _):
             names = ("send", "repair due times after a clock jump")
-            return [
-                connection.execute(idle_pass.WORK[name], moments).fetchone() is not None for name in names
-            ]
+            return [bool(connection.execute(idle_pass.WORK[name], moments).fetchone()) for name in names]
 
     assert work() == [False, False]
     change(late, due_at=clock.now() + MINUTE)
