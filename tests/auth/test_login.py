@@ -146,9 +146,7 @@ def test_a_login_ends_by_logging_out_and_others_go_on() -> None:
 
 
 @EACH
-@pytest.mark.parametrize(
-    "end", [login.log_out_everywhere, lambda session: login.set_password(session, PASSWORD)]
-)
+@pytest.mark.parametrize("end", [login.log_out_everywhere, lambda one: login.set_password(one, PASSWORD)])
 def test_all_logins_end_at_once(end: Callable[[object], None]) -> None:
     values = [log_in(), log_in()]
     factories.written(lambda session: end(session))

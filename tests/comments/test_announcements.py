@@ -19,14 +19,11 @@ def test_what_a_link_says_comes_back() -> None:
     assert announcements.read_link(LINK.token(KEY), (KEY,)) == LINK
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(LINK, comment_id=ids.new()),
-        replace(LINK, held_at=NOW + timedelta(milliseconds=1)),
-        replace(LINK, expires_at=LINK.expires_at + timedelta(days=365)),
-    ],
-)
+@pytest.mark.parametrize("other", [
+    replace(LINK, comment_id=ids.new()),
+    replace(LINK, held_at=NOW + timedelta(milliseconds=1)),
+    replace(LINK, expires_at=LINK.expires_at + timedelta(days=365)),
+])  # fmt: skip
 def test_each_part_is_signed(other: SignedLink) -> None:
     signature = LINK.token(KEY)[-signed_links.SIGNATURE_DIGITS :]
     forged = other.token(KEY)[: -signed_links.SIGNATURE_DIGITS] + signature

@@ -88,14 +88,11 @@ def test_nothing_is_seen_before_the_commit() -> None:
     assert (count(Comment), count(Delivery)) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    ("verdict", "sent_events"),
-    [
-        (factories.PUBLISHED, ["comment.created", "comment.published"]),
-        (HELD, ["comment.created"]),
-        (SPAM, []),
-    ],
-)
+@pytest.mark.parametrize(("verdict", "sent_events"), [
+    (factories.PUBLISHED, ["comment.created", "comment.published"]),
+    (HELD, ["comment.created"]),
+    (SPAM, []),
+])  # fmt: skip
 def test_what_is_stored_is_told_unless_it_is_spam(verdict: Classification, sent_events: Any) -> None:
     factories.webhook(events="comment.created comment.published comment.deleted")
     comment = factories.the(Comment, factories.sign(verdict=verdict))
@@ -117,22 +114,19 @@ def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, 
         assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id
 
 
-@pytest.mark.parametrize(
-    ("verdict", "to", "sent_events"),
-    [
-        (HELD, "published", ["comment.published"]),
-        (HELD, "held", []),
-        (HELD, "spam", ["comment.deleted"]),
-        (HELD, "trash", ["comment.deleted"]),
-        (SPAM, "published", ["comment.created", "comment.published"]),
-        (SPAM, "held", ["comment.created"]),
-        (SPAM, "trash", []),
-        (factories.PUBLISHED, "published", []),
-        (factories.PUBLISHED, "held", []),
-        (factories.PUBLISHED, "spam", ["comment.deleted"]),
-        (factories.PUBLISHED, "trash", ["comment.deleted"]),
-    ],
-)
+@pytest.mark.parametrize(("verdict", "to", "sent_events"), [
+    (HELD, "published", ["comment.published"]),
+    (HELD, "held", []),
+    (HELD, "spam", ["comment.deleted"]),
+    (HELD, "trash", ["comment.deleted"]),
+    (SPAM, "published", ["comment.created", "comment.published"]),
+    (SPAM, "held", ["comment.created"]),
+    (SPAM, "trash", []),
+    (factories.PUBLISHED, "published", []),
+    (factories.PUBLISHED, "held", []),
+    (factories.PUBLISHED, "spam", ["comment.deleted"]),
+    (factories.PUBLISHED, "trash", ["comment.deleted"]),
+])  # fmt: skip
 def test_a_move_tells_what_changes_there(verdict: Classification, to: str, sent_events: list[str]) -> None:
     comment_id = factories.sign(verdict=verdict)
     factories.webhook(events="comment.created comment.published comment.deleted")
@@ -206,15 +200,12 @@ def events_of(webhook_id: str) -> list[str]:
     return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "thrown", "back"),
-    [
-        (HELD, "trash", "held"),
-        (SPAM, "spam", "held"),
-        (factories.PUBLISHED, "trash", "published"),
-        (factories.PUBLISHED, "spam", "published"),
-    ],
-)
+@pytest.mark.parametrize(("verdict", "thrown", "back"), [
+    (HELD, "trash", "held"),
+    (SPAM, "spam", "held"),
+    (factories.PUBLISHED, "trash", "published"),
+    (factories.PUBLISHED, "spam", "published"),
+])  # fmt: skip
 def test_a_comment_is_restored_to_where_it_was(verdict: Classification, thrown: str, back: str) -> None:
     comment_id = factories.sign(verdict=verdict)
     factories.change(comment_id, book.move, thrown)

@@ -66,20 +66,18 @@ def test_an_address_that_people_type_becomes_a_link(typed: str, linked: str) -> 
 NOT_LINKED = {
     comment_form.NOT_THE_WEB: (
         *("javascript:alert(1)", "JaVaScRiPt:alert(1)//example.org", "javascript://example.org/%0aalert(1)"),
-        *("data:text/html,hello.org", "ftp://example.org", "mailto:ada@example.org"),
-    ),
+        *("data:text/html,hello.org", "ftp://example.org", "mailto:ada@example.org")),
     comment_form.NOT_MAIL: ("ada@example.org", "https://paypal@evil.example", "https://@evil.example"),
     comment_form.NOT_AN_ADDRESS: (
         *("none", "my page.org", "http://", "http:example.org", "https:///example.org", "https://:443/"),
         *("https://example.org:99999", "https://example.org:x", "https://example..org", "https://-.org"),
         *("https://good.example\\@evil.example", "https://evil%2eexample", "https://[::1", "https://[v1.x]/"),
-        *('https://example.org/"onclick="x', "https://example.org/<script>"),
-    ),
-}
+        *('https://example.org/"onclick="x', "https://example.org/<script>")),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("typed", "reason"), [(typed, reason) for reason, some in NOT_LINKED.items() for typed in some]
+    ("typed", "reason"), [(one, why) for why, some in NOT_LINKED.items() for one in some]
 )
 def test_an_address_that_must_not_be_linked_is_kept_with_its_reason(typed: str, reason: str) -> None:
     read = comment_form.read(GOOD | {"website": typed})

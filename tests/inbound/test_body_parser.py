@@ -74,21 +74,18 @@ def test_a_form_with_files_is_a_dict_of_its_texts() -> None:
     assert parse(FILES, of_plex) == {"event": "media.play"}
 
 
-@pytest.mark.parametrize(
-    ("boundary", "body", "sentence"),
-    [
-        ("", form_with_files(('name="a"', b"1")), "not the form"),
-        ("; boundary=" + "x" * 71, b"--" + b"x" * 71, "not the form"),
-        ("; boundary=ü", b"", "not the form"),
-        ("; boundary=x", b"", "not the form"),
-        ("; boundary=x", b"message=hello", "not the form"),
-        ("; boundary=x", form_with_files(('name="a"', b"1"), end=b""), "cut off"),
-        ("; boundary=x", b"--x\r\nX: y\r\n\r\n1\r\n--x--", "not the form"),
-        ("; boundary=x", b"--x\r\n\xff: y\r\n\r\n1\r\n--x--", "not the form"),
-        ("; boundary=x", form_with_files(("x\r\na:" * 800, b"1")), "not the form"),
-        ("; boundary=x", form_with_files(*[('name="a"', b"1")] * 1001), "1,000 fields"),
-    ],
-)
+@pytest.mark.parametrize(("boundary", "body", "sentence"), [
+    ("", form_with_files(('name="a"', b"1")), "not the form"),
+    ("; boundary=" + "x" * 71, b"--" + b"x" * 71, "not the form"),
+    ("; boundary=ü", b"", "not the form"),
+    ("; boundary=x", b"", "not the form"),
+    ("; boundary=x", b"message=hello", "not the form"),
+    ("; boundary=x", form_with_files(('name="a"', b"1"), end=b""), "cut off"),
+    ("; boundary=x", b"--x\r\nX: y\r\n\r\n1\r\n--x--", "not the form"),
+    ("; boundary=x", b"--x\r\n\xff: y\r\n\r\n1\r\n--x--", "not the form"),
+    ("; boundary=x", form_with_files(("x\r\na:" * 800, b"1")), "not the form"),
+    ("; boundary=x", form_with_files(*[('name="a"', b"1")] * 1001), "1,000 fields"),
+])  # fmt: skip
 def test_what_is_no_form_with_files_is_refused(boundary: str, body: bytes, sentence: str) -> None:
     with pytest.raises(BodyError, match=sentence):
         parse({"content-type": f"multipart/form-data{boundary}"}, body)
@@ -185,32 +182,29 @@ def test_a_form_of_countless_fields_or_escapes_is_refused_before_it_takes_up_the
         parse(FORM, b"a&" * 100_000)
 
 
-@pytest.mark.parametrize(
-    ("body", "sentence"),
-    [
-        (b"", "empty"),
-        (b" \n", "empty"),
-        (b"{", "line 1, column 2"),
-        (b'{"a": 1,\n "b" 2}', "line 2, column 6"),
-        (b'{"a": 1} {}', "Extra data"),
-        (b"{'a': 1}", "line 1, column 2"),
-        (b'{"a": "\n"}', "Invalid control character"),
-        (b'{"a": NaN}', "NaN"),
-        (b"[Infinity]", "Infinity"),
-        (b"[-Infinity]", "-Infinity"),
-        (b"[1e999]", "too large"),
-        (b"[-1e999]", "too large"),
-        (b"[" + b"9" * 5000 + b"]", "5,000 digits"),
-        (b"9" * 900_000, "900,000 digits"),
-        (b'{"a": "\xff"}', "not UTF-8: byte 8"),
-        (b'{"a": "\xed\xa0\x80"}', "not UTF-8"),
-        ('{"a": 1}'.encode("utf-16"), "not UTF-8: byte 1"),
-        (b"[" * 100_000, "nested more than 64 deep"),
-        (b'{"a":' * 100_000, "nested more than 64 deep"),
-        (b"[" * 65 + b"]" * 65, "nested more than 64 deep"),
-        (b"[" + b"[]," * 400_000 + b"1]", "more than 700,000 values"),
-    ],
-)
+@pytest.mark.parametrize(("body", "sentence"), [
+    (b"", "empty"),
+    (b" \n", "empty"),
+    (b"{", "line 1, column 2"),
+    (b'{"a": 1,\n "b" 2}', "line 2, column 6"),
+    (b'{"a": 1} {}', "Extra data"),
+    (b"{'a': 1}", "line 1, column 2"),
+    (b'{"a": "\n"}', "Invalid control character"),
+    (b'{"a": NaN}', "NaN"),
+    (b"[Infinity]", "Infinity"),
+    (b"[-Infinity]", "-Infinity"),
+    (b"[1e999]", "too large"),
+    (b"[-1e999]", "too large"),
+    (b"[" + b"9" * 5000 + b"]", "5,000 digits"),
+    (b"9" * 900_000, "900,000 digits"),
+    (b'{"a": "\xff"}', "not UTF-8: byte 8"),
+    (b'{"a": "\xed\xa0\x80"}', "not UTF-8"),
+    ('{"a": 1}'.encode("utf-16"), "not UTF-8: byte 1"),
+    (b"[" * 100_000, "nested more than 64 deep"),
+    (b'{"a":' * 100_000, "nested more than 64 deep"),
+    (b"[" * 65 + b"]" * 65, "nested more than 64 deep"),
+    (b"[" + b"[]," * 400_000 + b"1]", "more than 700,000 values"),
+])  # fmt: skip
 def test_what_is_no_json_is_refused_with_the_reason(body: bytes, sentence: str) -> None:
     with pytest.raises(BodyError, match=re.escape(sentence)) as fault:
         parse(JSON, body)

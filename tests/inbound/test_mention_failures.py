@@ -64,19 +64,16 @@ def seen(app: Flask, status: str, language: str) -> str:
         return app.test_client().get(status, headers={"Accept-Language": language}).text
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (f"{pages_of_mentions.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
-        (with_detail(pages_of_mentions.READING_FAILED, "ZeroDivisionError"), ""),
-        (with_detail(pages_of_mentions.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
-        (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),
-        (with_detail(body_encoding.BROKEN_PACKING, "gzip"), " (gzip)"),
-        (with_detail(processor.PASSES_ENDED, 10), " (10)"),
-        (event_actions.CLOSED, ""),
-        (pages_of_mentions.LINKS_ELSEWHERE, ""),
-    ],
-)
+@pytest.mark.parametrize(("error", "told"), [
+    (f"{pages_of_mentions.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
+    (with_detail(pages_of_mentions.READING_FAILED, "ZeroDivisionError"), ""),
+    (with_detail(pages_of_mentions.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
+    (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),
+    (with_detail(body_encoding.BROKEN_PACKING, "gzip"), " (gzip)"),
+    (with_detail(processor.PASSES_ENDED, 10), " (10)"),
+    (event_actions.CLOSED, ""),
+    (pages_of_mentions.LINKS_ELSEWHERE, ""),
+])  # fmt: skip
 def test_what_is_the_owner_s_alone_is_left_out(error: str, told: str | None) -> None:
     sentence, detail = pages_of_mentions.for_sender(error)
     assert error.startswith(sentence)

@@ -203,15 +203,12 @@ def test_a_compressed_page_is_unpacked_up_to_the_limit(receiver: Receiver) -> No
     assert failure(receiver, "/bomb") == "The page does not link to the target."
 
 
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [
-        ("application/json", '{{"deep": [{{"link": "{home}"}}]}}'),
-        ("application/ld+json", '["{home}"]'),
-        ("text/plain", "See {home} or <{home}>."),
-        ("application/xhtml+xml", '<a href="{home}"/>'),
-    ],
-)
+@pytest.mark.parametrize(("kind", "body"), [
+    ("application/json", '{{"deep": [{{"link": "{home}"}}]}}'),
+    ("application/ld+json", '["{home}"]'),
+    ("text/plain", "See {home} or <{home}>."),
+    ("application/xhtml+xml", '<a href="{home}"/>'),
+])  # fmt: skip
 def test_other_kinds_of_pages_may_link_too(kind: str, body: str, receiver: Receiver) -> None:
     text = body.format(home=mention_pages.home())
     mention(receiver, Answer(headers={"Content-Type": kind}, body=text.encode()))

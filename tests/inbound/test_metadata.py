@@ -25,30 +25,27 @@ PUSHED = {"x-gitlab-event": "Push Hook", "x-gitlab-event-uuid": "shared by sever
 BITBUCKET = {"actor": {"display_name": "Ada L.", "nickname": "ada"}, "push": {"changes": []}}
 
 
-@pytest.mark.parametrize(
-    ("headers", "payload", "facts"),
-    [
-        (GITHUB, OPENED, ("issues.opened", GITHUB["x-github-delivery"], "ada")),
-        ({"x-github-event": "push"}, {"pusher": {"name": "bob"}}, ("push", None, "bob")),
-        (GITEA, {"sender": {"username": "ada"}}, ("push", "g-1", "ada")),
-        (FORGEJO, {"action": "published", "sender": {"login": "ada"}}, ("release.published", "f-1", "ada")),
-        (MERGED, MERGE, ("merge_request.open", "k-1", "root")),
-        (PUSHED, PUSH, ("push", None, "ada")),
-        ({"x-gitlab-event": "System Hook"}, {}, ("System Hook", None, None)),
-        ({"webhook-id": "msg_1"}, {"type": "user.created"}, ("user.created", "msg_1", None)),
-        ({"svix-id": "msg_2"}, {"type": "user.created"}, ("user.created", "msg_2", None)),
-        (OF_BOOK, BOOK, ("comment.published", "e1", "Zoë")),
-        ({"stripe-signature": "t=1,v1=a"}, STRIPE, ("charge.succeeded", "evt_1MqqbKLt", None)),
-        ({"x-slack-signature": "v0=a"}, SLACK, ("app_mention", "Ev08MFMKH6", "U061F7AUR")),
-        ({}, {"command": "/weather", "user_name": "ada"}, (None, None, "ada")),
-        ({}, {"type": "block_actions", "user": {"username": "ada"}}, ("block_actions", None, "ada")),
-        ({}, {"event": "order paid"}, ("order paid", None, None)),
-        ({"x-event-key": "repo:push", "x-request-uuid": "u"}, BITBUCKET, ("repo:push", None, "ada")),
-        ({"x-event-key": "pr:opened"}, {"actor": {"name": "ada"}}, ("pr:opened", None, "ada")),
-        ({}, {"event_id": "t-1", "event_type": "form_response"}, ("form_response", "t-1", None)),
-        ({"ce-type": "com.example.made", "ce-id": "1"}, {"a": 1}, ("com.example.made", None, None)),
-    ],
-)
+@pytest.mark.parametrize(("headers", "payload", "facts"), [
+    (GITHUB, OPENED, ("issues.opened", GITHUB["x-github-delivery"], "ada")),
+    ({"x-github-event": "push"}, {"pusher": {"name": "bob"}}, ("push", None, "bob")),
+    (GITEA, {"sender": {"username": "ada"}}, ("push", "g-1", "ada")),
+    (FORGEJO, {"action": "published", "sender": {"login": "ada"}}, ("release.published", "f-1", "ada")),
+    (MERGED, MERGE, ("merge_request.open", "k-1", "root")),
+    (PUSHED, PUSH, ("push", None, "ada")),
+    ({"x-gitlab-event": "System Hook"}, {}, ("System Hook", None, None)),
+    ({"webhook-id": "msg_1"}, {"type": "user.created"}, ("user.created", "msg_1", None)),
+    ({"svix-id": "msg_2"}, {"type": "user.created"}, ("user.created", "msg_2", None)),
+    (OF_BOOK, BOOK, ("comment.published", "e1", "Zoë")),
+    ({"stripe-signature": "t=1,v1=a"}, STRIPE, ("charge.succeeded", "evt_1MqqbKLt", None)),
+    ({"x-slack-signature": "v0=a"}, SLACK, ("app_mention", "Ev08MFMKH6", "U061F7AUR")),
+    ({}, {"command": "/weather", "user_name": "ada"}, (None, None, "ada")),
+    ({}, {"type": "block_actions", "user": {"username": "ada"}}, ("block_actions", None, "ada")),
+    ({}, {"event": "order paid"}, ("order paid", None, None)),
+    ({"x-event-key": "repo:push", "x-request-uuid": "u"}, BITBUCKET, ("repo:push", None, "ada")),
+    ({"x-event-key": "pr:opened"}, {"actor": {"name": "ada"}}, ("pr:opened", None, "ada")),
+    ({}, {"event_id": "t-1", "event_type": "form_response"}, ("form_response", "t-1", None)),
+    ({"ce-type": "com.example.made", "ce-id": "1"}, {"a": 1}, ("com.example.made", None, None)),
+])  # fmt: skip
 def test_what_each_sender_says(headers: dict[str, str], payload: object, facts: tuple[Any, ...]) -> None:
     assert extract_metadata(headers, payload) == facts
 
@@ -58,9 +55,7 @@ def test_the_id_of_a_thing_is_not_the_id_of_a_delivery() -> None:
         assert extract_metadata({}, payload).external_id is None
 
 
-@pytest.mark.parametrize(
-    "payload", [None, 5, "text", [], ["type"], {}, {"type": 5}, {"sender": [], "event": {}}]
-)
+@pytest.mark.parametrize("payload", [None, 5, "text", ["type"], {}, {"type": 5}, {"sender": [], "event": {}}])
 def test_who_says_nothing_has_no_facts(payload: object) -> None:
     assert extract_metadata({}, payload) == Metadata(None, None, None)
 
@@ -85,17 +80,14 @@ def test_a_megabyte_of_marks_takes_no_time() -> None:
     assert time.thread_time() - start < 2  # to normalise all of it: minutes
 
 
-@pytest.mark.parametrize(
-    ("headers", "payload", "parts"),
-    [
-        (GITHUB, OPENED, ("issues", "opened")),
-        ({"x-github-event": "push"}, {}, ("push", "")),
-        ({"x-gitlab-event": "Merge Request Hook"}, MERGE, ("merge_request", "open")),
-        ({"x-guestbook-event": "comment.published"}, BOOK, ("comment.published", "")),
-        ({}, STRIPE, ("charge.succeeded", "")),
-        ({}, "text", ("", "")),
-    ],
-)
+@pytest.mark.parametrize(("headers", "payload", "parts"), [
+    (GITHUB, OPENED, ("issues", "opened")),
+    ({"x-github-event": "push"}, {}, ("push", "")),
+    ({"x-gitlab-event": "Merge Request Hook"}, MERGE, ("merge_request", "open")),
+    ({"x-guestbook-event": "comment.published"}, BOOK, ("comment.published", "")),
+    ({}, STRIPE, ("charge.succeeded", "")),
+    ({}, "text", ("", "")),
+])  # fmt: skip
 def test_an_event_splits_into_kind_and_action(headers: dict[str, str], payload: Any, parts: Any) -> None:
     assert split_metadata(extract_metadata(headers, payload).event, payload) == parts
 

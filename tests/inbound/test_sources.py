@@ -272,15 +272,12 @@ def test_a_secret_of_the_sender_takes_the_place_of_ours() -> None:
     assert the(row_id).secret == theirs
 
 
-@pytest.mark.parametrize(
-    ("verify", "secret", "sentence"),
-    [
-        ("none", None, "This source verifies nothing, so it has no secret."),
-        ("stripe", None, "Paste the signing secret that Stripe shows"),
-        ("stripe", "whsec_of_stripe", "The source already has this secret."),
-        ("github", "a\nb", "The secret must have 1 to 200 characters"),
-    ],
-)
+@pytest.mark.parametrize(("verify", "secret", "sentence"), [
+    ("none", None, "This source verifies nothing, so it has no secret."),
+    ("stripe", None, "Paste the signing secret that Stripe shows"),
+    ("stripe", "whsec_of_stripe", "The source already has this secret."),
+    ("github", "a\nb", "The secret must have 1 to 200 characters"),
+])  # fmt: skip
 def test_a_rotation_that_makes_no_sense_is_refused(verify: str, secret: str | None, sentence: str) -> None:
     row = add(verify=verify, secret=GIVEN.get(verify))
     before = columns(row)

@@ -50,57 +50,34 @@ FIVE_OF_SEVEN = "".join(f"- Turn wheel {number}\n" for number in range(1, 6)) + 
 ELSEWHERE = {"state": "error", "environment": None, "target_url": COMPARE}
 CASES: list[Case] = [
     case("issues.opened", f"ada opened issue {FLICKERS}\n~/issues/7"),
-    case(
-        "issues.opened",
-        "ada opened issue #7 in ada/lighthouse: {{ x }} <b>\n~/issues/7",
-        issue={"title": "{{ x }} <b>"},
-    ),
-    case(
-        "push",
-        "ada pushed 1 commit to main in ada/lighthouse:\n- Turn wheel 1\n~/compare/1…2",
-        commits=commits(1),
-    ),
-    case(
-        "push",
-        f"ada pushed 7 commits to fix/oil in ada/lighthouse:\n{FIVE_OF_SEVEN}{COMPARE}",
-        **{"ref": "refs/heads/fix/oil", "commits": commits(7), "compare": None, "compare_url": COMPARE},
-    ),
+    case("issues.opened", "ada opened issue #7 in ada/lighthouse: {{ x }} <b>\n~/issues/7",
+        issue={"title": "{{ x }} <b>"}),
+    case("push", "ada pushed 1 commit to main in ada/lighthouse:\n- Turn wheel 1\n~/compare/1…2",
+        commits=commits(1)),
+    case("push", f"ada pushed 7 commits to fix/oil in ada/lighthouse:\n{FIVE_OF_SEVEN}{COMPARE}",
+        **{"ref": "refs/heads/fix/oil", "commits": commits(7), "compare": None, "compare_url": COMPARE}),
     case("push", "ada tagged v2 in ada/lighthouse\n~", ref="refs/tags/v2", commits=[], created=True),
     case("pull_request.closed", f"ada merged pull request {BRIGHTER}\n~/pull/8"),
     case("pull_request.closed", f"ada closed pull request {BRIGHTER}\n~/pull/8", pull_request={"merged": 0}),
     case("release.published", "ada released 1.0 of ada/lighthouse\n~/releases/1.0"),
-    case(
-        "release.published",
-        "ada released v2 of ada/lighthouse\n~/releases/1.0",
-        release={"name": None, "tag_name": "v2"},
-    ),
+    case("release.published", "ada released v2 of ada/lighthouse\n~/releases/1.0",
+        release={"name": None, "tag_name": "v2"}),
     case("star.created", "ada gave ada/lighthouse a star. Thank you!\n~"),
     case("issue_comment.created", f"ada commented on issue {FLICKERS}\n{COMMENTED}"),
-    case(
-        "issue_comment.created",
-        f"ada commented on pull request {FLICKERS}\n{COMMENTED}",
-        issue={"pull_request": {"url": PLACE}},
-    ),
-    case(
-        "discussion.created",
-        "ada started discussion #9 in ada/lighthouse:\nWhich oil is best?\n~/discussions/9",
-    ),
+    case("issue_comment.created", f"ada commented on pull request {FLICKERS}\n{COMMENTED}",
+        issue={"pull_request": {"url": PLACE}}),
+    case("discussion.created",
+        "ada started discussion #9 in ada/lighthouse:\nWhich oil is best?\n~/discussions/9"),
     case(REVIEW, f"ada approved pull request {BRIGHTER}\n~/pull/8#review", review={"body": None}),
-    case(
-        REVIEW,
-        f"ada asked for changes to pull request {BRIGHTER}\nIt shines.\n~/pull/8#review",
-        review={"state": "changes_requested"},
-    ),
+    case(REVIEW, f"ada asked for changes to pull request {BRIGHTER}\nIt shines.\n~/pull/8#review",
+        review={"state": "changes_requested"}),
     case("fork", "ada forked ada/lighthouse\nhttps://github.com/grace/lighthouse"),
     case("sponsorship.created", "ada became a sponsor of lighthouse. Thank you!"),
     case("workflow_run.completed", "Tests #12 failed on main in ada/lighthouse\n~/actions/runs/12"),
     case("deployment_status.created", "ada/lighthouse was deployed to production"),
-    case(
-        "deployment_status.created",
-        f"ada/lighthouse could not be deployed to test\n{COMPARE}",
-        **{"deployment_status": ELSEWHERE, "deployment": {"environment": "test"}},
-    ),
-]
+    case("deployment_status.created", f"ada/lighthouse could not be deployed to test\n{COMPARE}",
+        **{"deployment_status": ELSEWHERE, "deployment": {"environment": "test"}}),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("event", "action", "payload", "expected"), CASES)
@@ -184,16 +161,13 @@ def test_an_event_of_gitlab_is_a_sentence(event: str, action: str, payload: Any,
 
 
 @pytest.mark.parametrize("event", ["issue", "merge_request", "note"])
-@pytest.mark.parametrize(
-    "secret",
-    [
-        {"object_attributes": {**THING, "confidential": True}},
-        {"object_attributes": {**THING, "internal": True}},
-        {"object_attributes": THING, "event_type": "confidential_issue"},
-        {"object_attributes": THING, "event_type": "confidential_note"},
-        {"object_attributes": THING, "issue": {"title": "Hush", "confidential": True}},
-    ],
-)
+@pytest.mark.parametrize("secret", [
+    {"object_attributes": {**THING, "confidential": True}},
+    {"object_attributes": {**THING, "internal": True}},
+    {"object_attributes": THING, "event_type": "confidential_issue"},
+    {"object_attributes": THING, "event_type": "confidential_note"},
+    {"object_attributes": THING, "issue": {"title": "Hush", "confidential": True}},
+])  # fmt: skip
 def test_what_gitlab_marks_as_confidential_gives_no_text(event: str, secret: dict[str, Any]) -> None:
     for action in ("open", "create", "close"):
         assert lines("gitlab", event, {**BY_ADA, **secret}, action) == []
@@ -287,21 +261,18 @@ def test_what_another_guestbook_does_not_show_gives_no_text() -> None:
 ZOE = {"name": "Zoë", "website": "https://zoe.example", "message": "Hello"}
 
 
-@pytest.mark.parametrize(
-    ("payload", "text", "name", "website"),
-    [
-        (ZOE, "Hello", "Zoë", "https://zoe.example"),
-        ({"text": "Hello"}, "Hello", "ada", ""),
-        ({"content": "Hello"}, "Hello", "ada", ""),
-        ({"title": "Hello"}, "Hello", "ada", ""),
-        ({"message": "", "title": "Hello", "content": None}, "Hello", "ada", ""),
-        ("Hello", "Hello", "ada", ""),
-        ({"name": None, "message": None}, "", "ada", ""),
-        ({"name": {"first": "Zoë"}, "message": {"body": "Hello"}}, "", "ada", ""),
-        (["Hello"], "", "ada", ""),
-        (None, "", "ada", ""),
-    ],
-)
+@pytest.mark.parametrize(("payload", "text", "name", "website"), [
+    (ZOE, "Hello", "Zoë", "https://zoe.example"),
+    ({"text": "Hello"}, "Hello", "ada", ""),
+    ({"content": "Hello"}, "Hello", "ada", ""),
+    ({"title": "Hello"}, "Hello", "ada", ""),
+    ({"message": "", "title": "Hello", "content": None}, "Hello", "ada", ""),
+    ("Hello", "Hello", "ada", ""),
+    ({"name": None, "message": None}, "", "ada", ""),
+    ({"name": {"first": "Zoë"}, "message": {"body": "Hello"}}, "", "ada", ""),
+    (["Hello"], "", "ada", ""),
+    (None, "", "ada", ""),
+])  # fmt: skip
 def test_plain_fields_and_text_become_a_comment(payload: Any, text: str, name: str, website: str) -> None:
     made = run("plain", "", payload)
     assert made.text.strip() == text

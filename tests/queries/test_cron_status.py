@@ -28,18 +28,15 @@ def cron(*, after_requests: bool = False) -> CronStatus:
     return cron_status.in_words(db.session(), clock.now(), after_requests=after_requests)
 
 
-@pytest.mark.parametrize(
-    ("last_pass", "oldest_due", "well"),
-    [
-        (None, None, True),
-        (10**6, None, True),
-        (None, 899, True),
-        (None, 900, False),
-        (899, 10**6, True),
-        (900, 10**6, False),
-        (900, 899, True),
-    ],
-)
+@pytest.mark.parametrize(("last_pass", "oldest_due", "well"), [
+    (None, None, True),
+    (10**6, None, True),
+    (None, 899, True),
+    (None, 900, False),
+    (899, 10**6, True),
+    (900, 10**6, False),
+    (900, 899, True),
+])  # fmt: skip
 def test_it_is_well_unless_something_waits_for_cron(last_pass: Any, oldest_due: Any, well: bool) -> None:
     assert Health(last_pass, oldest_due).is_well is well
 
@@ -105,18 +102,15 @@ DUE = "Deliveries are due, and no pass of cron"
 
 
 @pytest.mark.usefixtures("each_app")
-@pytest.mark.parametrize(
-    ("passes", "due", "word", "sentence", "advice"),
-    [
-        ([], None, "never", "Cron has never come", "crontab -e"),
-        ([(2, True, {"processed": 99}), (59 / 60, True, WORK)], None, "well", PLAIN, ""),
-        ([(1, True, {"failed": 2}), (5 / 60, False, {})], None, "running", BESIDE, ""),
-        ([(180, False, {})], None, "running", ".*began 3 hours ago and has not come to its end", ""),
-        ([(16, True, {})], 20, "late", DUE, "crontab -l"),
-        ([(16, False, {})], 20, "late", DUE, "crontab -l"),
-        ([(16, True, {})], None, "late", r".*Nothing has had to wait so far\.$", "crontab -l"),
-    ],
-)
+@pytest.mark.parametrize(("passes", "due", "word", "sentence", "advice"), [
+    ([], None, "never", "Cron has never come", "crontab -e"),
+    ([(2, True, {"processed": 99}), (59 / 60, True, WORK)], None, "well", PLAIN, ""),
+    ([(1, True, {"failed": 2}), (5 / 60, False, {})], None, "running", BESIDE, ""),
+    ([(180, False, {})], None, "running", ".*began 3 hours ago and has not come to its end", ""),
+    ([(16, True, {})], 20, "late", DUE, "crontab -l"),
+    ([(16, False, {})], 20, "late", DUE, "crontab -l"),
+    ([(16, True, {})], None, "late", r".*Nothing has had to wait so far\.$", "crontab -l"),
+])  # fmt: skip
 def test_passes_are_told_in_words(passes: Any, due: Any, word: str, sentence: str, advice: str) -> None:
     if due:
         factories.delivery(factories.webhook(), due_at=clock.now() - due * MINUTE)

@@ -114,17 +114,14 @@ def test_a_ping_that_has_to_wait_says_why() -> None:
     assert paused.endswith(" UTC (in 5 minutes).")
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({}, "well"),
-        ({"failing_since": True}, "failing since "),
-        ({"paused_until": True, "failing_since": True}, "paused until "),
-        ({"disabled_reason": "by_hand", "paused_until": True}, "disabled by hand"),
-        ({"disabled_reason": "failing"}, "disabled: no success for days"),
-        ({"disabled_reason": "gone"}, "disabled: the receiver said it is gone"),
-    ],
-)
+@pytest.mark.parametrize(("values", "words"), [
+    ({}, "well"),
+    ({"failing_since": True}, "failing since "),
+    ({"paused_until": True, "failing_since": True}, "paused until "),
+    ({"disabled_reason": "by_hand", "paused_until": True}, "disabled by hand"),
+    ({"disabled_reason": "failing"}, "disabled: no success for days"),
+    ({"disabled_reason": "gone"}, "disabled: the receiver said it is gone"),
+])  # fmt: skip
 def test_in_short_it_is_told_in_some_words(values: dict[str, Any], words: str) -> None:
     now = clock.now()
     later = now + timedelta(hours=1)

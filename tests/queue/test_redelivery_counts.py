@@ -42,23 +42,11 @@ class Way(NamedTuple):
 
 
 WAYS = {
-    "out": Way(
-        Delivery,
-        filtered_lists.Deliveries(status="failed").condition(),
-        factories.webhook,
-        factories.delivery,
-        factories.deliveries,
-        {"disabled_reason": "gone"},
-    ),
-    "in": Way(
-        InboundEvent,
-        filtered_lists.InboundEvents(status="failed").condition(),
-        factories.source,
-        factories.inbound,
-        factories.inbound_events,
-        {},
-    ),
-}
+    "out": Way(Delivery, filtered_lists.Deliveries(status="failed").condition(), factories.webhook,
+        factories.delivery, factories.deliveries, {"disabled_reason": "gone"}),
+    "in": Way(InboundEvent, filtered_lists.InboundEvents(status="failed").condition(), factories.source,
+        factories.inbound, factories.inbound_events, {}),
+}  # fmt: skip
 
 
 @pytest.fixture(params=WAYS)

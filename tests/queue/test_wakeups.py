@@ -165,9 +165,7 @@ def test_a_flood_of_wake_ups_costs_one_look(each_book: Book, resting: Poller) ->
 def test_a_pass_sends_what_wakes_it(each_book: Book, receiver: Receiver) -> None:
     each_book.webhook(receiver.url())
     stop, dispatcher = StopFlag(), Dispatcher(each_book.engine, each_book.settings, concurrency=4)
-    run = threading.Thread(
-        target=dispatcher.run, kwargs={"until": time.monotonic() + LONG, "stay": True, "stop": stop}
-    )
+    run = threading.Thread(target=lambda: dispatcher.run(until=time.monotonic() + LONG, stay=True, stop=stop))
     run.start()
     for number in range(1, 4):
         each_book.publish()

@@ -42,18 +42,15 @@ def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line] for line in lines if not line[0].startswith(" ---")]
 
 
-@pytest.mark.parametrize(
-    ("command", "given", "code", "sentence"),
-    [
-        (deliver, ["--processes", "two"], 2, "whole numbers from 1 on"),
-        (deliver, ["--count", "7"], 2, "--count must leave a delivery for each of the webhooks."),
-        (deliver, ["--hanging", "8"], 2, "--hanging must leave a webhook that answers."),
-        (deliver, ["--hanging", "1", "--peers"], 2, "--hanging and --peers are measured apart."),
-        (growth, ["--rows", "5"], 2, "--rows must be at least 10."),
-        (latency, ["--database", "oracle://host/name"], 1, "--database: the database must be one of"),
-        (latency, ["--database", "sqlite:////tmp/b.db"], 1, "only the URL of a PostgreSQL or MariaDB server"),
-    ],
-)
+@pytest.mark.parametrize(("command", "given", "code", "sentence"), [
+    (deliver, ["--processes", "two"], 2, "whole numbers from 1 on"),
+    (deliver, ["--count", "7"], 2, "--count must leave a delivery for each of the webhooks."),
+    (deliver, ["--hanging", "8"], 2, "--hanging must leave a webhook that answers."),
+    (deliver, ["--hanging", "1", "--peers"], 2, "--hanging and --peers are measured apart."),
+    (growth, ["--rows", "5"], 2, "--rows must be at least 10."),
+    (latency, ["--database", "oracle://host/name"], 1, "--database: the database must be one of"),
+    (latency, ["--database", "sqlite:////tmp/b.db"], 1, "only the URL of a PostgreSQL or MariaDB server"),
+])  # fmt: skip
 def test_wrong_options_get_a_sentence(command: click.Command, given: Any, code: int, sentence: str) -> None:
     done = run(command, *given)
     assert (done.exit_code, done.stdout) == (code, "")

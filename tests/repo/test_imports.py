@@ -101,12 +101,10 @@ def test_imports_point_down() -> None:
 
 
 LATE = "def late():\n    from guestbook.outbound.dispatcher import Dispatch"
-NEIGHBOUR = "from guestbook.queries import listing"  # on its own floor
+ASIDE = "from guestbook.queries import listing"  # on its own floor
 
 
-@pytest.mark.parametrize(
-    "source", ["from guestbook.background import cron", "import guestbook", LATE, NEIGHBOUR]
-)
+@pytest.mark.parametrize("source", ["from guestbook.background import cron", "import guestbook", LATE, ASIDE])
 def test_an_import_that_points_up_or_aside_is_seen(source: str) -> None:
     assert faults({"guestbook.queue.claims": source})
 

@@ -82,18 +82,15 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
 # --- what we send
 
 
-@pytest.mark.parametrize(
-    ("page", "title", "listed"),
-    [
-        ("events", "Events", EVENTS),
-        ("formats", "", FORMATS),
-        ("sources", "Verification", VERIFY),
-        ("sources", "Senders", SENDER_PRESETS),
-        ("sources", "Actions", ACTIONS),
-        ("sources", "Templates", PRESETS),
-        ("api", "Tokens", SCOPES),
-    ],
-)
+@pytest.mark.parametrize(("page", "title", "listed"), [
+    ("events", "Events", EVENTS),
+    ("formats", "", FORMATS),
+    ("sources", "Verification", VERIFY),
+    ("sources", "Senders", SENDER_PRESETS),
+    ("sources", "Actions", ACTIONS),
+    ("sources", "Templates", PRESETS),
+    ("api", "Tokens", SCOPES),
+])  # fmt: skip
 def test_a_table_has_what_there_is_in_its_order(page: str, title: str, listed: Iterable[str]) -> None:
     text = read(f"reference/{page}")
     assert first_column(section(text, title) if title else text) == list(listed)

@@ -95,9 +95,8 @@ def running(checkout: Path, **environ: str) -> Iterator[tuple[Started, str]]:
     """Run scripts/run from another folder until its page answers; give it and the page's address."""
     port = processes.free_port()
     settings = processes.clean_environ(PORT=str(port), **environ)
-    with processes.started(
-        [str(checkout / "scripts/run")], cwd=checkout.parent.parent, env=settings
-    ) as script:
+    program = [str(checkout / "scripts/run")]
+    with processes.started(program, cwd=checkout.parent.parent, env=settings) as script:
         address = f"http://127.0.0.1:{port}"
         processes.wait_for(lambda: processes.answers(address), 60, script.output)
         yield script, address

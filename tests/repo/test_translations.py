@@ -132,17 +132,14 @@ def test_the_templates_of_public_pages_have_no_words_that_stay_english() -> None
     assert {name: words for name, words in found.items() if words} == {}
 
 
-@pytest.mark.parametrize(
-    ("english", "given", "said"),
-    [
-        ("Hello %(name)s", "Hallo", "has other placeholders"),
-        ("<b>Hello</b>", "Hallo", "has other markup"),
-        ("Hello", "", "is missing"),
-        ("Hello", 'Hallo "du"', "has a character that templates would read as their own"),
-        ("Hello", "Hallo ", "has blanks at an edge, or lines"),
-        (("%(count)s day", "%(count)s days"), ("%(count)s Tag", ""), "is missing"),
-    ],
-)
+@pytest.mark.parametrize(("english", "given", "said"), [
+    ("Hello %(name)s", "Hallo", "has other placeholders"),
+    ("<b>Hello</b>", "Hallo", "has other markup"),
+    ("Hello", "", "is missing"),
+    ("Hello", 'Hallo "du"', "has a character that templates would read as their own"),
+    ("Hello", "Hallo ", "has blanks at an edge, or lines"),
+    (("%(count)s day", "%(count)s days"), ("%(count)s Tag", ""), "is missing"),
+])  # fmt: skip
 def test_a_faulty_translation_is_seen(english: str, given: str, said: str) -> None:
     assert list(faults(Message(english, given))) == [said]
     assert list(faults(Message("Hello", "Hallo", flags=["fuzzy"]))) == ["is marked as fuzzy"]

@@ -42,9 +42,7 @@ WITHOUT_TLS = {  # PyMySQL reads all certificates of the system for each connect
     "mariadb": {"ssl_disabled": "true"},
 }
 SERVERS = {
-    "postgresql": os.environ.get(
-        "GUESTBOOK_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
-    ),
+    "postgresql": os.getenv("GUESTBOOK_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1/postgres"),
     "mariadb": os.environ.get("GUESTBOOK_TEST_MARIADB", "mysql+pymysql://root@127.0.0.1:3306/mysql"),
 }
 

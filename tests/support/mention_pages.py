@@ -136,17 +136,8 @@ DISCOVERY_PAGES = [
     DiscoveryPage("19: one header of several values", f"</false>; rel=other, {BARE}"),
     DiscoveryPage("20: <link> without an address", "", '<link rel="webmention">', ANCHOR),
     DiscoveryPage("21: the query stays", head=LINK, endpoint="/endpoint?query=yes&x=1"),
-    DiscoveryPage(
-        "22: relative to the path of the page",
-        head='<link rel="webmention" href="page/endpoint">',
-        path="/deep/page",
-        endpoint="/deep/page/endpoint",
-    ),
-    DiscoveryPage(
-        "23: relative to the page after redirects",
-        head='<link rel="webmention" href="endpoint">',
-        path="/new/page",
-        endpoint="/new/endpoint",
-        redirects=("/old/page", "/old/page/"),
-    ),
-]
+    DiscoveryPage("22: relative to the path of the page", head='<link rel="webmention" href="page/endpoint">',
+        path="/deep/page", endpoint="/deep/page/endpoint"),
+    DiscoveryPage("23: relative to the page after redirects", head='<link rel="webmention" href="endpoint">',
+        path="/new/page", endpoint="/new/endpoint", redirects=("/old/page", "/old/page/")),
+]  # fmt: skip

@@ -43,11 +43,8 @@ class ReceiverPerson(Visitor):
 
 def add_link(webhook_id: str, expires: str = "7d") -> tuple[str, str]:
     """Add a link for Ada, and return its id and its address."""
-    link = factories.written(
-        lambda session: receiver_links.add(
-            session, session.get_one(Webhook, webhook_id), name="Ada", expires=expires
-        )
-    )
+    given = {"name": "Ada", "expires": expires}
+    link = factories.written(lambda one: receiver_links.add(one, one.get_one(Webhook, webhook_id), **given))
     return link.id, receiver_links.url(link, factories.settings())
 
 

@@ -39,7 +39,5 @@ def serving(app: Flask, listening: socket.socket, threads: int = 4) -> Iterator[
 
 def _close(server: Any) -> None:
     server.close()
-    for connection in list(
-        server.active_channels.values()
-    ):  # a client may keep one open, and its loop would go on
+    for connection in list(server.active_channels.values()):  # a client may keep one open for ever
         connection.handle_close()

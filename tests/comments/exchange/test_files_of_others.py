@@ -164,15 +164,12 @@ def bad_xml(text: str, said: str) -> None:
         list(other_programs.read_wordpress(io.BytesIO(text.encode()), None))
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('<!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><rss>&b;</rss>', "has a DOCTYPE"),
-        ('<!DOCTYPE rss SYSTEM "file:///etc/passwd"><rss/>', "has a DOCTYPE"),
-        ("<rss>\n<channel></rss>", "Line 2 is not XML: mismatched tag"),
-        ("<rss>\x00", "Line 1 is not XML"),
-    ],
-)
+@pytest.mark.parametrize(("text", "said"), [
+    ('<!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><rss>&b;</rss>', "has a DOCTYPE"),
+    ('<!DOCTYPE rss SYSTEM "file:///etc/passwd"><rss/>', "has a DOCTYPE"),
+    ("<rss>\n<channel></rss>", "Line 2 is not XML: mismatched tag"),
+    ("<rss>\x00", "Line 1 is not XML"),
+])  # fmt: skip
 def test_bad_xml_is_refused(text: str, said: str) -> None:
     bad_xml(text, said)
 
@@ -222,16 +219,13 @@ def test_a_bad_row_of_a_csv_file_is_named_and_the_next_is_read(line: bytes, prob
 LATIN = "name,message,created_at,Größe\nAda,Hello,2020-01-31,x\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "said"),
-    [
-        (comment_files.SPREADSHEET, "Nom", r"no column Nom\. Its columns are Author, Text, Date"),
-        (comment_files.SPREADSHEET, "Author", "--map message=COLUMN --map created_at=COLUMN"),
-        ('name,message,created_at\nAda,"Hello,2020-01-31\n', "name", "Line 2 is not CSV: unexpected end"),
-        ("name,message,created_at\rAda,Hello,2024-01-01\r", "name", "Line 1 is not CSV: .* as CSV UTF-8"),
-        (LATIN.encode("latin-1"), "name", r"with the headings, is not UTF-8\. Save the file again"),
-    ],
-)
+@pytest.mark.parametrize(("text", "name", "said"), [
+    (comment_files.SPREADSHEET, "Nom", r"no column Nom\. Its columns are Author, Text, Date"),
+    (comment_files.SPREADSHEET, "Author", "--map message=COLUMN --map created_at=COLUMN"),
+    ('name,message,created_at\nAda,"Hello,2020-01-31\n', "name", "Line 2 is not CSV: unexpected end"),
+    ("name,message,created_at\rAda,Hello,2024-01-01\r", "name", "Line 1 is not CSV: .* as CSV UTF-8"),
+    (LATIN.encode("latin-1"), "name", r"with the headings, is not UTF-8\. Save the file again"),
+])  # fmt: skip
 def test_a_file_that_cannot_be_read_as_csv_is_refused(text: str | bytes, name: str, said: str) -> None:
     with pytest.raises(Refused, match=said):
         read_csv(text, name=name)
@@ -239,18 +233,15 @@ def test_a_file_that_cannot_be_read_as_csv_is_refused(text: str | bytes, name: s
     assert checked(row).draft.message == "Hello"
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (b'{"name": "\xff"}', "it is not UTF-8"),
-        (b"{", "it is not JSON"),
-        (b"[" * 100_000, "it is not JSON"),
-        (b"[]", "it is not a JSON object"),
-        (b'{"name": 1}', "its name is not text"),
-        (b'{"reply": "x"}', "its reply is not an object"),
-        (b'{"origin": {"url": []}}', "its url is not text"),
-    ],
-)
+@pytest.mark.parametrize(("line", "problem"), [
+    (b'{"name": "\xff"}', "it is not UTF-8"),
+    (b"{", "it is not JSON"),
+    (b"[" * 100_000, "it is not JSON"),
+    (b"[]", "it is not a JSON object"),
+    (b'{"name": 1}', "its name is not text"),
+    (b'{"reply": "x"}', "its reply is not an object"),
+    (b'{"origin": {"url": []}}', "its url is not text"),
+])  # fmt: skip
 def test_a_bad_line_of_json_is_named_and_the_next_is_read(line: bytes, problem: str) -> None:
     bad, good = file_formats.read_json_lines(io.BytesIO(b"\n" + line + b'\n{"name": "Ada", "url": 1}'))
     assert (bad.where, bad.problem) == ("Line 2", problem)
@@ -269,24 +260,18 @@ def test_a_line_that_is_too_long_is_named_and_the_next_is_read() -> None:
     assert checked(good)
 
 
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"name": "\u202e\x00"}, "it has no name"),
-        ({"message": " "}, "it has no message"),
-        ({"message": "x" * 4001}, "its message has 4,001 characters, and 4,000 are allowed"),
-        ({"created_at": ""}, "it has no created_at, the time when it was written"),
-        ({"created_at": "now"}, "its created_at 'now' is no time such as 2026-01-31 23:59"),
-        ({"created_at": "2999-01-31"}, "its created_at 2999-01-31 lies in the future"),
-        ({"status": "draft"}, "its status 'draft' is none of published, held, spam, trash"),
-        ({"id": "f" * 32}, f"its id {'f' * 32} lies in the future"),
-        (
-            {"reply": "x", "reply_created_at": "x"},
-            "its reply_created_at 'x' is no time such as 2026-01-31 23:59",
-        ),
-        ({"origin_name": "x" * 81}, "its origin is not the name of a source and the address of a comment"),
-    ],
-)
+@pytest.mark.parametrize(("fields", "said"), [
+    ({"name": "\u202e\x00"}, "it has no name"),
+    ({"message": " "}, "it has no message"),
+    ({"message": "x" * 4001}, "its message has 4,001 characters, and 4,000 are allowed"),
+    ({"created_at": ""}, "it has no created_at, the time when it was written"),
+    ({"created_at": "now"}, "its created_at 'now' is no time such as 2026-01-31 23:59"),
+    ({"created_at": "2999-01-31"}, "its created_at 2999-01-31 lies in the future"),
+    ({"status": "draft"}, "its status 'draft' is none of published, held, spam, trash"),
+    ({"id": "f" * 32}, f"its id {'f' * 32} lies in the future"),
+    ({"reply": "x", "reply_created_at": "x"}, "its reply_created_at 'x' is no time such as 2026-01-31 23:59"),
+    ({"origin_name": "x" * 81}, "its origin is not the name of a source and the address of a comment"),
+])  # fmt: skip
 def test_a_comment_obeys_the_rules_of_the_form(fields: dict[str, str], said: str) -> None:
     assert reason(**fields) == said
 

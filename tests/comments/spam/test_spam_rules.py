@@ -30,40 +30,31 @@ OBJECTIONS = {
     "repeated_spam": (replace(HELLO, repeated=Repeated(False, "spam")), "which is spam here."),
     "flood": (replace(HELLO, flood_ends="12:30 UTC"), "all are held until 12:30 UTC."),
     "listed_word": (replace(HELLO, listed_word="hello"), "*hello*, which is on your list."),
-    "many_links": (
-        wrote("http://a.example http://b.example"),
-        "2 links and is the first comment of its visitor.",
-    ),
+    "many_links": (wrote("http://a.example http://b.example"),
+        "2 links and is the first comment of its visitor."),
     "link_markup": (wrote(MARKUP), "a link in BBCode."),
     "name_with_link": (wrote("Hello", name="best-shop.example www.best"), "Its name is or holds an address."),
-    "repeated_text": (
-        replace(HELLO, repeated=Repeated(False, "published")),
-        "Almost the same text came before, under another name.",
-    ),
+    "repeated_text": (replace(HELLO, repeated=Repeated(False, "published")),
+        "Almost the same text came before, under another name."),
     "foreign_script": (replace(HELLO, foreign_script="Cyrillic"), "It is written in Cyrillic,"),
     "mixed_scripts": (wrote(LOOKALIKES), "behind letters that only look alike"),
     "contact": (wrote(CONTACT), "It gives a telephone number."),
     "advertising": (wrote("Roulette and poker all night"), "*roulette* and *poker*, which advertising uses."),
     "price_and_address": (wrote("Mine was $29", SITE), "It names a price or a percentage, and an address."),
     "empty_praise": (wrote("Great article, useful content!", SITE), PRAISE),
-    "learned_words": (
-        replace(HELLO, score=LEARNED),
-        "*lantern* was spam 14 times here, *boat* was spam once here.",
-    ),
-}
+    "learned_words": (replace(HELLO, score=LEARNED),
+        "*lantern* was spam 14 times here, *boat* was spam once here."),
+}  # fmt: skip
 FIND_SPAM = ("hidden_field", "quick_link", "much_link_markup", "repeated_spam")
 
 
-@pytest.mark.parametrize(
-    ("place", "note", "reason"),
-    [
-        ("www.best-shop.example", None, "Its place is or holds an address."),
-        (None, "http://a.example http://b.example", "It holds 2 links"),
-        (None, MARKUP, "It holds a link in BBCode."),
-        ("Roulette", "and poker", "It holds *roulette* and *poker*"),
-        ("+1 555 010 9988", None, "It gives a telephone number."),
-    ],
-)
+@pytest.mark.parametrize(("place", "note", "reason"), [
+    ("www.best-shop.example", None, "Its place is or holds an address."),
+    (None, "http://a.example http://b.example", "It holds 2 links"),
+    (None, MARKUP, "It holds a link in BBCode."),
+    ("Roulette", "and poker", "It holds *roulette* and *poker*"),
+    ("+1 555 010 9988", None, "It gives a telephone number."),
+])  # fmt: skip
 def test_the_rules_look_at_place_and_note_too(place: str | None, note: str | None, reason: str) -> None:
     found = classify(replace(HELLO, draft=Draft("Ada", None, "Hello", {}, place, note)))
     assert (found.status, found.reasons[0][: len(reason)]) == ("held", reason)
