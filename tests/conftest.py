@@ -181,7 +181,7 @@ def running(environ: dict[str, str]) -> Iterator[Flask]:
 @pytest.fixture
 def any_app(request: pytest.FixtureRequest) -> Flask:
     """The app on each database where the test asks for it, else on one."""
-    return request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
+    return request.getfixturevalue("each_app" if "each_environ" in request.fixturenames else "app")
 
 
 @pytest.fixture

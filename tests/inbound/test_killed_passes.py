@@ -25,6 +25,7 @@ from tests.support.processes import wait_for
 
 KILLS = amount.kills(5)
 STORED = 30  # events before each kill
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def test_a_pass_killed_inside_an_action_leaves_no_half(each_environ: dict[str, str], forks: Forks) -> None:
@@ -75,7 +76,6 @@ def test_an_event_that_kills_each_pass_is_given_up(environ: dict[str, str], fork
 # The kill inside an action shows what a rollback journal does.
 @pytest.mark.parametrize("each_environ", databases.KINDS, indirect=True)
 @pytest.mark.timeout(200)
-@pytest.mark.usefixtures("each_app")
 def test_random_kills_of_overlapping_passes_make_one_comment_of_each_event(
     each_environ: dict[str, str], forks: Forks, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
