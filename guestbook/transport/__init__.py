@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
-from guestbook.transport import addresses, budget, connections
+from guestbook.transport import addresses, attempt_budget, connections
 from guestbook.transport.addresses import AddressPolicy, Network
-from guestbook.transport.budget import RECEIVED_BODY_LIMIT, AttemptBudget
+from guestbook.transport.attempt_budget import RECEIVED_BODY_LIMIT, AttemptBudget
 from guestbook.transport.connections import Connections, Route
 from guestbook.transport.failure import TransportError
 from guestbook.transport.urls import HEADER_NAME_PATTERN, NOT_IN_URLS, check_url
@@ -87,7 +87,7 @@ class Transport:
     ) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
         attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups, body_limit)
-        token = budget.current.set(attempt)
+        token = attempt_budget.current.set(attempt)
         try:
             return self._exchange(method, url, headers, body)
         except (MemoryError, TransportError) as error:
@@ -96,7 +96,7 @@ class Transport:
                 self._connections.halve()
             raise failure from None
         finally:
-            budget.current.reset(token)
+            attempt_budget.current.reset(token)
 
     def get(
         self,

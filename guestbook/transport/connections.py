@@ -20,10 +20,10 @@ from certifi import where
 from urllib3.util.ssltransport import SSLTransport
 
 from guestbook.lib import current_process
-from guestbook.transport import budget, urls
-from guestbook.transport.answers import Answer
-from guestbook.transport.budget import AttemptBudget, BudgetSocket, BudgetTLSSocket
+from guestbook.transport import attempt_budget, urls
+from guestbook.transport.attempt_budget import AttemptBudget, BudgetSocket, BudgetTLSSocket
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
+from guestbook.transport.http_response import Answer
 
 IDLE_CONNECTIONS = 256  # kept at most, unless this host is known to allow fewer
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -57,13 +57,13 @@ class Connection:
 
     def exchange(self, message: bytes, method: str) -> Answer:
         """Send one request and read the head of its answer; raises TransportError."""
-        attempt = budget.current.get()
+        attempt = attempt_budget.current.get()
         try:
-            attempt.stage = budget.SENDING
+            attempt.stage = attempt_budget.SENDING
             # A receiver may answer and close before it has read all: then its answer counts.
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(message)
-            attempt.stage = budget.WAITING
+            attempt.stage = attempt_budget.WAITING
             return Answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
             raise attempt.error("tls_failed", _tls_reason(error)) from None
@@ -134,9 +134,11 @@ class Connections:
         if "https" in (route.scheme, proxy and proxy.scheme):
             self._tls_context()  # a missing file of authorities is no fault of the host
         try:
-            sock: Any = connect_to_own(*proxy[1:], budget.AT_PROXY) if proxy else connect(*route[1:])
+            sock: Any = connect_to_own(*proxy[1:], attempt_budget.AT_PROXY) if proxy else connect(*route[1:])
         except TransportError as error:
-            raise budget.current.get().error("proxy_failed", error.detail) if proxy else error from None
+            raise (
+                attempt_budget.current.get().error("proxy_failed", error.detail) if proxy else error
+            ) from None
         try:
             if (proxy or route).scheme == "https":
                 sock = self._secured(sock, proxy or route)
@@ -148,7 +150,7 @@ class Connections:
             if isinstance(error, TransportError):
                 error.sent = False  # no byte of the request was
             raise
-        budget.current.get().sent = False
+        attempt_budget.current.get().sent = False
         return Connection(route, sock)
 
     def _secured(self, sock: Any, route: Route) -> Any:
@@ -169,7 +171,7 @@ class Connections:
         """Ask the proxy for a tunnel to the host; raises TransportError."""
         host = f"[{route.host}]" if ":" in route.host else route.host
         place = f"{host}:{route.port}"
-        attempt = budget.current.get()
+        attempt = attempt_budget.current.get()
         try:
             sock.sendall(message("CONNECT", place, {"Host": place, **self.proxy_headers}, b""))
             status = Answer(sock, "CONNECT").status
@@ -183,7 +185,7 @@ class Connections:
         if not 200 <= status < 300:
             reason = {403: "proxy_refused", 407: "proxy_failed"}.get(status, "proxy_gave_up")
             raise TransportError(reason, f"it answered {status}")
-        attempt.stage = budget.HANDSHAKING
+        attempt.stage = attempt_budget.HANDSHAKING
 
     def _tls_context(self) -> ssl.SSLContext:
         """Return the context of all connections; made late, because loading the authorities takes long."""
@@ -227,8 +229,8 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
 
 
 def _tls_failed(detail: str) -> TransportError:
-    attempt = budget.current.get()
-    return attempt.error("proxy_failed" if attempt.stage == budget.AT_PROXY else "tls_failed", detail)
+    attempt = attempt_budget.current.get()
+    return attempt.error("proxy_failed" if attempt.stage == attempt_budget.AT_PROXY else "tls_failed", detail)
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
@@ -245,8 +247,8 @@ SocketAddress = tuple[socket.AddressFamily, Any]
 
 def connect(host: str, port: int) -> BudgetSocket:
     """Return a socket connected to an admitted address of the host; raises TransportError."""
-    attempt = budget.current.get()
-    attempt.stage = budget.CONNECTING
+    attempt = attempt_budget.current.get()
+    attempt.stage = attempt_budget.CONNECTING
     if literal := urls.literal(host):  # it needs no look-up
         _check(attempt, (str(literal), port))
     addresses = _resolve(attempt, host, port)
@@ -261,13 +263,13 @@ def connect(host: str, port: int) -> BudgetSocket:
     except OSError:  # the peer has closed it already
         sock.close()
         raise attempt.error("connect_failed") from None
-    attempt.stage = budget.HANDSHAKING
+    attempt.stage = attempt_budget.HANDSHAKING
     return sock
 
 
 def connect_to_own(host: str, port: int, stage: str) -> BudgetSocket:
     """Return a socket connected to the owner's own proxy or mail server, at any address."""
-    attempt = budget.current.get()
+    attempt = attempt_budget.current.get()
     attempt.stage = stage
     return _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from guestbook.transport import addresses, budget, connections
+from guestbook.transport import addresses, attempt_budget, connections
 from guestbook.transport.addresses import AddressPolicy, Lookups
-from guestbook.transport.budget import AttemptBudget, BudgetTLSSocket
+from guestbook.transport.attempt_budget import AttemptBudget, BudgetTLSSocket
 from guestbook.transport.failure import TransportError
 
 SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
@@ -37,7 +37,7 @@ class SmtpServer:
     def send(self, sender: str, recipient: str, message: bytes, seconds: float) -> SmtpAnswer:
         """Hand over a message for one recipient; raises TransportError when there is no answer."""
         attempt = AttemptBudget(seconds, AddressPolicy(), self.lookups)
-        token = budget.current.set(attempt)
+        token = attempt_budget.current.set(attempt)
         parts = urlsplit(self.url)
         client = _Client(is_tls=parts.scheme == "smtps")
         try:
@@ -58,7 +58,7 @@ class SmtpServer:
             raise attempt.error("connection_lost") from None
         finally:
             client.close()
-            budget.current.reset(token)
+            attempt_budget.current.reset(token)
 
 
 class _Client(smtplib.SMTP):
@@ -70,14 +70,14 @@ class _Client(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, _timeout: Any) -> Any:
         self._host = host  # smtplib compares it with the name in the server's certificate
-        sock = connections.connect_to_own(host, port, budget.CONNECTING)
-        budget.current.get().stage = budget.HANDSHAKING
+        sock = connections.connect_to_own(host, port, attempt_budget.CONNECTING)
+        attempt_budget.current.get().stage = attempt_budget.HANDSHAKING
         try:
             secured = _context().wrap_socket(sock, server_hostname=host) if self._is_tls else sock
         except BaseException:
             sock.close()
             raise
-        budget.current.get().stage = budget.WAITING
+        attempt_budget.current.get().stage = attempt_budget.WAITING
         return secured
 
 

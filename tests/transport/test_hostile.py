@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from guestbook.transport import ReceiverAnswer, Transport, TransportError
-from guestbook.transport.budget import RECEIVED_BODY_LIMIT
+from guestbook.transport.attempt_budget import RECEIVED_BODY_LIMIT
 from tests.support import socket_receiver
 from tests.support.socket_receiver import Behaviour, SocketReceiver, blurt, drip, flood, hold, say, spell
 from tests.transport.conftest import LOOPBACK

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from guestbook.transport import ReceiverAnswer, Transport, TransportError, connections
-from guestbook.transport.budget import RECEIVED_BODY_LIMIT
+from guestbook.transport.attempt_budget import RECEIVED_BODY_LIMIT
 from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say

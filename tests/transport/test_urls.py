@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestbook.transport import Transport, TransportError, connections, urls
-from guestbook.transport.budget import AttemptBudget
+from guestbook.transport.attempt_budget import AttemptBudget
 from guestbook.transport.urls import check_destination, check_headers, check_url, private_address_warning
 from tests.transport.conftest import answers, failure
 from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED

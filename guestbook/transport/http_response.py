@@ -10,7 +10,7 @@ from typing import Any
 
 from urllib3 import HTTPHeaderDict
 
-from guestbook.transport import budget
+from guestbook.transport import attempt_budget
 from guestbook.transport.failure import TransportError
 
 HEAD_LIMIT = 16 * 1024  # bytes of a status line and its headers, as in Node.js
@@ -39,7 +39,7 @@ class Answer:
 
     def read_body(self) -> tuple[bytes, str | None]:
         """Return the body up to its limit, not decompressed, and the note: a reason word or None."""
-        body, limit, note = bytearray(), budget.current.get().body_limit, None
+        body, limit, note = bytearray(), attempt_budget.current.get().body_limit, None
         try:
             for part in self._body_parts():
                 body += part
@@ -58,10 +58,10 @@ class Answer:
             if len(self._buffer) > HEAD_LIMIT:
                 break
             if not self._receive():
-                raise budget.current.get().error("connection_lost")
+                raise attempt_budget.current.get().error("connection_lost")
         status = self._check_status_line()
         if not status or not end or end.end() > HEAD_LIMIT:
-            raise budget.current.get().error("response_too_large")
+            raise attempt_budget.current.get().error("response_too_large")
         self._is_1_0, self.status = status[1] == b"0", int(status[2])
         text = self._buffer[: end.start()].decode("iso-8859-1")
         if "\n " in text or "\n\t" in text:
@@ -78,7 +78,7 @@ class Answer:
         """Return the status line, None while it is not complete; raises TransportError for another line."""
         status = STATUS_LINE.match(self._buffer)
         if not status and b"\n" in self._buffer:
-            raise budget.current.get().error("bad_response", "no HTTP/1 status line")
+            raise attempt_budget.current.get().error("bad_response", "no HTTP/1 status line")
         return status
 
     def _frame(self, method: str) -> None:
