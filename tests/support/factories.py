@@ -105,6 +105,22 @@ def execute(*statement: Any) -> None:
 
 
 @in_book
+def sql(statement: str) -> None:
+    """Do to the tables what only somebody with a shell does."""
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql(statement)
+
+
+@in_book
+def alter(model: type[Any], row_id: str, **values: Any) -> None:
+    """Change columns of a row, and let nothing follow from it."""
+    with database.writing() as session:
+        row = session.get_one(model, row_id)
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+@in_book
 def change(comment_id: str, do: Callable[..., object], *values: Any) -> None:
     """Let a function of the book, such as `book.move`, do it to a comment."""
 
@@ -189,9 +205,33 @@ def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
 
 
 @in_book
+def read(do: Callable[[Session], T]) -> T:
+    """Do it with a session that reads, and keep no transaction open: it would stop writers of a journal."""
+    db.session.rollback()
+    found = do(db.session())
+    db.session.expunge_all()
+    db.session.rollback()
+    return found
+
+
+def rows(model: type[Any]) -> list[Any]:
+    """Return all rows of a table, oldest first, as they are now."""
+    return _now(select(model).order_by(model.id))
+
+
+@in_book
+def everything() -> dict[str, list[tuple[Any, ...]]]:
+    """Return all rows of all tables."""
+    with db.engine.connect() as connection:
+        return {
+            name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+            for name, table in db.metadata.tables.items()
+        }
+
+
 def deliveries() -> list[Delivery]:
     """Return all deliveries, oldest first, as they are now."""
-    return _now(select(Delivery).order_by(Delivery.id))
+    return rows(Delivery)
 
 
 def one() -> Delivery:
@@ -200,36 +240,27 @@ def one() -> Delivery:
     return row
 
 
-@in_book
 def inbound_events() -> list[InboundEvent]:
     """Return all inbound events, oldest first, as they are now."""
-    return _now(select(InboundEvent).order_by(InboundEvent.id))
+    return rows(InboundEvent)
 
 
-@in_book
 def comments() -> list[Comment]:
     """Return all comments, oldest first, as they are now."""
-    return _now(select(Comment).order_by(Comment.id))
+    return rows(Comment)
 
 
-@in_book
 def attempts(delivery_id: str | None = None) -> list[Attempt]:
     """Return the attempts of a delivery, or all."""
     query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)
     return _now(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query)
 
 
-@in_book
-def the(model: type[Webhook | Comment | Delivery | InboundEvent | Source], row_id: str) -> Any:
+def the(model: type[Any], row_id: str) -> Any:
     """Return a row as it is now."""
     [row] = _now(select(model).where(model.id == row_id))
     return row
 
 
 def _now(query: Any) -> list[Any]:
-    """Return rows as they are now, and keep no transaction open: it would stop writers of a journal."""
-    db.session.rollback()
-    rows = list(db.session.scalars(query))
-    db.session.expunge_all()
-    db.session.rollback()
-    return rows
+    return read(lambda session: list(session.scalars(query)))

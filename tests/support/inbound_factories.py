@@ -12,7 +12,6 @@ from werkzeug.test import TestResponse
 
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
-from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import factories
@@ -27,13 +26,9 @@ def source(token: str = "tok", **columns: Any) -> str:
     return factories.source(token=token, **{"action": "comment", "template": PLAIN, **columns})
 
 
-@in_book
 def change(source_id: str, **columns: Any) -> None:
     """Change a source by hand."""
-    with database.writing() as session:
-        row = session.get_one(Source, source_id)
-        for name, value in columns.items():
-            setattr(row, name, value)
+    factories.alter(Source, source_id, **columns)
 
 
 @in_book

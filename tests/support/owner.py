@@ -32,13 +32,14 @@ class Owner(Visitor):
         with app.app_context(), writing() as session:
             session.merge(BookState(name="password", value=QUICK))
 
-    def be_logged_in(self) -> None:
+    def be_logged_in(self) -> "Owner":
         """Have the cookie of a login without typing the password: most tests are about something else."""
         with self.app.app_context(), writing() as session:
             value = login.open_for(session, self.client.environ_base["HTTP_USER_AGENT"])
         with self.client.session_transaction("/admin/") as cookie:
             cookie.permanent = True
             cookie.update({SESSION_KEY: value, "csrf_token": ids.new()})  # as set_cookie and Flask-WTF do
+        return self
 
     def log_in(self, password: str = PASSWORD, **how: object) -> TestResponse:
         return self.post("/admin/login", {"password": password}, "/admin/login", **how)

@@ -7,7 +7,6 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.outbound import receiver_links, webhooks
-from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.visitor import Visitor, attributes
@@ -20,9 +19,8 @@ class ReceiverPerson(Visitor):
 
     def __init__(self, app: Flask, webhook_id: str | None = None, expires: str = "7d") -> None:
         super().__init__(app)
-        with app.app_context():
-            self.webhook_id = webhook_id or factories.webhook(name="Shop")
-            self.link_id, self.address = add_link(self.webhook_id, expires)
+        self.webhook_id = webhook_id or factories.webhook(name="Shop")
+        self.link_id, self.address = add_link(self.webhook_id, expires)
         self.path = self.address.removeprefix(BASE)
         self.home = f"/receiver/{self.link_id}/"
 
@@ -50,5 +48,8 @@ def add_link(webhook_id: str, expires: str = "7d") -> tuple[str, str]:
 
 def update_webhook(webhook_id: str, changes: dict[str, Any]) -> None:
     """Change the webhook as its owner does."""
-    with writing() as session:
-        webhooks.update(session, session.get_one(Webhook, webhook_id), changes, factories.settings())
+    factories.written(
+        lambda session: webhooks.update(
+            session, session.get_one(Webhook, webhook_id), changes, factories.settings()
+        )
+    )

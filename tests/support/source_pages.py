@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-from flask import Flask
-
 from guestbook.storage.models import Source
 from tests.support import factories
 from tests.support.owner import Owner
@@ -32,12 +30,10 @@ def added(owner: Owner, **typed: Any) -> str:
     return str(answer.headers["Location"].partition("?")[0].rpartition("/")[2])
 
 
-def stored(owner: Owner, row_id: str) -> Source:
-    with owner.app.app_context():
-        return factories.the(Source, row_id)
+def stored(row_id: str) -> Source:
+    return factories.the(Source, row_id)
 
 
-def issue(app: Flask, source_id: str, **values: Any) -> str:
+def issue(source_id: str, **values: Any) -> str:
     headers = {"content-type": "application/json", "x-github-event": "issues"}
-    with app.app_context():
-        return factories.inbound(source_id, **{"headers": headers, "payload": json.dumps(ISSUE), **values})
+    return factories.inbound(source_id, **{"headers": headers, "payload": json.dumps(ISSUE), **values})

@@ -3,8 +3,6 @@
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from flask import Flask
-
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import Owner
@@ -46,11 +44,5 @@ def part(page: Element, name: str) -> str:
     return " ".join(text(page.find(f".//*[@id='{name}']")).split())
 
 
-def stored(owner: Owner, webhook_id: str) -> Webhook:
-    with owner.app.app_context():
-        return factories.the(Webhook, webhook_id)
-
-
-def store(app: Flask, **values: Any) -> str:
-    with app.app_context():
-        return factories.webhook(**values)
+def stored(webhook_id: str) -> Webhook:
+    return factories.the(Webhook, webhook_id)

@@ -8,6 +8,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from tests.conftest import running
+from tests.support.owner import Owner
 from tests.support.receiver_person import ReceiverPerson
 from tests.support.visitor import Visitor
 
@@ -32,6 +33,21 @@ def visitor(app: Flask) -> Visitor:
 @pytest.fixture
 def ada(app: Flask) -> ReceiverPerson:
     return ReceiverPerson(app).come_in()
+
+
+@pytest.fixture
+def owner(app: Flask) -> Owner:
+    """The owner, logged in."""
+    return Owner(app).be_logged_in()
+
+
+@pytest.fixture
+def broken(app: Flask) -> Visitor:
+    """An app with a mistake in it, running as it would for visitors."""
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    for url in ("/broken", "/api/broken"):
+        app.add_url_rule(url, url, lambda: str(1 / 0))
+    return Visitor(app)
 
 
 @pytest.fixture

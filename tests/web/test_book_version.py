@@ -6,22 +6,22 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from guestbook.storage import database, schema_version
+from guestbook.storage import schema_version
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
 from guestbook.web import before_request
+from tests.support import factories
 from tests.support.api_client import ApiClient
 from tests.support.visitor import Visitor
 
 
-def set_version(app: Flask, version: str) -> None:
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+def set_version(version: str) -> None:
+    factories.sql(f"UPDATE alembic_version SET version_num = '{version}'")
 
 
 @pytest.fixture
 def older(app: Flask) -> Visitor:
-    set_version(app, "0024")
+    set_version("0024")
     return Visitor(app)
 
 
@@ -44,7 +44,7 @@ def test_visitors_see_that_the_book_is_being_updated(older: Visitor, url: str) -
     ],
 )
 def test_the_admin_pages_say_what_to_do(app: Flask, url: str, version: str, sentence: str) -> None:
-    set_version(app, version)
+    set_version(version)
     answer = Visitor(app).get(url)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert sentence in html.unescape(answer.text)
@@ -69,7 +69,7 @@ def test_programs_are_given_an_error_of_the_usual_shape(older: Visitor) -> None:
     ],
 )
 def test_health_has_a_word_for_it(app: Flask, version: str, word: str) -> None:
-    set_version(app, version)
+    set_version(version)
     answer = Visitor(app).get("/healthz")
     assert (answer.status_code, answer.get_json()["status"]) == (503, f"tables are {word}")
 
@@ -79,7 +79,7 @@ def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(
     assert older.get("/").status_code == 503
     with older.app.app_context():
         event.listen(db.engine, "checkout", lambda raw, *_: raw.set_trace_callback(asked.append))
-    set_version(older.app, schema_version.head())
+    set_version(schema_version.head())
     assert older.get("/").status_code == 200
     assert schema_version.QUERY in asked
     asked.clear()

@@ -14,14 +14,13 @@ from werkzeug.test import TestResponse
 
 import guestbook
 from guestbook.comments import book
-from guestbook.storage import database, preferences
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Origin
 from guestbook.web import Application, cgi_app
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
 from tests.support.processes import ROOT
-from tests.support.visitor import Visitor, add
+from tests.support.visitor import Visitor, add, set_
 
 HEAVY = {
     *("sqlalchemy", "flask_sqlalchemy", "flask_wtf", "wtforms", "alembic"),
@@ -77,25 +76,20 @@ def same(one: TestResponse, other: TestResponse) -> bool:
 
 
 @pytest.fixture
-def ids(app: Flask) -> list[str]:
+def ids(app: Flask) -> list[str]:  # noqa: ARG001  the factories fill it
     """A book of two pages with a reply, an origin and a hidden comment, oldest first."""
-    made = add(
-        [f"Comment {number} of https://example.org" for number in range(25)], website="https://a.example"
-    )
+    made = add([f"{number} of https://example.org" for number in range(25)], website="https://a.example")
     factories.change(made[-1], book.reply, "Thank you")
-    with app.app_context(), writing() as session:
-        session.add(Origin(comment_id=made[-2], name="elsewhere", url="https://elsewhere.example"))
-        preferences.save(session, {"title": "Our <island>", "theme": "dark"})
+    origin = Origin(comment_id=made[-2], name="elsewhere", url="https://elsewhere.example")
+    factories.written(lambda session: session.add(origin))
+    set_(title="Our <island>", theme="dark")
     return [*made, *add(["unseen"], status="held")]
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_pages_are_the_same(app: Flask, environ: dict[str, str], ids: list[str], is_closed: bool) -> None:
-    with app.app_context(), writing() as session:
-        how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes"}
-        how |= {"timezone": "Pacific/Kiritimati"}
-        how |= {"pictures": "drawn"}
-        preferences.save(session, how if is_closed else {"closed": "no"})
+    how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes", "pictures": "drawn"}
+    set_(**how | {"timezone": "Pacific/Kiritimati"} if is_closed else {"closed": "no"})
     urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
     urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]
     urls += ["/button.svg", "/own.css", "/own.css?v=1"]
@@ -138,9 +132,7 @@ FAULTS = {  # what somebody has done to the file → what the page says
 
 @pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[:20])
-def test_faults_have_the_same_words(
-    environ: dict[str, str], fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_faults_read_the_same(environ: dict[str, str], fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(environ):
         pass
     if fault.startswith("no database"):
@@ -225,9 +217,8 @@ def test_a_reader_s_page_imports_nothing_heavy(environ: dict[str, str], ids: lis
     assert imported & HEAVY == set()
 
 
-def test_each_connection_is_closed(
-    app: Flask, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("app")
+def test_each_connection_is_closed(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[sqlite3.Connection] = []
     connect = sqlite3.connect
     reader = Visitor(by_cgi(environ))
@@ -241,5 +232,4 @@ def test_each_connection_is_closed(
     assert len(opened) == 1
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql("UPDATE comments SET name = 'x'")
+    factories.sql("UPDATE comments SET name = 'x'")

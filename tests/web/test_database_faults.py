@@ -9,9 +9,10 @@ from flask import Flask, Response, request
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from guestbook.storage import database, engines, preferences
+from guestbook.storage import engines, preferences
 from guestbook.storage.database import db
 from guestbook.web import visitor_tokens
+from tests.support import factories
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
 NUMBER = re.compile("[0-9a-f]{12}")
@@ -20,8 +21,7 @@ NUMBER = re.compile("[0-9a-f]{12}")
 @pytest.fixture
 def outdated(app: Flask) -> Visitor:
     """A book whose tables lack a column that the program has."""
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql("ALTER TABLE comments RENAME COLUMN website TO old")
+    factories.sql("ALTER TABLE comments RENAME COLUMN website TO old")
     return Visitor(app)
 
 
@@ -63,8 +63,7 @@ def test_health_keeps_its_shape_whatever_is_wrong(app: Flask) -> None:
         "ALTER TABLE passes RENAME COLUMN host TO old": "tables are older than the program",
         "DROP TABLE passes": "tables are missing",
     }.items():
-        with app.app_context(), database.write(db.engine) as connection:
-            connection.exec_driver_sql(change)
+        factories.sql(change)
         assert health() == (503, {"status": status})
     app.view_functions["health.healthz"] = lambda: 1 / 0
     assert health() == (503, {"status": "something broke"})
@@ -143,11 +142,9 @@ def test_a_restart_of_the_server_in_the_middle_of_a_request_is_answered(each_app
 
 
 def test_what_the_owner_has_set_is_not_replaced_by_the_defaults_when_it_cannot_be_read(app: Flask) -> None:
-    with app.app_context(), database.writing() as session:
-        preferences.save(session, {"moderation": "all"})
+    factories.written(lambda session: preferences.save(session, {"moderation": "all"}))
     form = form_of(app)
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql("ALTER TABLE settings RENAME COLUMN value TO old")
+    factories.sql("ALTER TABLE settings RENAME COLUMN value TO old")
     answer = Visitor(app).send(form)
     assert (answer.status_code, fields(parse(answer))["message"]) == (503, "Hello")
     assert stored() == []

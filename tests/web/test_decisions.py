@@ -1,15 +1,14 @@
 """A comment names who decided about it: on its page, in the command and in the API."""
 
-import pytest
 from flask import Flask
-from sqlalchemy import select
 
 from guestbook.auth import api_tokens
 from guestbook.lib import clock
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import DECISIONS_LIMIT
 from tests.cli.conftest import Shell
+from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, fields, stored, text
@@ -17,17 +16,9 @@ from tests.web.test_moderation import Moderator
 from tests.web.test_own_comment import delete, path, send, signed
 
 
-def decisions(app: Flask, comment_id: str) -> list[str]:
+def decisions(comment_id: str) -> list[str]:
     """What was decided, the oldest first."""
-    with app.app_context():
-        return [one.sentence for one in db.session.get_one(Comment, comment_id).all_decisions][::-1]
-
-
-@pytest.fixture
-def owner(app: Flask) -> Owner:
-    owner = Owner(app)
-    owner.be_logged_in()
-    return owner
+    return [one.sentence for one in factories.the(Comment, comment_id).all_decisions][::-1]
 
 
 def test_a_comment_names_rules_link_token_owner_and_command(app: Flask, owner: Owner) -> None:
@@ -53,7 +44,7 @@ def test_a_comment_names_rules_link_token_owner_and_command(app: Flask, owner: O
         "Published by the command comments approve",
         "Held by you",
     ]
-    assert decisions(app, comment) == told
+    assert decisions(comment) == told
     shown = text(owner.page(f"/admin/comments/{comment}"))
     assert all(sentence in shown for sentence in told)
     with app.app_context():
@@ -67,19 +58,18 @@ def test_a_comment_names_rules_link_token_owner_and_command(app: Flask, owner: O
 
 def test_only_programs_that_may_moderate_see_who_decided(app: Flask) -> None:
     comment = Moderator(app).comment_id
-    with app.app_context(), writing() as session:
-        reader = api_tokens.add(session, "reader", scope="read")[1]
+    reader = factories.written(lambda session: api_tokens.add(session, "reader", scope="read")[1])
     assert "decisions" not in ApiClient(app, reader).get(f"/comments/{comment}")
     assert "decisions" in ApiClient(app, new_token()).get(f"/comments/{comment}")
 
 
-def test_visitors_who_change_their_comment_are_named_as_its_visitor(app: Flask, visitor: Visitor) -> None:
+def test_visitors_who_change_their_comment_are_named_as_its_visitor(visitor: Visitor) -> None:
     comment, _ = signed(visitor)
-    assert decisions(app, comment) == []
+    assert decisions(comment) == []
     form = visitor.form(path(comment))
     send(visitor, comment, form | {"message": "http://a.example " * 4})
     delete(visitor, comment, fields(visitor.page(path(comment))))
-    assert decisions(app, comment) == [
+    assert decisions(comment) == [
         "Edited by its visitor",
         "Marked as spam by the spam rules",
         "Moved to the trash by its visitor",
@@ -95,15 +85,13 @@ def test_a_comment_keeps_its_newest_decisions_and_they_go_with_it(app: Flask, vi
         for _ in range(DECISIONS_LIMIT):
             row.note_decision("edited", "token", "é" * 80, clock.now())
     program.patch(f"/comments/{comment.id}", {"status": "spam"})
-    kept = decisions(app, comment.id)
+    kept = decisions(comment.id)
     assert (len(kept), kept[-1]) == (DECISIONS_LIMIT, f"Marked as spam by the token {'é' * 80}")
     program.delete(f"/comments/{comment.id}")
-    with app.app_context():
-        assert db.session.scalars(select(Comment)).all() == []
+    assert stored() == []
 
 
 def test_a_decision_that_was_garbled_by_hand_is_shown_as_it_is(app: Flask, owner: Owner) -> None:
     comment = Moderator(app).comment_id
-    with app.app_context(), writing() as session:
-        session.get_one(Comment, comment).decisions = "x\n\ny z"
+    factories.alter(Comment, comment, decisions="x\n\ny z")
     assert "z by" in text(owner.page(f"/admin/comments/{comment}"))

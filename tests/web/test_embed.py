@@ -29,8 +29,8 @@ SITES = "https://one.example\nhttps://two.example:8443"
 INSIDE = "/embed?site=https://one.example"
 
 
-@pytest.fixture
-def allowed(app: Flask) -> None:  # noqa: ARG001  the factories fill it
+@pytest.fixture(autouse=True)
+def _allowed(app: Flask) -> None:  # noqa: ARG001  the factories fill it
     set_(embed_sites=SITES)
 
 
@@ -41,13 +41,13 @@ def ancestors(answer: TestResponse) -> str:
 
 @pytest.mark.parametrize("url", ["/embed", INSIDE, "/embed.js"])
 def test_without_an_allowed_site_there_is_nothing(visitor: Visitor, url: str) -> None:
+    set_(embed_sites="")
     answer = visitor.get(url)
     assert answer.status_code == 404
     assert ancestors(answer) == "'none'"
     assert visitor.open("POST", "/embed", data=GREETING).status_code == 404
 
 
-@pytest.mark.usefixtures("allowed")
 def test_the_allowed_sites_alone_may_show_it_and_no_other_page(visitor: Visitor) -> None:
     (comment_id,) = add(["Hello"])
     for url in ("/embed", INSIDE, "/embed?before=x"):
@@ -60,24 +60,16 @@ def test_the_allowed_sites_alone_may_show_it_and_no_other_page(visitor: Visitor)
     assert policy.endswith("; script-src 'self'")
 
 
-@pytest.mark.usefixtures("allowed")
 def test_its_script_tells_the_height_to_the_site_around_it_alone(visitor: Visitor) -> None:
     for site in ("https://one.example", "https://two.example:8443"):
         script = attributes(visitor.page(f"/embed?site={site}"), ".//script")
         assert script["data-site"] == site
         assert visitor.get(script["src"]).content_type.startswith("text/javascript")
-    for site in (
-        "",
-        "*",
-        "https://evil.example",
-        "https://one.example/",
-        "null",
-        "https://one.example%0Ahttps",
-    ):
+    strangers = ("", "*", "null", "https://evil.example", "https://one.example/")
+    for site in (*strangers, "https://one.example%0Ahttps"):
         assert scripts(visitor.page(f"/embed?site={site}")) == TIMES_SCRIPT
 
 
-@pytest.mark.usefixtures("allowed")
 def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(visitor: Visitor) -> None:
     set_(per_page="2")
     add(["See <a href=x>", "https://a.example", "three"], website="https://ada.example")
@@ -93,7 +85,6 @@ def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(vis
     assert "site=https://one.example" in older.replace("%3A", ":").replace("%2F", "/")
 
 
-@pytest.mark.usefixtures("allowed")
 def test_one_signs_inside_the_frame_without_a_cookie(visitor: Visitor) -> None:
     page = visitor.page(INSIDE)
     action = attributes(page, ".//form")["action"]
@@ -111,7 +102,6 @@ def test_one_signs_inside_the_frame_without_a_cookie(visitor: Visitor) -> None:
     assert attributes(parse(thanks), ".//script")["data-site"] == "https://one.example"
 
 
-@pytest.mark.usefixtures("allowed")
 def test_a_mistake_keeps_the_text_inside_the_frame(visitor: Visitor) -> None:
     page = visitor.page(INSIDE)
     action = attributes(page, ".//form")["action"]
@@ -124,10 +114,7 @@ def test_a_mistake_keeps_the_text_inside_the_frame(visitor: Visitor) -> None:
     assert [comment.message for comment in stored()] == ["Hello"]
 
 
-@pytest.mark.usefixtures("allowed")
-def test_without_the_database_the_text_comes_back_too(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_database_the_text_comes_back(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     page = visitor.page(INSIDE)
     action, form = attributes(page, ".//form")["action"], fields(page) | GREETING
 
@@ -144,7 +131,6 @@ def test_without_the_database_the_text_comes_back_too(
     assert visitor.get(INSIDE).status_code == 503
 
 
-@pytest.mark.usefixtures("allowed")
 def test_the_script_for_other_sites_is_kept_for_a_day_and_has_an_etag(visitor: Visitor) -> None:
     answer = visitor.get("/embed.js")
     assert answer.content_type.startswith("text/javascript")
@@ -155,7 +141,6 @@ def test_the_script_for_other_sites_is_kept_for_a_day_and_has_an_etag(visitor: V
     assert (again.status_code, again.data) == (304, b"")
 
 
-@pytest.mark.usefixtures("allowed")
 def test_the_frame_s_title_is_the_book_s_in_its_language(visitor: Visitor) -> None:
     for accepted, title in (("en", "Guestbook"), ("de", "Gästebuch"), ("es", "Libro de visitas")):
         answer = visitor.get("/embed.js", headers={"Accept-Language": accepted})
@@ -174,7 +159,6 @@ def frame_title(answer: TestResponse) -> str:
     return str(json.loads(found))
 
 
-@pytest.mark.usefixtures("allowed")
 def test_below_a_path_the_frame_stays_below_it(app: Flask) -> None:
     answer = app.test_client().get(INSIDE, environ_overrides={"SCRIPT_NAME": "/book"})
     page = parse(answer)

@@ -18,7 +18,6 @@ from sqlalchemy import insert
 from guestbook.comments import book, comment_form
 from guestbook.lib import clock
 from guestbook.storage import preferences
-from guestbook.storage.database import db, write
 from guestbook.storage.models import Comment
 from guestbook.web import feeds
 from tests.support import factories
@@ -163,8 +162,7 @@ def test_any_row_makes_feeds_that_can_be_read(app: Flask, name: str, website: st
         field: "".join(one for one in value if one != "\0" and not "\ud800" <= one <= "\udfff")
         for field, value in {"name": f"x{name}", "website": website, "message": message}.items()
     }
-    with app.app_context(), write(db.engine) as connection:
-        connection.execute(insert(Comment).values(**kept, status="published"))
+    factories.written(lambda session: session.execute(insert(Comment).values(**kept, status="published")))
     visitor = Visitor(app)
     assert len(atom(visitor).entries) == len(json_feed(visitor)["items"])
 
@@ -255,6 +253,5 @@ def test_the_pages_of_the_book_name_them_and_the_admin_pages_do_not(visitor: Vis
             "application/feed+json": "https://book.example/feed.json",
         }
     assert not visitor.page("/admin/login").findall(".//head/link[@rel='alternate']")
-    assert attributes(visitor.page(), ".//link[@rel='alternate']")["title"] == text(
-        visitor.page().find(".//title")
-    )
+    page = visitor.page()
+    assert attributes(page, ".//link[@rel='alternate']")["title"] == text(page.find(".//title"))

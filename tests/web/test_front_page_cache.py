@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.comments import book
 from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.visitor import GREETING, Visitor, add, fields, messages, parse
@@ -38,11 +38,6 @@ def templates_of(app: Flask) -> list[str]:
     return names
 
 
-def change(app: Flask, do: Callable[..., object]) -> None:
-    with app.app_context(), writing() as session:
-        do(session, session.scalars(db.select(Comment).order_by(Comment.id)).first())
-
-
 CHANGES: dict[str, Callable[..., object]] = {
     "a comment": lambda session, _: session.add(Comment(name="Eve", message="New", status="published")),
     "a held comment is published": lambda session, _: session.execute(
@@ -59,14 +54,15 @@ CHANGES: dict[str, Callable[..., object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_is_seen_at_once(each_app: Flask, name: str) -> None:
-    app, visitor, made = each_app, Visitor(each_app), templates_of(each_app)
+    visitor, made = Visitor(each_app), templates_of(each_app)
     add(["Hello"])
     add(["Held"], status="held")
     before = visitor.get("/")
     assert made.pop() == "book.html"
     assert visitor.get("/", headers={"If-None-Match": before.headers["ETag"]}).status_code == 304
     assert made == [], "it was kept"
-    change(app, CHANGES[name])
+    first = factories.comments()[0].id
+    factories.written(lambda session: CHANGES[name](session, session.get_one(Comment, first)))
     after = visitor.get("/", headers={"If-None-Match": before.headers["ETag"]})
     assert after.status_code == 200
     assert made == ["book.html"]
@@ -159,7 +155,7 @@ def test_once_a_minute_it_is_made_anew(visitor: Visitor, made: list[str], later:
         assert len(made) == number, seconds
 
 
-def test_without_its_database_the_book_says_so(app: Flask, visitor: Visitor) -> None:
+def test_without_its_database_the_book_says_so(visitor: Visitor) -> None:
     visitor.get("/")
     tries = []
 
@@ -167,12 +163,11 @@ def test_without_its_database_the_book_says_so(app: Flask, visitor: Visitor) -> 
         tries.append("a connection")
         raise OperationalError("SELECT", None, Exception("the database is away"))
 
-    with app.app_context():
-        event.listen(db.engine, "checkout", fail)
+    engine = factories.read(lambda session: session.get_bind())
+    event.listen(engine, "checkout", fail)
     assert visitor.get("/").status_code in (500, 503)
     assert len(tries) == 1, "it was waited for once"
-    with app.app_context():
-        event.remove(db.engine, "checkout", fail)
+    event.remove(engine, "checkout", fail)
     assert visitor.get("/").status_code == 200
 
 

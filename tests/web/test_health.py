@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-from flask import Flask
-
 import guestbook
 from guestbook.lib import clock
 from tests.storage.test_writable_check import full_disk
@@ -19,19 +17,17 @@ def test_a_book_with_nothing_due_is_well_without_any_pass(visitor: Visitor) -> N
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_something_due_and_no_pass_for_long_is_not_well(app: Flask, visitor: Visitor) -> None:
-    with app.app_context():
-        owe(minutes=20)
+def test_something_due_and_no_pass_for_long_is_not_well(visitor: Visitor) -> None:
+    owe(minutes=20)
     response = visitor.get("/healthz")
     assert response.status_code == 503
     assert response.get_json()["status"] == "cron is late"
     assert 1200 <= response.get_json()["oldest_due_age"] < 1260
 
 
-def test_it_is_well_again_when_cron_has_come(app: Flask, visitor: Visitor) -> None:
-    with app.app_context():
-        owe(minutes=20)
-        factories.past_pass(timedelta())
+def test_it_is_well_again_when_cron_has_come(visitor: Visitor) -> None:
+    owe(minutes=20)
+    factories.past_pass(timedelta())
     response = visitor.get("/healthz")
     assert response.status_code == 200
     assert 0 <= response.get_json()["last_pass_age"] < 60

@@ -13,9 +13,6 @@ from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, by_class, parse, set_
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-SAFARI = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
-)
 
 
 @pytest.fixture
@@ -25,8 +22,7 @@ def counting(app: Flask) -> Flask:
 
 
 def data_dir(app: Flask) -> Path:
-    folder: Path = app.config["GUESTBOOK"].data_dir
-    return folder
+    return app.config["GUESTBOOK"].data_dir
 
 
 def counted(app: Flask) -> int:

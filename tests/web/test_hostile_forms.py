@@ -7,17 +7,11 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, set_, stored
-from tests.web.test_hostile import encoded
+from tests.web.test_hostile import FORM, encoded
 
-FORM = "application/x-www-form-urlencoded"
 TYPED = {**GREETING, "place": "Turin", "note": "It is me", "answer": "four"}
-ASKING = {
-    "asks_place": "yes",
-    "asks_note": "yes",
-    "question": "2 + 2?",
-    "answers": "four",
-    "visitor_looks": "yes",
-}
+ASKING = dict.fromkeys(("asks_place", "asks_note", "visitor_looks"), "yes")
+ASKING |= {"question": "2 + 2?", "answers": "four"}
 STRANGE = {  # what browsers do not send
     "NUL": "a\0b",
     "halves of characters": "a\ud800\udfffb",
@@ -117,6 +111,17 @@ def test_a_webmention_comes_back_with_its_addresses(app: Flask, asking: Visitor,
             assert fields(parse(answer))[other] == typed[other]
 
 
+PARTS = "multipart/form-data; boundary=b"
+NO_FORMS = [
+    ("multipart/form-data", b"no boundary"),
+    (PARTS, b"--b\r\nnot a part"),
+    (PARTS, b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n"),
+    ("multipart/form-data; boundary=" + "b" * 500, b"--" + b"b" * 500),
+    (f"{FORM}; charset=nonsense", b"name=%ff%fe&message=%00&token=%ed%a0%80"),
+    (FORM, b"&&&===&%%%&name"),
+    ("nonsense", b"\xff\xfe"),
+    ("", b""),
+]
 PUBLIC_FORMS = ("/comments", "/language", "/look", "/webmention")
 
 
@@ -128,8 +133,9 @@ def test_too_many_or_too_long_or_no_fields_are_refused(asking: Visitor, url: str
         "a field of 100 kB": (f"name={'x' * 100_000}", FORM, 413),
         "10,000 fields": ("&".join(list(many)[:6000]), FORM, None),
         "10,000 fields that are one": ("a&" * 10_000, FORM, None),
-        "1,001 parts": (part * 1001 + "--b--\r\n", "multipart/form-data; boundary=b", 413),
+        "1,001 parts": (part * 1001 + "--b--\r\n", PARTS, 413),
         "JSON": ('{"name": "Ada", "language": "de", "look": "1999"}', "application/json", None),
+        **{str(number): (body, kind, None) for number, (kind, body) in enumerate(NO_FORMS)},
         "text": ("language=de&look=1999", "text/plain", None),
         "no type": ("language=de&look=1999", None, None),
     }

@@ -5,8 +5,8 @@ import json
 import os
 import socket
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from guestbook.web.before_request import BLUEPRINT_LIMIT_BYTES
 from tests.inbound import test_sender_presets
-from tests.support import inbound_factories, processes
+from tests.support import factories, inbound_factories, processes
 from tests.support.visitor import Visitor
 
 LIMIT = BLUEPRINT_LIMIT_BYTES["inbound_webhook"]
@@ -69,12 +69,10 @@ def test_what_is_posted_is_stored_byte_for_byte_on_every_database(each_app: Flas
         body, headers = kept()
         assert body == sent, name
         assert headers["content-type"] == "x/strange"
-        with each_app.app_context():
-            row = inbound_factories.row()
-            assert answer.json == {"id": row.id, "status": "new"}
-            assert (row.status, row.due_at) == ("new", row.received_at)
-            with database.write(db.engine) as connection:
-                connection.execute(INBOUND.delete())
+        row = inbound_factories.row()
+        assert answer.json == {"id": row.id, "status": "new"}
+        assert (row.status, row.due_at) == ("new", row.received_at)
+        factories.sql("DELETE FROM inbound_events")
 
 
 def test_a_compressed_body_is_stored_as_it_came(sender: Visitor) -> None:
@@ -114,7 +112,7 @@ def test_an_unknown_token_is_404_in_a_program_s_words(sender: Visitor, token: st
 
 
 def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
-    app: Flask, sender: Visitor, monkeypatch: pytest.MonkeyPatch
+    sender: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "MOST_WAITING", 3)
     inbound_factories.source("other")
@@ -125,8 +123,7 @@ def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
     assert int(answer.headers["Retry-After"]) > 0
     assert "wait to be processed" in answer.json["error"]["message"]
     assert sender.client.post("/hooks/other", data=b"x").status_code == 202
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.execute(INBOUND.delete())
+    factories.sql("DELETE FROM inbound_events")
     assert sender.client.post("/hooks/tok", data=b"x").status_code == 202
 
 
@@ -206,9 +203,8 @@ def test_zoom_s_question_is_answered_if_zoom_has_signed_it(app: Flask) -> None:
         assert expected not in stranger.text
     other = b'{"event": "meeting.started", "payload": {}}'
     assert client.post("/hooks/tok", data=other, headers=signed_by("zoom", other)).status_code == 202
-    with app.app_context():
-        inbound_factories.process()
-        first, *strangers, last = inbound_factories.rows()
+    inbound_factories.process()
+    first, *strangers, last = inbound_factories.rows()
     assert first.note == "The sender's handshake, which was answered at once."
     assert [row.status for row in strangers] == ["failed", "failed"]
     assert (last.status, last.event) == ("processed", "meeting.started")
@@ -266,8 +262,7 @@ def test_a_source_deleted_in_this_moment_is_404(sender: Visitor, monkeypatch: py
 
 @pytest.mark.usefixtures("sender")
 def test_without_the_tables_it_says_so_in_the_shape_of_all_errors(app: Flask) -> None:
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql("DROP TABLE inbound_events")
+    factories.sql("DROP TABLE inbound_events")
     answer = app.test_client().post("/hooks/tok", data=b"x")
     assert answer.status_code == 503
     assert answer.get_json()["error"]["message"].startswith("The book is not set up yet")
@@ -319,11 +314,9 @@ def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int) -> No
     def send() -> None:
         statuses.extend(post(site, os.urandom(500).hex().encode()) for _ in range(15))
 
-    threads = [threading.Thread(target=send) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor(20) as threads:
+        for _ in range(20):
+            threads.submit(send)
     assert statuses == [202] * 300
     assert len({row.payload for row in inbound_factories.rows()}) == 300
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.comments import book
@@ -137,12 +136,10 @@ def test_feeds_have_the_owner_s_language(visitor: Visitor) -> None:
         assert "Accept-Language" not in answer.headers.get("Vary", "")
 
 
-def test_the_owner_s_pages_and_the_api_are_english(app: Flask, visitor: Visitor) -> None:
+def test_the_owner_s_pages_and_the_api_are_english(owner: Owner, visitor: Visitor) -> None:
     set_(language="de")
     for url in ("/admin/login", "/admin/nowhere", "/moderate/nowhere"):
         assert spoken(asking(visitor, "fr", url)) == "en"
-    owner = Owner(app)
-    owner.be_logged_in()
     assert spoken(asking(owner, "fr", "/admin/book/")) == "en"
     refused = visitor.open(
         "POST", "/api/v1/comments", json={"name": "x" * 81, "message": "x"}, headers={"Accept-Language": "de"}

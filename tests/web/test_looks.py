@@ -9,7 +9,7 @@ from flask import Flask
 from guestbook.storage.preferences import LOOKS
 from guestbook.web import look_and_language
 from tests.support.owner import Owner
-from tests.support.visitor import Visitor, add, by_class, parse, set_
+from tests.support.visitor import Visitor, add, by_class, hrefs, parse, set_
 
 STATIC = Path(look_and_language.__file__).parents[1] / "static"
 CSS = "body { color: #123 }"
@@ -32,9 +32,7 @@ def choose(visitor: Visitor, name: str, before: str = "http://localhost/") -> st
 
 
 @pytest.mark.parametrize("name", LOOKS)
-def test_public_pages_have_the_owner_s_look_and_admin_pages_none(
-    app: Flask, visitor: Visitor, name: str
-) -> None:
+def test_public_pages_alone_have_the_owner_s_look(owner: Owner, visitor: Visitor, name: str) -> None:
     set_(look=name, own_css=CSS, embed_sites="https://one.example")
     [comment_id] = add(["Hello"])
     of_look = [] if name == "paper" else [f"look-{name}.css"]
@@ -45,8 +43,6 @@ def test_public_pages_have_the_owner_s_look_and_admin_pages_none(
     for url in ("/admin/login", "/admin/nowhere"):
         assert look(visitor, url) == "paper"
         assert "/own.css" not in stylesheets(visitor, url)
-    owner = Owner(app)
-    owner.be_logged_in()
     assert look(owner, "/admin/look/") == "paper"
 
 
@@ -55,9 +51,8 @@ def test_no_stylesheet_needs_anything_from_elsewhere_and_motion_is_for_those_who
     assert {f"look-{name}.css" for name in LOOKS if name != "paper"} < {path.name for path in files}
     for path in files:
         css = re.sub(r"(?s)/\*.*?\*/", "", path.read_text())
-        assert re.findall(r"url\(|@import|@font-face|https?:", css) == (
-            ["url("] if path.name == "look-1999.css" else []
-        )
+        used = ["url("] if path.name == "look-1999.css" else []
+        assert re.findall(r"url\(|@import|@font-face|https?:", css) == used
         calm = re.sub(r"(?s)@media \(prefers-reduced-motion: no-preference\) \{.*?\n\}", "", css)
         assert "animation" not in calm
         assert "infinite" not in css
@@ -144,10 +139,7 @@ def test_the_webring_has_the_links_that_there_are(visitor: Visitor) -> None:
     assert by_class(visitor.page(), "webring") == []
     set_(webring_previous="https://a.example/x?y=1", webring_next="https://b.example")
     [ring] = by_class(visitor.page(), "webring")
-    assert [link.attrib["href"] for link in ring.iter("a")] == [
-        "https://a.example/x?y=1",
-        "https://b.example",
-    ]
+    assert hrefs(ring) == ["https://a.example/x?y=1", "https://b.example"]
 
 
 def test_open_graph_says_what_the_page_is_and_needs_no_picture(visitor: Visitor) -> None:
@@ -159,13 +151,8 @@ def test_open_graph_says_what_the_page_is_and_needs_no_picture(visitor: Visitor)
         return {tag["property"].removeprefix("og:"): tag["content"] for tag in tags}
 
     front, comment = said("/"), said(f"/comments/{comment_id}")
-    assert front == {
-        "type": "website",
-        "site_name": "Our <island>",
-        "title": "Our <island>",
-        "url": "https://book.example/",
-        "description": "Come in.",
-    }
+    book = {"type": "website", "site_name": "Our <island>", "title": "Our <island>"}
+    assert front == book | {"url": "https://book.example/", "description": "Come in."}
     assert (comment["title"], comment["url"]) == ("Ada", f"https://book.example/comments/{comment_id}")
     assert len(comment["description"]) <= 200
     assert said("/?before=" + "f" * 32) == {}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -10,16 +10,13 @@ from flask.testing import FlaskClient
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, DELIVERIES
 from tests.conftest import running
 from tests.support import factories
 from tests.support.receiver import Answer, Receiver
@@ -68,10 +65,8 @@ def test_the_figures_of_a_book(each_measured: Flask) -> None:
     assert empty[f"info{{version={VERSION}}}"] == 1
     assert "last_pass_age_seconds" not in empty
     assert sum(empty.values()) == 1, "there is nothing else"
-    webhook, paused = (
-        factories.webhook(url="http://127.0.0.1:1/"),
-        factories.webhook(paused_until=factories.clock.now()),
-    )
+    webhook = factories.webhook(url="http://127.0.0.1:1/")
+    factories.webhook(paused_until=factories.clock.now())
     factories.inbound(factories.source())
     factories.sign()
     factories.sign(verdict=Classification("held"))
@@ -89,7 +84,6 @@ def test_the_figures_of_a_book(each_measured: Flask) -> None:
     assert after["webhooks{state=failing}"] + after["webhooks{state=paused}"] > 0
     assert 0 <= after["last_pass_age_seconds"] < 60
     assert 0 < after["last_pass_duration_seconds"] < 60
-    assert paused
 
 
 def test_counters_only_grow_whatever_is_deleted(each_measured: Flask, receiver: Receiver) -> None:
@@ -100,9 +94,8 @@ def test_counters_only_grow_whatever_is_deleted(each_measured: Flask, receiver: 
     for _ in range(3):
         factories.delivery(one)
         factories.run_pass()
-    with database.write(db.engine) as connection:
-        connection.execute(delete(ATTEMPTS))
-        connection.execute(delete(DELIVERIES))
+    factories.sql("DELETE FROM attempts")
+    factories.sql("DELETE FROM deliveries")
     found, named = figures(each_measured), '{webhook=a "name"}'
     made = [found[f"attempts_total{named}{{outcome={how}}}"] for how in ("processed", "retried", "failed")]
     assert made == [1, 2, 0]
@@ -121,11 +114,9 @@ def test_two_passes_at_once_count_each_attempt_once(each_measured: Flask, receiv
     engine, settings = db.engine, factories.settings()
     passes = [Dispatcher(engine, settings, concurrency=4) for _ in range(2)]
     how = {"until": time.monotonic() + 30, "stay": False, "stop": StopFlag()}
-    threads = [Thread(target=one.run, kwargs=how) for one in passes]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    with ThreadPoolExecutor(2) as threads:
+        for one in passes:
+            threads.submit(one.run, **how)
     found = figures(each_measured)
     assert [found[f"attempts_total{{webhook={name}}}{{outcome=processed}}"] for name in range(3)] == [40] * 3
 
@@ -150,8 +141,7 @@ def test_without_the_token_there_is_no_page(measured: Flask, wrong: str) -> None
 
 
 def test_an_older_book_shows_only_those_with_the_token_that_it_is_updated(measured: Flask) -> None:
-    with database.write(db.engine) as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0024'")
+    factories.sql("UPDATE alembic_version SET version_num = '0024'")
     client = measured.test_client()
     assert [scrape(client, wrong).status_code for wrong in WRONG] == [404] * len(WRONG)
     answer = scrape(client)

@@ -3,9 +3,7 @@
 import random
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,8 +14,8 @@ from guestbook.comments import book
 from guestbook.comments.announcements import SignedLink
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, Delivery, Hold, Limit
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Hold, Limit
 from guestbook.web import row_lookup
 from tests.support import factories
 from tests.support.visitor import Visitor, by_class, fields, parse, text
@@ -33,18 +31,17 @@ class Moderator(Visitor):
 
     def __init__(self, app: Flask, message: str = "Hello") -> None:
         super().__init__(app)
-        with app.app_context():
-            factories.webhook(
-                events="comment.created comment.published comment.replied comment.deleted",
-                moderation_links_since=clock.now(),
-            )
-            self.comment_id = factories.sign(message=message, verdict=HELD)
-            self.path = f"/moderate/{self.link().token(factories.settings().secret_key)}"
+        factories.webhook(
+            events="comment.created comment.published comment.replied comment.deleted",
+            moderation_links_since=clock.now(),
+        )
+        self.comment_id = factories.sign(message=message, verdict=HELD)
+        self.path = f"/moderate/{self.link().token(factories.settings().secret_key)}"
 
     def link(self) -> SignedLink:
         """The link of the first message."""
-        hold = db.session.get_one(Hold, self.comment_id)
-        return SignedLink(self.comment_id, hold.held_at, clock.now() + timedelta(days=7))
+        held_at = factories.read(lambda session: session.get_one(Hold, self.comment_id).held_at)
+        return SignedLink(self.comment_id, held_at, clock.now() + timedelta(days=7))
 
     def press(self, action: str, *, form: dict[str, str] | None = None, **typed: str) -> TestResponse:
         sent = fields(self.page(self.path)) if form is None else form
@@ -57,20 +54,12 @@ class Moderator(Visitor):
             return comment
 
     def events(self) -> list[str]:
-        with self.app.app_context():
-            return [row.event for row in db.session.scalars(select(Delivery).order_by(Delivery.id))]
+        return [row.event for row in factories.deliveries()]
 
 
 @pytest.fixture
 def moderator(app: Flask) -> Moderator:
     return Moderator(app)
-
-
-def everything(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables."""
-    with app.app_context(), closing(db.engine.connect()) as connection:
-        tables = Comment.metadata.sorted_tables
-        return {table.name: [tuple(row) for row in connection.execute(select(table))] for table in tables}
 
 
 def test_the_page_shows_the_comment_and_why_it_waits(app: Flask) -> None:
@@ -82,23 +71,19 @@ def test_the_page_shows_the_comment_and_why_it_waits(app: Flask) -> None:
     assert "\u202e" not in shown
     assert page.find(".//script") is None
     assert "Held because: It holds 9 links." in text(page)
-    assert [button.attrib["value"] for button in page.findall(".//button")] == [
-        "publish",
-        "spam",
-        "trash",
-        "reply",
-    ]
+    buttons = [button.attrib["value"] for button in page.findall(".//button")]
+    assert buttons == ["publish", "spam", "trash", "reply"]
 
 
-def test_looking_at_the_link_changes_nothing_however_it_is_fetched(app: Flask, moderator: Moderator) -> None:
-    before = everything(app)
+def test_looking_at_the_link_changes_nothing_however_it_is_fetched(moderator: Moderator) -> None:
+    before = factories.everything()
     for headers in ({}, {"Sec-Purpose": "prefetch"}, {"User-Agent": "Slackbot-LinkExpanding 1.0"}):
         for method in ("GET", "HEAD", "OPTIONS"):
             assert moderator.open(method, moderator.path, headers=headers).status_code == 200
     for method in ("PUT", "PATCH", "DELETE"):
         assert moderator.open(method, moderator.path).status_code == 405
     assert moderator.get(f"{moderator.path}?action=publish&done=").status_code == 200
-    assert everything(app) == before
+    assert factories.everything() == before
 
 
 @pytest.mark.parametrize("action", STATUS_AFTER)
@@ -123,7 +108,6 @@ def test_a_reply_that_was_typed_is_kept_whichever_button_publishes(moderator: Mo
     answer = moderator.press("publish", reply="Welcome!\r\n")
     assert "published with your reply" in text(moderator.page(answer.headers["Location"]).find(".//h1"))
     reply = moderator.stored().reply
-    assert reply is not None
     assert reply.message == "Welcome!"
 
 
@@ -179,10 +163,9 @@ def test_of_a_deleted_comment_it_says_so(moderator: Moderator) -> None:
     assert "This comment was deleted" in seen.text
 
 
-def test_a_comment_that_changed_under_the_page_is_shown_again_first(app: Flask, moderator: Moderator) -> None:
+def test_a_comment_that_changed_under_the_page_is_shown_again_first(moderator: Moderator) -> None:
     form = fields(moderator.page(moderator.path))
-    with app.app_context(), writing() as session:
-        session.get_one(Comment, moderator.comment_id).message = "Something else"
+    factories.alter(Comment, moderator.comment_id, message="Something else")
     answer = moderator.press("publish", form=form, reply="Welcome!")
     assert answer.status_code == 409
     assert "Something else" in answer.text
@@ -203,9 +186,7 @@ def test_a_comment_that_changed_under_the_page_is_shown_again_first(app: Flask, 
         ({"action": "publish", "reply": "x" * 4001}, "4,001"),
     ],
 )
-def test_a_wrong_form_does_nothing_but_says_why(
-    moderator: Moderator, typed: dict[str, str], says: str
-) -> None:
+def test_a_wrong_form_only_says_why(moderator: Moderator, typed: dict[str, str], says: str) -> None:
     answer = moderator.press(**{"action": "publish", **typed})
     assert answer.status_code == 422
     assert says in text(by_class(parse(answer), "summary")[0])
@@ -222,7 +203,7 @@ def wrong_paths(moderator: Moderator) -> Iterator[str]:
     yield from (token[:-1], token[1:], token + "0", token.upper(), "é" * 88, "%00", "٣" * 88, "x" * 5000)
 
 
-def test_no_other_link_works(app: Flask, moderator: Moderator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_link_works(moderator: Moderator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_lookup, "MOST_WRONG_LINKS", 1000)
     form = fields(moderator.page(moderator.path)) | {"action": "publish"}
     for token in wrong_paths(moderator):
@@ -232,14 +213,13 @@ def test_no_other_link_works(app: Flask, moderator: Moderator, monkeypatch: pyte
             assert "The link is incomplete or was changed." in answer.text
             assert answer.headers["Cache-Control"] == "no-store"
     assert moderator.stored().status == "held"
-    with app.app_context():  # of another comment, and signed with another key
-        other = SignedLink(ids.new(), clock.now(), clock.now() + timedelta(days=1))
-        ours, foreign = other.token(factories.settings().secret_key), moderator.link().token("another key")
+    other = SignedLink(ids.new(), clock.now(), clock.now() + timedelta(days=1))  # of another comment
+    ours, foreign = other.token(factories.settings().secret_key), moderator.link().token("another key")
     assert moderator.open("POST", f"/moderate/{ours}", data=form).status_code == 410
     assert moderator.open("POST", f"/moderate/{foreign}", data=form).status_code == 404
 
 
-def test_who_guesses_has_to_wait_and_the_right_link_still_works(app: Flask, moderator: Moderator) -> None:
+def test_who_guesses_has_to_wait_and_the_right_link_still_works(moderator: Moderator) -> None:
     wrong = f"/moderate/{'0' * 88}"
     for _ in range(row_lookup.MOST_WRONG_LINKS):
         assert moderator.get(wrong).status_code == 404
@@ -250,8 +230,8 @@ def test_who_guesses_has_to_wait_and_the_right_link_still_works(app: Flask, mode
     assert moderator.get(moderator.path).status_code == 200
     elsewhere = moderator.get(wrong, environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
     assert elsewhere.status_code == 404
-    with app.app_context():
-        assert all(re.fullmatch("[0-9a-f]{64}", row.who) for row in db.session.scalars(select(Limit)))
+    limits = factories.read(lambda session: list(session.scalars(select(Limit))))
+    assert all(re.fullmatch("[0-9a-f]{64}", row.who) for row in limits)
 
 
 def test_no_answer_is_kept_listed_or_betrayed_to_the_next_page(moderator: Moderator) -> None:

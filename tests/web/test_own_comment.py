@@ -1,7 +1,6 @@
 """Visitors change or delete their own comment for fifteen minutes; nobody else can."""
 
 import re
-from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
@@ -9,7 +8,6 @@ from werkzeug.test import TestResponse
 
 from guestbook.comments import book, submission
 from guestbook.comments.comment_form import Draft
-from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import book_signing, visitor_tokens
 from tests.conftest import running
@@ -42,7 +40,8 @@ def test_signing_sets_a_cookie_for_the_comments_alone(environ: dict[str, str], b
 
 
 def test_a_visitor_changes_the_comment_without_an_event(visitor: Visitor) -> None:
-    comment_id, page = signed(visitor)
+    page = visitor.page(visitor.sign().location)
+    comment_id = stored()[-1].id
     edit = attributes(page, f".//*[@id='thanks']//a[@href='{path(comment_id)}']")["href"]
     factories.webhook(events=ALL)
     form = visitor.form(edit)
@@ -67,8 +66,7 @@ def test_a_change_is_previewed_first(visitor: Visitor) -> None:
 
 
 def test_a_change_that_is_wrong_comes_back_with_its_text(visitor: Visitor) -> None:
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id))
+    comment_id, form = signed(visitor)
     for change in ({"name": ""}, {"website": "javascript:x"}, {"token": "x"}):
         answer = send(visitor, comment_id, form | {"message": "New"} | change)
         assert answer.status_code == 422
@@ -110,8 +108,7 @@ def test_a_comment_is_not_like_its_own_earlier_words(visitor: Visitor, later: La
 
 def test_changes_count_for_the_limit(visitor: Visitor) -> None:
     set_(rate="2")
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id))
+    comment_id, form = signed(visitor)
     assert send(visitor, comment_id, form | {"message": "1"}).status_code == 303
     refused = send(visitor, comment_id, form | {"message": "2"})
     assert refused.status_code == 429
@@ -138,8 +135,7 @@ def test_a_visitor_deletes_the_comment_as_the_owner_would(visitor: Visitor) -> N
 
 
 def test_after_fifteen_minutes_it_is_too_late(visitor: Visitor, later: Later) -> None:
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id))
+    comment_id, form = signed(visitor)
     later(14 * 60)
     assert visitor.get(path(comment_id)).status_code == 200
     assert "</a> within 1 minute." in visitor.get(f"/?signed={comment_id}").text
@@ -168,8 +164,7 @@ def test_its_own_page_leads_there_only_its_visitor(app: Flask, visitor: Visitor,
 
 
 def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id))
+    comment_id, form = signed(visitor)
     stranger, other = Visitor(app), Visitor(app)
     other.sign(name="Eve")
     forged = Visitor(app)
@@ -191,8 +186,7 @@ def test_a_wrong_id_is_refused_with_a_sentence(visitor: Visitor, comment_id: str
 @pytest.mark.parametrize("how", ["trash", "delete"])
 def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: Visitor, how: str) -> None:
     comment_id, _ = signed(visitor)
-    with app.app_context():
-        seen = db.session.get_one(Comment, comment_id)
+    seen = factories.the(Comment, comment_id)
     factories.change(comment_id, *((book.decide, "trash") if how == "trash" else (book.delete,)))
     changed = Draft("Ada", None, "Changed", {})
     with app.test_request_context():
@@ -201,11 +195,11 @@ def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: V
 
 
 def test_a_correction_by_the_owner_is_not_overwritten_unread(visitor: Visitor) -> None:
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id)) | {"message": "Hello, all"}
+    comment_id, form = signed(visitor)
+    form |= {"message": "Hello, all"}
     preview = parse(send(visitor, comment_id, form | {"preview": "yes"}))
     assert fields(preview)["mark"] == form["mark"]
-    correct(comment_id, "Hello, owner")
+    factories.change(comment_id, book.edit, Draft("Ada", None, "Hello, owner", {}))
     assert fields(parse(send(visitor, comment_id, form | {"name": ""})))["mark"] == form["mark"]
     answer = send(visitor, comment_id, form)
     page = parse(answer)
@@ -218,16 +212,15 @@ def test_a_correction_by_the_owner_is_not_overwritten_unread(visitor: Visitor) -
 
 
 def test_a_double_click_and_a_decision_of_the_owners_are_no_other_words(visitor: Visitor) -> None:
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id)) | {"message": "Hello, all"}
+    comment_id, form = signed(visitor)
+    form |= {"message": "Hello, all"}
     factories.change(comment_id, book.decide, "held")
     assert [send(visitor, comment_id, form).status_code for _ in range(2)] == [303, 303]
     assert [comment.message for comment in stored()] == ["Hello, all"]
 
 
 def test_an_answered_comment_keeps_its_words(visitor: Visitor) -> None:
-    comment_id, _ = signed(visitor)
-    form = visitor.form(path(comment_id))
+    comment_id, form = signed(visitor)
     factories.change(comment_id, book.reply, "Welcome!")
     answer = send(visitor, comment_id, form | {"message": "I hate you"})
     assert answer.status_code == 422
@@ -247,18 +240,15 @@ def test_the_name_of_a_waiting_comment_is_shown_to_its_visitor_alone(visitor: Vi
     assert "Ada" not in text(by_class(visitor.page(address), "success")[0])
 
 
-def signed(visitor: Visitor) -> tuple[str, Element]:
-    """Sign the book; return the comment's id and the page that the visitor sees then."""
-    page = visitor.page(visitor.sign().location)
-    return stored()[-1].id, page
+def signed(visitor: Visitor) -> tuple[str, dict[str, str]]:
+    """Sign the book; return the comment's id and the form that changes it."""
+    visitor.sign()
+    comment_id = stored()[-1].id
+    return comment_id, visitor.form(path(comment_id))
 
 
 def path(comment_id: str) -> str:
     return f"/comments/{comment_id}/edit"
-
-
-def correct(comment_id: str, message: str) -> None:
-    factories.change(comment_id, book.edit, Draft("Ada", None, message, {}))
 
 
 def send(visitor: Visitor, comment_id: str, form: dict[str, str]) -> TestResponse:

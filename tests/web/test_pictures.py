@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from guestbook.comments import book, comment_form
 from guestbook.lib import avatar
-from guestbook.storage import database, preferences
+from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.preferences import LOOKS
 from tests.support import factories
@@ -23,10 +23,6 @@ HOSTILE_NAMES = ['"><script>alert(1)</script>', "../../etc/passwd", "{{ 7*7 }}",
 
 def addresses(page: Element) -> list[str]:
     return [one.attrib["src"] for one in by_class(page, "picture")]
-
-
-def key(app: Flask) -> str:
-    return str(app.secret_key)
 
 
 # --- the file
@@ -67,8 +63,7 @@ def test_no_database_is_asked(app: Flask, visitor: Visitor) -> None:
     with app.app_context():
         said: list[str] = []
         event.listen(db.engine, "checkout", lambda raw, *_: raw.set_trace_callback(said.append))
-        with database.write(db.engine) as connection:
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0024'")
+        factories.sql("UPDATE alembic_version SET version_num = '0024'")
     said.clear()
     assert visitor.get(FACE).status_code == 200
     assert said == []
@@ -82,7 +77,8 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
     ada, *_ = add(["One", "Two"])
     add(["Three"], name="Grace")
     factories.change(ada, book.reply, "Thank you")
-    of = {name: f"/pictures/{comment_form.picture_id_of(name, key(app))}.svg" for name in ("Ada", "Grace")}
+    key = str(app.secret_key)
+    of = {name: f"/pictures/{comment_form.picture_id_of(name, key)}.svg" for name in ("Ada", "Grace")}
     for url in ("/", "/embed"):
         assert addresses(visitor.page(url)) == [of["Grace"], of["Ada"], of["Ada"]]
     [one] = by_class(visitor.page(f"/comments/{ada}"), "picture")

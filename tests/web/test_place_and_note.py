@@ -7,8 +7,6 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.lib import clock
-from guestbook.storage.database import db
-from guestbook.storage.models import Delivery
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 from tests.support.visitor import Visitor, by_class, fields, set_, stored, text
@@ -19,11 +17,6 @@ TYPED = {"place": "Görlitz", "note": NOTE}
 
 def ask(wants: str = "yes") -> None:
     set_(asks_place=wants, asks_note=wants)
-
-
-def payloads(app: Flask) -> dict[str, str]:
-    with app.app_context():
-        return {row.webhook_id: row.payload for row in db.session.query(Delivery)}
 
 
 def test_a_new_book_asks_for_neither_and_stores_neither(visitor: Visitor) -> None:
@@ -52,13 +45,13 @@ def test_the_note_is_on_no_public_page_and_in_no_feed(visitor: Visitor) -> None:
         assert "the cat" not in answer.text, url
 
 
-def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, visitor: Visitor) -> None:
+def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(visitor: Visitor) -> None:
     ask()
     others = factories.webhook(format="json")
     mine = factories.webhook(name="two", moderation_links_since=clock.now())
     chat = factories.webhook(name="mail", format="email", moderation_links_since=clock.now())
     visitor.sign(**TYPED)
-    sent = payloads(app)
+    sent = {row.webhook_id: row.payload for row in factories.deliveries()}
     assert json.loads(sent[mine])["data"]["comment"]["note"] == NOTE
     assert "note" not in json.loads(sent[others])["data"]["comment"]
     assert "the cat" not in sent[others]
@@ -67,13 +60,12 @@ def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, 
     assert "Ada · from Görlitz" in json.loads(sent[chat])["text"]
 
 
-def test_nothing_of_either_stays_after_a_deletion_for_good(app: Flask, visitor: Visitor) -> None:
+def test_nothing_of_either_stays_after_a_deletion_for_good(visitor: Visitor) -> None:
     ask()
     factories.webhook(events="comment.created comment.deleted", moderation_links_since=clock.now())
     visitor.sign(**TYPED)
     factories.change(stored()[0].id, book.delete)
-    with app.app_context():
-        kept = [row.payload for row in db.session.query(Delivery)]
+    kept = [row.payload for row in factories.deliveries()]
     assert not stored()
     assert not any("the cat" in one or "rlitz" in one for one in kept)
 

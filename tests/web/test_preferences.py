@@ -1,10 +1,9 @@
 """What the owner has set shows on the page: title, welcome, prompt, how many comments, closed, theme."""
 
 import pytest
-from flask import Flask
 
 from guestbook.storage import preferences
-from guestbook.storage.database import db
+from tests.support import factories
 from tests.support.visitor import (
     GREETING,
     Visitor,
@@ -33,11 +32,10 @@ def test_the_title_is_on_the_page_in_the_tab_and_on_every_page(visitor: Visitor)
 
 
 @pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_words_are_only_words(app: Flask, visitor: Visitor, words: str) -> None:
+def test_hostile_words_are_only_words(visitor: Visitor, words: str) -> None:
     plain = visitor.page()
     set_(title=words[:80], welcome=words[:1000], prompt=words[:1000])
-    with app.app_context():
-        kept = preferences.read(db.session())
+    kept = factories.read(preferences.read)
     page = visitor.page()
     assert text(page.find(".//title")) == text(page.find(".//h1")) == kept.title
     assert text(by_class(page, "welcome")[0]) == kept.welcome

@@ -2,11 +2,12 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect
 
 from guestbook.storage.database import db
 from tests.conftest import running
-from tests.support.visitor import Visitor, attributes, text
+from tests.support import factories
+from tests.support.visitor import Visitor, attributes, stored, text
 from tests.web.conftest import Later
 
 
@@ -41,7 +42,7 @@ def test_what_it_says_of_the_cookie_is_what_signing_sets(visitor: Visitor, later
     days = int(cookie.split("Max-Age=")[1].split(";")[0]) // 86400
     assert f"the cookie {cookie.split('=')[0]} for {days} days" in said
     minutes = int(said.split("your comment for ")[1].split()[0])
-    edit = attributes(visitor.page("/?signed=" + newest(visitor.app)), ".//*[@id='thanks']//p[2]/a")
+    edit = attributes(visitor.page("/?signed=" + stored()[-1].id), ".//*[@id='thanks']//p[2]/a")
     later(minutes * 60 - 30)
     assert visitor.get(edit["href"]).status_code == 200
     later(60)
@@ -53,13 +54,7 @@ def test_no_table_has_the_address_of_a_visitor(app: Flask, visitor: Visitor) -> 
     form = visitor.form() | {"name": "Ada", "message": "Hello"}
     assert visitor.send(form, environ={"REMOTE_ADDR": address}).status_code == 303
     with app.app_context():
-        tables = db.metadata.tables
-        assert set(inspect(db.engine).get_table_names()) - {"alembic_version"} <= set(tables)
-        rows = [str(row) for table in tables.values() for row in db.session.execute(select(table))]
+        assert set(inspect(db.engine).get_table_names()) - {"alembic_version"} <= set(db.metadata.tables)
+    rows = [str(row) for rows in factories.everything().values() for row in rows]
     assert any("Hello" in row for row in rows)
     assert not [row for row in rows if address in row]
-
-
-def newest(app: Flask) -> str:
-    with app.app_context():
-        return str(db.session.scalars(select(db.metadata.tables["comments"].c.id)).one())

@@ -18,13 +18,6 @@ ANSWERS = [
 ]
 
 
-@pytest.fixture
-def broken(app: Flask) -> Visitor:
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.add_url_rule("/broken", "broken", lambda: str(1 / 0))
-    return Visitor(app)
-
-
 @pytest.mark.parametrize(("method", "url", "status"), ANSWERS)
 def test_every_answer_has_the_headers(broken: Visitor, method: str, url: str, status: int) -> None:
     response = broken.open(method, url)
@@ -41,9 +34,7 @@ def test_every_answer_has_the_headers(broken: Visitor, method: str, url: str, st
         ("http://book.example", None),
     ],
 )
-def test_browsers_keep_to_https(
-    app: Flask, monkeypatch: pytest.MonkeyPatch, base_url: str, sent: str | None
-) -> None:
+def test_https_is_kept(app: Flask, monkeypatch: pytest.MonkeyPatch, base_url: str, sent: str | None) -> None:
     at = replace(app.config["GUESTBOOK"], base_url=base_url)
     monkeypatch.setitem(app.config, "GUESTBOOK", at)
     for url in ("/", "/nowhere", "/static/book.css", "/admin", "/healthz", "/api/v1/comments"):
@@ -52,9 +43,8 @@ def test_browsers_keep_to_https(
 
 def test_redirects_refusals_and_not_modified_have_them_too(visitor: Visitor) -> None:
     assert_guarded(visitor.sign().headers)
-    assert_guarded(
-        visitor.client.post("/comments", data="x" * (before_request.DEFAULT_LIMIT_BYTES + 1)).headers
-    )
+    too_long = "x" * (before_request.DEFAULT_LIMIT_BYTES + 1)
+    assert_guarded(visitor.client.post("/comments", data=too_long).headers)
     [comment_id] = add(["Hello"])
     etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
     known = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})
@@ -93,9 +83,8 @@ def test_pages_are_asked_for_again_and_our_files_are_kept(visitor: Visitor) -> N
 
 def test_no_page_has_a_script_or_a_style_of_its_own(visitor: Visitor) -> None:
     [comment_id] = add(["Hello"])
-    pages = [visitor.get(url) for url in ("/", f"/comments/{comment_id}", "/nowhere")] + [
-        visitor.sign(name="")
-    ]
+    urls = ("/", f"/comments/{comment_id}", "/nowhere")
+    pages = [*map(visitor.get, urls), visitor.sign(name="")]
     for response in pages:
         assert set(scripts(parse(response))) <= set(TIMES_SCRIPT)
         for element in parse(response).iter():

@@ -78,9 +78,7 @@ def later(app: Flask, book: Book) -> None:
         connection.execute(Pass.__table__.update().values(started_at=clock.now() - timedelta(minutes=3)))
 
 
-def test_the_end_of_a_request_sends_what_is_due(
-    site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_of_requests_sends(site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send_after_requests, "SHORT", 10.0)  # a busy machine may need it
     book = Book(site)
     book.webhook(receiver.url())
@@ -107,9 +105,7 @@ def test_no_pass_follows_within_a_minute_of_another(site: Flask, receiver: Recei
     assert book.statuses() == {"processed": 1}
 
 
-def test_an_idle_look_stores_nothing_and_is_the_only_one(
-    site: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_look_stores_nothing_and_is_the_only(site: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     book, looks = Book(site), []
     factories.run_pass()
     later(site, book)
@@ -183,9 +179,7 @@ def test_a_pass_that_cannot_be_made_changes_no_answer_and_healthz_tells_of_it(
     assert site.test_client().get("/healthz").json["status"] == "cron is late"
 
 
-def test_beside_another_pass_nothing_is_sent(
-    site: Flask, receiver: Receiver, environ: dict[str, str]
-) -> None:
+def test_beside_a_pass_nothing_is_sent(site: Flask, receiver: Receiver, environ: dict[str, str]) -> None:
     book = Book(site)
     book.webhook(receiver.url())
     book.publish()

@@ -6,9 +6,9 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook.storage.database import writing
 from guestbook.storage.models import Setting
 from guestbook.web import look_and_language, response_headers
+from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, set_, text
 
@@ -82,18 +82,15 @@ def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(visitor: Vi
 
 
 @pytest.mark.parametrize("stored", ["Europe/Atlantis", "../../etc/passwd", "localtime", ""])
-def test_a_zone_that_is_garbled_or_lost_is_utc(app: Flask, visitor: Visitor, stored: str) -> None:
+def test_a_zone_that_is_garbled_or_lost_is_utc(visitor: Visitor, stored: str) -> None:
     add(["Hello"], created_at=LATE)
-    with app.app_context(), writing() as session:
-        session.merge(Setting(name="timezone", value=stored))
+    factories.written(lambda session: session.merge(Setting(name="timezone", value=stored)))
     assert days(visitor.page()) == [LATE.date()]
 
 
-def test_feeds_and_the_admin_pages_stay_in_utc(app: Flask) -> None:
+def test_feeds_and_the_admin_pages_stay_in_utc(owner: Owner) -> None:
     set_(timezone="Europe/Berlin")
     [comment_id] = add(["Hello"], created_at=LATE)
-    owner = Owner(app)
-    owner.be_logged_in()
     for url in ("/feed.atom", "/feed.json"):
         assert "2026-07-14T22:30:00.000Z" in owner.get(url).text
     page = owner.page(f"/admin/comments/{comment_id}")
@@ -127,14 +124,9 @@ def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(visitor: Visit
     assert (new.status_code, new.headers["Content-Security-Policy"]) == (200, WITHOUT_SCRIPT)
 
 
-def test_an_error_has_the_strict_policy(
-    app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_have_the_strict_policy(app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     [comment_id] = add(["Hello"])
     app.config["PROPAGATE_EXCEPTIONS"] = False
     monkeypatch.setattr(look_and_language, "zone", lambda: 1 / 0)
     answer = visitor.get(f"/comments/{comment_id}")
     assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (500, WITHOUT_SCRIPT)
-
-
-# --- what visitors read of it

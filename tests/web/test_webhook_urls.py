@@ -85,7 +85,7 @@ def test_a_bad_url_is_refused_alike_by_command_form_and_api(doors: Doors) -> Non
         assert word in by_command[0]
 
 
-def test_a_name_that_leads_inside(
+def test_a_name_leading_inside(
     doors: Doors, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", inside(environ))

@@ -9,11 +9,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from guestbook.inbound import ingest, mentions
-from guestbook.storage import database, preferences
+from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import INBOUND, Source
+from guestbook.storage.models import Source
 from guestbook.web import webmention
 from tests.support import factories, inbound_factories, mention_pages
+from tests.support.visitor import set_
 
 SOURCE = "https://other.example/post"
 
@@ -29,16 +30,6 @@ def post(client: FlaskClient, **fields: str) -> Any:
     return client.post("/webmention", data={"source": SOURCE, "target": mention_pages.home(), **fields})
 
 
-def count() -> int:
-    db.session.rollback()
-    return db.session.scalar(select(func.count()).select_from(INBOUND)) or 0
-
-
-def set_preferences(**changes: str) -> None:
-    with database.writing() as session:
-        preferences.save(session, changes)
-
-
 def test_each_public_page_names_the_endpoint(client: FlaskClient) -> None:
     comment_id = factories.sign()
     link = f"{factories.settings().base_url}/webmention"
@@ -52,13 +43,13 @@ def test_each_public_page_names_the_endpoint(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("changes", [{"mentions": "no"}, {"closed": "yes"}])
 def test_a_book_that_takes_none_names_no_endpoint(changes: dict[str, str], client: FlaskClient) -> None:
-    set_preferences(**changes)
+    set_(**changes)
     answer = client.get("/")
     assert "Link" not in answer.headers
     assert "webmention" not in answer.text
     assert post(client).status_code == 404
     assert client.get("/webmention").status_code == 404
-    assert count() == 0
+    assert len(factories.inbound_events()) == 0
 
 
 def test_it_stores_the_addresses_and_answers_202_with_a_status_page(client: FlaskClient) -> None:
@@ -115,7 +106,7 @@ def test_a_wrong_one_is_refused_kindly(fields: dict[str, str], sentence: str, cl
     answer = post(client, **{name: text.replace("HOST", host) for name, text in fields.items()})
     assert answer.status_code == 400
     assert sentence in answer.text
-    assert count() == 0
+    assert len(factories.inbound_events()) == 0
 
 
 def test_a_body_that_is_no_form_is_refused(client: FlaskClient) -> None:
@@ -147,14 +138,13 @@ def test_one_that_waits_is_not_stored_again(client: FlaskClient) -> None:
     first = post(client).headers["Location"]
     assert post(client).headers["Location"] == first
     assert post(client, target=mention_pages.home() + "#other").headers["Location"] != first
-    assert count() == 2
+    assert len(factories.inbound_events()) == 2
 
 
 def test_one_network_may_send_so_many(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webmention, "MOST_MENTIONS", 3)
-    assert [post(client, source=f"{SOURCE}{number}").status_code for number in range(5)] == [202] * 3 + [
-        429
-    ] * 2
+    statuses = [post(client, source=f"{SOURCE}{number}").status_code for number in range(5)]
+    assert statuses == [202] * 3 + [429] * 2
     refused = post(client)
     assert 0 < int(refused.headers["Retry-After"]) <= 600
     other = client.post(

@@ -62,7 +62,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
     with app.app_context():
         webhooks = _add_webhooks(receiver)
         _look_back(webhooks[0])
-        comments = _sign(app)
+        comments = _sign()
         links = _links(comments[1])
         sources = _add_sources()
         events = _receive(app)
@@ -132,15 +132,15 @@ def _look_back(webhook_id: str) -> None:
         )
 
 
-def _sign(app: Flask) -> list[str]:
-    visitor.add(app, [f"Hello {number}" for number in range(21)])
+def _sign() -> list[str]:
+    visitor.add([f"Hello {number}" for number in range(21)])
     for name, message in zip(NAMES, MESSAGES, strict=True):
         factories.sign(message, name)
-    comments = [comment for comment in visitor.stored(app) if not comment.message.startswith("Hello")]
+    comments = [comment for comment in visitor.stored() if not comment.message.startswith("Hello")]
     by_rules = {"status": "held", "reason": "It has many links. " * 9}
-    held = visitor.add(app, [HOSTILE], name=NAMES[4], website="javascript:alert(5)", **by_rules)
-    visitor.add(app, ["Buy now"], status="spam", reason="It was written in less than a second.")
-    visitor.add(app, ["Never mind"], status="trash")
+    held = visitor.add([HOSTILE], name=NAMES[4], website="javascript:alert(5)", **by_rules)
+    visitor.add(["Buy now"], status="spam", reason="It was written in less than a second.")
+    visitor.add(["Never mind"], status="trash")
     return [comments[-1].id, *held]
 
 

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import pytest
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.support import factories
@@ -31,10 +30,8 @@ def words(answer: TestResponse) -> str:
 
 @pytest.mark.parametrize("method", ["POST", "GET", "PROPFIND", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("body", [b"", b"\0\xff\r\n", b"x" * 200_000], ids=["none", "binary", "long"])
-def test_method_headers_and_body_are_the_same(
-    app: Flask, owner: Owner, receiver: Receiver, method: str, body: bytes
-) -> None:
-    request_id = send(app, added(owner), body, method=method, headers=HEADERS, path="/left", query="out")
+def test_method_and_body_are_the_same(owner: Owner, receiver: Receiver, method: str, body: bytes) -> None:
+    request_id = send(added(owner), body, method=method, headers=HEADERS, path="/left", query="out")
     answer = replay(owner, request_id, receiver.url("/to?a=b"))
     assert answer.status_code == 200
     [request] = receiver.requests
@@ -45,9 +42,9 @@ def test_method_headers_and_body_are_the_same(
     }  # fmt: skip
 
 
-def test_the_answer_is_shown_inert(app: Flask, owner: Owner, receiver: Receiver) -> None:
+def test_the_answer_is_shown_inert(owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/to", Answer(418, headers={"X-A": "<i>"}, body=b"<script>alert(1)</script>\xff"))
-    answer = replay(owner, send(app, added(owner)), receiver.url("/to"))
+    answer = replay(owner, send(added(owner)), receiver.url("/to"))
     said = words(answer)
     assert "The answer was 418 after" in said
     assert "<script>alert(1)</script>" in said
@@ -71,34 +68,32 @@ def test_the_answer_is_shown_inert(app: Flask, owner: Owner, receiver: Receiver)
     ],
 )
 def test_what_cannot_be_sent_says_why(
-    app: Flask, owner: Owner, receiver: Receiver, changes: dict[str, Any], url: str | None, sentence: str
+    owner: Owner, receiver: Receiver, changes: dict[str, Any], url: str | None, sentence: str
 ) -> None:
-    answer = replay(owner, send(app, added(owner), **changes), url or receiver.url("/to"))
+    answer = replay(owner, send(added(owner), **changes), url or receiver.url("/to"))
     assert answer.status_code == (200 if "method" in changes or "headers" in changes else 422)
     assert sentence in words(answer)
     assert receiver.requests == []
 
 
-def test_redirects_are_shown_and_not_followed(app: Flask, owner: Owner, receiver: Receiver) -> None:
+def test_redirects_are_shown_and_not_followed(owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/to", Answer(302, headers={"Location": receiver.url("/else")}))
-    assert "The answer was 302" in words(replay(owner, send(app, added(owner)), receiver.url("/to")))
+    assert "The answer was 302" in words(replay(owner, send(added(owner)), receiver.url("/to")))
     assert receiver.at("/else") == []
 
 
 def test_a_name_that_leads_to_a_private_address_is_not_reached(
-    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers("10.0.0.1"))
-    answer = replay(owner, send(app, added(owner)), "http://inner.example/")
+    answer = replay(owner, send(added(owner)), "http://inner.example/")
     assert "The host has a private or reserved address, so nothing was sent." in words(answer)
 
 
-def test_a_receiver_that_hangs_costs_no_more_than_the_timeout(
-    app: Flask, owner: Owner, receiver: Receiver
-) -> None:
+def test_a_receiver_that_hangs_costs_no_more_than_the_timeout(owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/to", HANG)
-    request_id = send(app, added(owner))
-    with app.app_context():
+    request_id = send(added(owner))
+    with owner.app.app_context():
         factories.change_settings(timeout=0.5)
     began = time.monotonic()
     assert "The receiver did not answer in time." in words(replay(owner, request_id, receiver.url("/to")))

@@ -207,21 +207,20 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
         factories.run_pass()
         [request] = receiver.requests
     headers = [(name.title(), value) for name, value in request.headers.items()]
-    good = request_text(owner, send(app, bin_id, request.body, headers=headers))
+    good = request_text(owner, send(bin_id, request.body, headers=headers))
     assert "matches webhook-signature: It was signed with the secret of “Chat”." in good
     assert "matches X-Hub-Signature-256: It was signed with the secret of “Chat”." in good
     assert "matches webhook-signature (v1a): It was signed with the key of “Chat”." in good
-    bad = request_text(owner, send(app, bin_id, b"changed", headers=headers))
+    bad = request_text(owner, send(bin_id, b"changed", headers=headers))
     assert f"The body changed on its way: {len(request.body)} bytes were sent and 7 arrived." in bad
 
 
-def test_the_page_tells_nobody_what_would_be_right(app: Flask, owner: Owner) -> None:
+def test_the_page_tells_nobody_what_would_be_right(owner: Owner) -> None:
     bin_id = added(owner)
-    with app.app_context():
-        secret = factories.the(Webhook, factories.webhook(name="Chat")).secret
+    secret = factories.the(Webhook, factories.webhook(name="Chat")).secret
     body = b"pay me"
     headers = [*changed("Webhook-Signature", "v1,AAAA"), ("X-Hub-Signature-256", "sha256=" + "0" * 64)]
-    page = owner.get(f"{PLACE}requests/{send(app, bin_id, body, headers=headers)}").text
+    page = owner.get(f"{PLACE}requests/{send(bin_id, body, headers=headers)}").text
     assert "pay me" in page
     right = signatures.standard((signatures.key_of(secret),), "msg_1", STAMP, body)
     for word in (secret, right, right[3:], signatures.hub(secret.encode(), body)[7:]):

@@ -3,13 +3,13 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask import Flask
 
+from guestbook.comments import book
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, fields, hrefs, messages, stored, text
-from tests.web.admin.test_comments import COMMENTS, answer, events, listen, notice, status
+from tests.web.admin.test_comments import COMMENTS, events, listen, notice, status
 
 MOVES = [
     ("published", "hold", "held", []),
@@ -26,17 +26,16 @@ MOVES = [
 ]
 
 
-def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
+def test_its_page_has_all_that_is_known_of_it(owner: Owner) -> None:
     [comment_id] = add(["Hello"], website="https://ada.example", reason="It holds 9 links.")
-    listen(app)
-    answer(app, comment_id, "Thank you")
+    listen()
+    factories.change(comment_id, book.reply, "Thank you")
     page = owner.page(COMMENTS + comment_id)
     said = text(page)
     facts = ("Ada", "published", "Hello", "Thank you", "https://ada.example", "It holds 9 links.", comment_id)
     assert [fact for fact in facts if fact not in said] == []
     links = hrefs(page)
-    with app.app_context():
-        delivery = factories.one()
+    delivery = factories.one()
     assert {f"/comments/{comment_id}", f"/admin/deliveries/{delivery.id}"} <= {*links}
     assert "comment.replied" in said
     assert "Slack" in said
@@ -47,20 +46,20 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
 
 @pytest.mark.parametrize(("was", "action", "becomes", "sent_events"), MOVES)
 def test_each_button_makes_exactly_its_events_and_a_second_click_none(
-    app: Flask, owner: Owner, was: str, action: str, becomes: str, sent_events: list[str]
+    owner: Owner, was: str, action: str, becomes: str, sent_events: list[str]
 ) -> None:
     [comment_id, one, other] = add(["Shy words", "1", "2"], status=was)
-    listen(app)
+    listen()
     for _ in range(2):
         answered = owner.post(f"{COMMENTS}{comment_id}/{action}")
         assert (answered.status_code, answered.headers["Location"]) == (303, COMMENTS + comment_id)
     assert status(comment_id) == becomes
-    assert events(app) == sent_events
+    assert events() == sent_events
     assert ("Shy words" in messages(owner.page("/"))) is (becomes == "published")
     assert owner.get(f"/comments/{comment_id}").status_code == (200 if becomes == "published" else 404)
     owner.does(COMMENTS + "bulk", {"action": action, "id": [one, other], "status": was})
     assert [status(one), status(other)] == [becomes, becomes]
-    assert sorted(events(app)) == sorted(sent_events * 3)
+    assert sorted(events()) == sorted(sent_events * 3)
 
 
 def test_what_was_suspicious_is_held_again_when_it_is_restored(owner: Owner) -> None:
@@ -104,14 +103,14 @@ def test_words_that_look_like_an_address_stay_words(owner: Owner) -> None:
     assert (place.scheme, place.netloc, place.path) == ("", "", COMMENTS)
 
 
-def test_an_edit_is_stored_and_tells_nobody(app: Flask, owner: Owner) -> None:
+def test_an_edit_is_stored_and_tells_nobody(owner: Owner) -> None:
     [comment_id] = add(["Helo"])
-    listen(app)
+    listen()
     page = owner.does(COMMENTS + comment_id, {"name": "Ada L.", "website": "ada.example", "message": "Hello"})
     assert notice(page) == "The comment is changed."
     [row] = stored()
     assert (row.name, row.website, row.message) == ("Ada L.", "https://ada.example", "Hello")
-    assert events(app) == []
+    assert events() == []
 
 
 def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(owner: Owner) -> None:
@@ -125,16 +124,16 @@ def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(owner: Owner) -> 
     assert stored()[0].message == "Hello"
 
 
-def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> None:
+def test_an_answer_is_told_changed_and_taken_away(owner: Owner) -> None:
     [comment_id] = add(["Hello"])
-    listen(app)
+    listen()
     url = f"{COMMENTS}{comment_id}/reply"
     assert notice(owner.does(url, {"reply": "Thank you"})) == "Your reply is in the book."
     owner.does(url, {"reply": "Thank you"})
     assert fields(owner.page(COMMENTS + comment_id))["reply"].strip() == "Thank you"
     assert "Thank you" in text(by_class(owner.page(COMMENTS), "reply")[0])
     assert "no reply now" in notice(owner.does(url, {"reply": " "}))
-    assert events(app) == ["comment.replied"]
+    assert events() == ["comment.replied"]
     assert not by_class(owner.page("/"), "reply")
 
 
@@ -146,25 +145,25 @@ def test_an_answer_waits_for_a_comment_that_is_not_published(owner: Owner) -> No
         assert said == "Your reply is saved. It appears in the book when you publish the comment."
 
 
-def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(app: Flask, owner: Owner) -> None:
+def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(owner: Owner) -> None:
     [comment_id] = add(["Hello"])
-    answer(app, comment_id, "Thank you")
+    factories.change(comment_id, book.reply, "Thank you")
     page = owner.refused(f"{COMMENTS}{comment_id}/reply", {"reply": "x" * 4001})
     assert fields(page)["reply"].strip() == "x" * 4001
     assert [one.attrib["id"] for one in by_class(page, "reason")] == ["reply-reason"]
     assert "Thank you" in text(by_class(page, "reply")[0])
 
 
-def test_one_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
+def test_one_is_deleted_after_a_question(owner: Owner) -> None:
     [comment_id] = add(["Hello"])
-    answer(app, comment_id, "Thank you")
-    listen(app)
+    factories.change(comment_id, book.reply, "Thank you")
+    listen()
     page = owner.page(f"{COMMENTS}{comment_id}/delete?status=published&words=hell")
     [form] = page.findall(".//main//form")
     assert form.attrib["action"] == f"{COMMENTS}{comment_id}/delete"
     answered = owner.post(form.attrib["action"], {**fields(page)})
     assert answered.headers["Location"] == f"{COMMENTS}?status=published&words=hell"
-    assert (stored(), events(app)) == ([], ["comment.deleted"])
+    assert (stored(), events()) == ([], ["comment.deleted"])
     assert owner.post(form.attrib["action"]).status_code == 404
 
 

@@ -6,14 +6,10 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
 
 from guestbook.lib import clock
 from guestbook.queries import statistics
 from guestbook.settings import installation
-from guestbook.storage import database
-from guestbook.storage.database import db
-from guestbook.storage.models import Pass
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, hrefs, plain, text
@@ -23,18 +19,16 @@ SVG = "{http://www.w3.org/2000/svg}"
 MINUTE = timedelta(minutes=1)
 
 
-def came(app: Flask, ago: timedelta = MINUTE, *, ended: bool = True, **did: int) -> None:
+def came(ago: timedelta = MINUTE, *, ended: bool = True, **did: int) -> None:
     """Let a pass have come so long ago."""
-    with app.app_context():
-        factories.past_pass(ago, ended=ended, **did)
+    factories.past_pass(ago, ended=ended, **did)
 
 
-def used(app: Flask) -> str:
+def used() -> str:
     """Let the book be in use: a webhook, a comment, cron has come."""
-    came(app)
+    came()
     add(["Hello"])
-    with app.app_context():
-        return factories.webhook(name="Chat")
+    return factories.webhook(name="Chat")
 
 
 def tiles(page: Element) -> list[str]:
@@ -63,40 +57,35 @@ def test_the_step_for_cron_has_the_line_of_this_installation(app: Flask, owner: 
     assert f"{sys.prefix}/bin/flask --app guestbook cron" in line
 
 
-def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        factories.webhook()
+def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(owner: Owner) -> None:
+    factories.webhook()
     assert [plain(step) for step in by_class(owner.page(URL), "done")] == ["Add a webhook done"]
     add(["Hello"], status="spam")
     assert len(by_class(owner.page(URL), "done")) == 2
-    came(app)
+    came()
     assert by_class(owner.page(URL), "steps") == []
 
 
 def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) -> None:
-    hook = used(app)
-    came(app, -MINUTE)
-    with app.app_context():
-        factories.delivery(hook, due_at=clock.now() - 20 * MINUTE)
-        with database.write(db.engine) as connection:
-            connection.execute(delete(Pass))
-    came(app, 30 * MINUTE)
+    hook = used()
+    came(-MINUTE)
+    factories.delivery(hook, due_at=clock.now() - 20 * MINUTE)
+    factories.sql("DELETE FROM passes")
+    came(30 * MINUTE)
     cron = section(owner.page(URL), "cron")
     assert "Cron late Deliveries are due" in plain(cron)
-    assert cron is not None
     assert text(cron.find(".//pre")) == installation.crontab_line(app.config["GUESTBOOK"].data_dir)
 
 
-def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, owner: Owner) -> None:
-    hook = used(app)
+def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(owner: Owner) -> None:
+    hook = used()
     add(["one", "two"], status="held")
-    with app.app_context():
-        disabled = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
-        factories.delivery(hook, due_at=clock.now() - MINUTE)
-        factories.delivery(hook, due_at=clock.now() + 60 * MINUTE)
-        factories.delivery(disabled)
-        for _ in range(4):
-            factories.delivery(hook, status="failed")
+    disabled = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+    factories.delivery(hook, due_at=clock.now() - MINUTE)
+    factories.delivery(hook, due_at=clock.now() + 60 * MINUTE)
+    factories.delivery(disabled)
+    for _ in range(4):
+        factories.delivery(hook, status="failed")
     page = owner.page(URL)
     assert tiles(page)[0] == "3 waiting 1 due now, 1 later, 1 for disabled webhooks."
     assert tiles(page)[1].startswith("4 given up")
@@ -107,23 +96,19 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
     assert all(owner.get(link).status_code == 200 for link in links)
 
 
-def test_what_no_pass_sends_is_not_due(app: Flask, owner: Owner) -> None:
-    used(app)
-    with app.app_context():
-        for webhook in ({"paused_until": clock.now() + 60 * MINUTE}, {"url": "pull:"}):
-            row_id = factories.webhook(**webhook)
-            for minutes in (-5, 5):
-                factories.delivery(row_id, due_at=clock.now() + minutes * MINUTE)
-    assert (
-        tiles(owner.page(URL))[0] == "4 waiting 0 due now, 0 later, 2 to be fetched, 2 for paused webhooks."
-    )
+def test_what_no_pass_sends_is_not_due(owner: Owner) -> None:
+    used()
+    for webhook in ({"paused_until": clock.now() + 60 * MINUTE}, {"url": "pull:"}):
+        row_id = factories.webhook(**webhook)
+        for minutes in (-5, 5):
+            factories.delivery(row_id, due_at=clock.now() + minutes * MINUTE)
+    assert tiles(owner.page(URL))[0].endswith(" 0 due now, 0 later, 2 to be fetched, 2 for paused webhooks.")
 
 
-def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, owner: Owner) -> None:
-    hook = used(app)
-    with app.app_context():
-        for status in ("processed", "processed", "failed", "new"):
-            factories.delivery(hook, status=status)
+def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(owner: Owner) -> None:
+    hook = used()
+    for status in ("processed", "processed", "failed", "new"):
+        factories.delivery(hook, status=status)
     page = owner.page(URL)
     charts = by_class(page, "chart")
     assert len(charts) == 2
@@ -143,14 +128,13 @@ def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(app: Flask, 
     assert "style" not in {name for element in page.iter() for name in element.attrib}
 
 
-def test_each_webhook_has_its_health_success_and_time(app: Flask, owner: Owner) -> None:
-    hook = used(app)
-    with app.app_context():
-        for number, error in enumerate((None, None, "No.")):
-            delivery = factories.delivery(hook, status="failed" if error else "processed")
-            factories.attempt(delivery, milliseconds=(number + 1) * 1000, error=error)
-        factories.webhook(name="Off", disabled_at=clock.now(), disabled_reason="gone")
-        factories.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
+def test_each_webhook_has_its_health_success_and_time(owner: Owner) -> None:
+    hook = used()
+    for number, error in enumerate((None, None, "No.")):
+        delivery = factories.delivery(hook, status="failed" if error else "processed")
+        factories.attempt(delivery, milliseconds=(number + 1) * 1000, error=error)
+    factories.webhook(name="Off", disabled_at=clock.now(), disabled_reason="gone")
+    factories.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
     rows = owner.page(URL).findall(".//section[@aria-labelledby='webhooks']//tbody/tr")
     assert [[plain(cell) for cell in row] for row in rows] == [
         ["Chat", "healthy", "66 % of 3", "2,000 ms", "0"],
@@ -158,24 +142,21 @@ def test_each_webhook_has_its_health_success_and_time(app: Flask, owner: Owner) 
         ["Ill", "failing", "no attempt yet", "–", "0"],
     ]
     link = rows[0].find(".//a")
-    assert link is not None
     assert link.attrib["href"] == f"/admin/webhooks/{hook}"
 
 
-def test_many_webhooks_lead_to_the_list(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    used(app)
+def test_many_webhooks_lead_to_the_list(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    used()
     monkeypatch.setattr(statistics, "SHOWN_WEBHOOKS", 1)
-    with app.app_context():
-        factories.delivery(factories.webhook())
+    factories.delivery(factories.webhook())
     page = owner.page(URL)
     assert "All webhooks" in plain(section(page, "webhooks"))
     assert tiles(page)[0] == "1 waiting Due now or later."
 
 
-def test_the_newest_comments_and_what_was_given_up_lead_on(app: Flask, owner: Owner) -> None:
-    hook = used(app)
-    with app.app_context():
-        delivery = factories.delivery(hook, status="failed", last_error="The receiver answered 500.")
+def test_the_newest_comments_and_what_was_given_up_lead_on(owner: Owner) -> None:
+    hook = used()
+    delivery = factories.delivery(hook, status="failed", last_error="The receiver answered 500.")
     page = owner.page(URL)
     assert plain(section(page, "given-up")).endswith("The receiver answered 500.")
     assert "Hello" in plain(section(page, "newest"))
@@ -184,13 +165,12 @@ def test_the_newest_comments_and_what_was_given_up_lead_on(app: Flask, owner: Ow
     assert all(owner.get(link).status_code == 200 for link in links)
 
 
-def test_hostile_names_and_answers_are_only_text(app: Flask, owner: Owner) -> None:
+def test_hostile_names_and_answers_are_only_text(owner: Owner) -> None:
     bad = "</title></svg><script>alert(1)</script>{{ 7*7 }}\u202e"
-    used(app)
+    used()
     add([bad], name=bad)
-    with app.app_context():
-        hook = factories.webhook(name=bad[:80])
-        factories.delivery(hook, status="failed", last_error=bad)
+    hook = factories.webhook(name=bad[:80])
+    factories.delivery(hook, status="failed", last_error=bad)
     owner.inert(URL)
     page = owner.page(URL)
     assert "alert(1)" in plain(section(page, "newest"))

@@ -4,11 +4,9 @@ import html
 import re
 import subprocess
 
-from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import clock
-from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import Owner
@@ -22,12 +20,11 @@ def commands(owner: Owner, row_id: str) -> list[str]:
     return [html.unescape(found) for found in COMMAND.findall(owner.get(LIST + row_id).text)]
 
 
-def test_the_command_sends_what_the_next_attempt_would(owner: Owner, app: Flask, receiver: Receiver) -> None:
-    with app.app_context():
-        hook = factories.webhook(receiver.url(), headers={"Authorization": "Bearer their-token"})
-        factories.sign("It's $HOME 🎈\n`id`")
-        [row] = factories.deliveries()
-        secret = factories.the(Webhook, hook).secret
+def test_the_command_sends_what_the_next_attempt_would(owner: Owner, receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url(), headers={"Authorization": "Bearer their-token"})
+    factories.sign("It's $HOME 🎈\n`id`")
+    [row] = factories.deliveries()
+    secret = factories.the(Webhook, hook).secret
     [line] = commands(owner, row.id)
     assert "their-token" not in line
     assert secret not in line
@@ -39,26 +36,19 @@ def test_the_command_sends_what_the_next_attempt_would(owner: Owner, app: Flask,
     assert request.headers["authorization"] == "(hidden)"
 
 
-def test_what_is_no_plain_request_or_cannot_be_signed_has_none(owner: Owner, app: Flask) -> None:
-    with app.app_context():
-        hooks = [
-            *(factories.webhook("mailto:ada@example.org", format="email"), factories.webhook("pull:")),
-            *(
-                factories.webhook("https://book.example/", format="webmention"),
-                factories.webhook(secret="garbled"),
-            ),
-        ]
-        rows = [factories.delivery(hook) for hook in hooks]
-        rows.append(factories.delivery(factories.webhook(), status="failed", erased_at=clock.now()))
+def test_what_is_no_plain_request_or_cannot_be_signed_has_none(owner: Owner) -> None:
+    hooks = [factories.webhook("mailto:ada@example.org", format="email"), factories.webhook("pull:")]
+    hooks += [factories.webhook("https://book.example/", format="webmention")]
+    hooks += [factories.webhook(secret="garbled")]
+    rows = [factories.delivery(hook) for hook in hooks]
+    rows.append(factories.delivery(factories.webhook(), status="failed", erased_at=clock.now()))
     assert [commands(owner, row_id) for row_id in rows] == [[]] * len(rows)
 
 
-def test_what_signs_the_webhook_signs_the_command(owner: Owner, app: Flask) -> None:
-    with app.app_context():
-        hook = factories.webhook()
-        with writing() as session:
-            session.get_one(Webhook, hook).use_for_signing("key")
-        delivery = factories.delivery(hook)
+def test_what_signs_the_webhook_signs_the_command(owner: Owner) -> None:
+    hook = factories.webhook()
+    factories.written(lambda session: session.get_one(Webhook, hook).use_for_signing("key"))
+    delivery = factories.delivery(hook)
     [line] = commands(owner, delivery)
     assert "v1a," in line
     assert "X-Hub-Signature-256" not in line

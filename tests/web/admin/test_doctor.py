@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.storage.database import db, write
+from guestbook.storage.database import db
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, text
@@ -14,8 +14,7 @@ URL = "/admin/doctor/"
 
 
 def test_the_overview_leads_to_it_and_it_shows_what_the_command_prints(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        factories.webhook()
+    factories.webhook()
     assert URL in {link.attrib["href"] for link in owner.page("/admin/").findall(".//main//a")}
     page = owner.page(URL)
     first, *others = page.findall(".//ul[@class='findings']/li")
@@ -42,13 +41,11 @@ def test_it_works_while_the_database_is_damaged(app: Flask, owner: Owner, tmp_pa
 
 
 @pytest.mark.parametrize("change", ["UPDATE alembic_version SET version_num = '0024'", "DROP TABLE sessions"])
-def test_it_works_on_tables_that_do_not_fit(app: Flask, owner: Owner, change: str) -> None:
-    with app.app_context(), write(db.engine) as connection:
-        connection.exec_driver_sql(change)
+def test_it_works_on_tables_that_do_not_fit(owner: Owner, change: str) -> None:
+    factories.sql(change)
     assert "What to do: " in text(owner.page(URL))
 
 
 def test_a_login_that_has_ended_is_worth_nothing_while_the_database_works(owner: Owner) -> None:
-    with owner.app.app_context(), write(db.engine) as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    factories.sql("DELETE FROM sessions")
     assert owner.get(URL).status_code == 303

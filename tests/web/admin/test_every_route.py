@@ -5,28 +5,28 @@ A new one is in it by itself, unless its address has a variable of a new name: t
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
 from werkzeug.routing import AnyConverter, Rule
 from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
 from guestbook.inbound import bins
-from guestbook.inbound.bins import CapturedRequest
-from guestbook.lib import clock, ids
-from guestbook.outbound import receiver_links
-from guestbook.storage.database import db, write, writing
-from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Pass, Reply, Webhook
+from guestbook.lib import clock
+from guestbook.storage.models import Comment, Day, Limit, Reply, Token
 from guestbook.web import before_request, response_headers
 from guestbook.web.admin import ADMIN_MENU
 from guestbook.web.admin.login import SESSION_KEY
 from tests.support import factories
+from tests.support.api_client import new_token
 from tests.support.owner import PASSWORD, Owner, code_of, turn_second_factor_on
+from tests.support.receiver_person import add_link
 from tests.support.visitor import Visitor, by_class, fields, parse, text
+from tests.web.admin.test_bins import send
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
 PUBLIC_VIEWS = {
@@ -55,43 +55,27 @@ COOKIE = "guestbook_admin"
 
 
 @pytest.fixture
-def filled(app: Flask) -> dict[str, str]:
+def filled(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fill it
     """A book with a row of each kind, and an id for each variable that addresses have."""
-    with app.app_context():
-        comment_id, webhook_id, now = factories.sign(), factories.webhook(), clock.now()
-        delivery_id = factories.delivery(
-            webhook_id, status="failed", comment_id=comment_id, attempts=1, claims=1
-        )
-        attempt = {"delivery_id": delivery_id, "number": 1, "triggered_by": "schedule", "milliseconds": 1}
-        with write(db.engine) as connection:
-            connection.execute(insert(ATTEMPTS).values(**attempt, started_at=now, request_headers={}))
-        with writing() as session:
-            token_id = api_tokens.add(session, "A program")[0].id
-            link_id = receiver_links.add(session, session.get_one(Webhook, webhook_id)).id
-            session.add_all([
-                Pass(id=ids.new(), started_at=now, host="here", processed=0, retried=0, failed=0),
-                Day(day="2026-01-31", processed=1, failed=1),
-                Reply(comment_id=comment_id, message="Thanks"),
-                Limit(who="somebody", hits=1, since=now, last_at=now),
-            ])  # fmt: skip
-        source_id = factories.source()
-        event_id = factories.inbound(source_id, status="failed", error="It is not UTF-8.")
-    bin_id, request_id = _bin(app)
+    comment_id, webhook_id, source_id = factories.sign(), factories.webhook(), factories.source()
+    about = {"comment_id": comment_id, "attempts": 1, "claims": 1}
+    delivery_id = factories.delivery(webhook_id, status="failed", **about)
+    factories.attempt(delivery_id)
+    factories.past_pass(timedelta())
+    new_token()
+    others = [
+        Day(day="2026-01-31", processed=1, failed=1),
+        Reply(comment_id=comment_id, message="Thanks"),
+        Limit(who="somebody", hits=1, since=clock.now(), last_at=clock.now()),
+    ]
+    factories.written(lambda session: session.add_all(others))
+    bin_id = factories.written(lambda session: bins.add(session, {}).id)
     return {
-        "source_id": source_id, "event_id": event_id,
-        "bin_id": bin_id, "request_id": request_id,
-        "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id, "token_id": token_id,
-        "link_id": link_id,
+        "source_id": source_id, "bin_id": bin_id, "request_id": send(bin_id),
+        "event_id": factories.inbound(source_id, status="failed", error="It is not UTF-8."),
+        "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id,
+        "token_id": factories.rows(Token)[0].id, "link_id": add_link(webhook_id)[0],
     }  # fmt: skip
-
-
-def _bin(app: Flask) -> tuple[str, str]:
-    """A bin that has caught one request, and that request."""
-    captured = CapturedRequest("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
-    with app.app_context(), writing() as session:
-        bin_id = bins.add(session, {}).id
-        bins.capture(session, bin_id, captured)
-        return bin_id, bins.latest(session, bin_id, 1)[0].id
 
 
 def doors(app: Flask) -> list[Rule]:
@@ -117,9 +101,7 @@ def _choices(rule: Rule, name: str, ids: dict[str, str]) -> list[str]:
     converter = rule._converters[name]
     if isinstance(converter, AnyConverter):
         return sorted(converter.items)
-    assert name in ids, (
-        f"{rule} has a variable {name!r}: let the fixture `filled` make a row and give its id."
-    )
+    assert name in ids, f"{rule} has a variable {name!r}: let the fixture `filled` make a row and give its id"
     return [ids[name]]
 
 
@@ -127,15 +109,6 @@ def walk(app: Flask, ids: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Each method that a rule of the admin knows, with each of its addresses."""
     for rule in doors(app):
         yield from product(sorted(rule.methods or ()), addresses(app, rule, ids))
-
-
-def dump(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
-    """All that is stored."""
-    with app.app_context(), db.engine.connect() as connection:
-        return {
-            name: sorted(map(tuple, connection.execute(select(table))), key=repr)
-            for name, table in db.metadata.tables.items()
-        }
 
 
 def guarded(answer: TestResponse) -> TestResponse:
@@ -152,24 +125,20 @@ def guarded(answer: TestResponse) -> TestResponse:
 # --- without a login
 
 
-def stranger(app: Flask) -> Visitor:
-    return Visitor(app)
-
-
 def forged(app: Flask) -> Visitor:
-    return with_cookie(app, cookie_of(logged_in(app))[:-4] + "AAAA")
+    return with_cookie(app, cookie_of(Owner(app).be_logged_in())[:-4] + "AAAA")
 
 
 def made_up(app: Flask) -> Visitor:
     """As if somebody had the secret key, but no login."""
-    owner = logged_in(app)
+    owner = Owner(app).be_logged_in()
     with owner.client.session_transaction("/admin/") as session:
         session[SESSION_KEY] = session[SESSION_KEY][:-2] + "xx"
     return owner
 
 
 def logged_out(app: Flask) -> Visitor:
-    owner = logged_in(app)
+    owner = Owner(app).be_logged_in()
     copy = cookie_of(owner)
     assert with_cookie(app, copy).get("/admin/").status_code == 200
     assert owner.post("/admin/logout").status_code == 303
@@ -177,15 +146,14 @@ def logged_out(app: Flask) -> Visitor:
 
 
 def logged_out_from_elsewhere(app: Flask) -> Visitor:
-    owner = logged_in(app)
-    assert logged_in(app).post("/admin/account/logout-everywhere").status_code == 303
+    owner = Owner(app).be_logged_in()
+    assert Owner(app).be_logged_in().post("/admin/account/logout-everywhere").status_code == 303
     return owner
 
 
 def with_the_old_password(app: Flask) -> Visitor:
-    owner = logged_in(app)
-    with app.app_context(), writing() as session:
-        login.set_password(session, "another password")
+    owner = Owner(app).be_logged_in()
+    factories.written(lambda session: login.set_password(session, "another password"))
     return owner
 
 
@@ -199,7 +167,7 @@ def with_the_password_but_no_code(app: Flask) -> Visitor:
 
 def logged_in_before_the_second_factor(app: Flask) -> Visitor:
     """Another browser turns it on, which ends the logins that had the password alone."""
-    old, owner = logged_in(app), logged_in(app)
+    old, owner = Owner(app).be_logged_in(), Owner(app).be_logged_in()
     setup = owner.post("/admin/account/second-factor/", {"action": "set-up", "password": PASSWORD})
     form = fields(parse(setup))
     code = code_of(text(by_class(parse(setup), "key")[0]).replace(" ", ""))
@@ -208,15 +176,8 @@ def logged_in_before_the_second_factor(app: Flask) -> Visitor:
     return old
 
 
-def logged_in(app: Flask) -> Owner:
-    owner = Owner(app)
-    owner.be_logged_in()
-    return owner
-
-
 def cookie_of(visitor: Visitor) -> str:
     cookie = visitor.client.get_cookie(COOKIE, path="/admin")
-    assert cookie is not None
     return cookie.value
 
 
@@ -229,15 +190,15 @@ def with_cookie(app: Flask, value: str) -> Visitor:
 @pytest.mark.parametrize(
     "somebody",
     [
-        stranger, forged, made_up, logged_out, logged_out_from_elsewhere,
+        Visitor, forged, made_up, logged_out, logged_out_from_elsewhere,
         with_the_old_password, with_the_password_but_no_code, logged_in_before_the_second_factor,
     ],
 )  # fmt: skip
 def test_without_a_login_nothing_is_open(app: Flask, filled: dict[str, str], somebody: Any) -> None:
     visitor: Visitor = somebody(app)
-    before = dump(app)
+    before = factories.everything()
     for method, url in walk(app, filled):
-        if method in ("HEAD", "OPTIONS") and somebody is not stranger:
+        if method in ("HEAD", "OPTIONS") and somebody is not Visitor:
             continue  # who asks makes no difference between them and GET and POST
         answer = guarded(visitor.open(method, url))
         if method in READS:
@@ -245,17 +206,17 @@ def test_without_a_login_nothing_is_open(app: Flask, filled: dict[str, str], som
             assert answer.headers["Location"].startswith("/admin/login?next=/admin/"), (method, url)
         else:
             assert answer.status_code == 403, (method, url)
-    assert dump(app) == before
+    assert factories.everything() == before
 
 
 def test_the_key_of_the_login_opens_nothing_else(app: Flask, filled: dict[str, str]) -> None:
     visitor = Visitor(app)
     key = fields(visitor.page("/admin/login"))["csrf_token"]
-    before = dump(app)
+    before = factories.everything()
     for method, url in walk(app, filled):
         if method not in READS:
             assert visitor.open(method, url, data={"csrf_token": key}).status_code == 403, (method, url)
-    assert dump(app) == before
+    assert factories.everything() == before
 
 
 # --- with a login
@@ -264,31 +225,29 @@ def test_the_key_of_the_login_opens_nothing_else(app: Flask, filled: dict[str, s
 def test_without_its_key_no_form_is_taken(app: Flask, filled: dict[str, str], owner: Owner) -> None:
     old = owner.key()
     assert owner.post("/admin/login", {"password": PASSWORD}).status_code == 303  # a new login, a new key
-    foreign = [{}, {"csrf_token": ""}, {"csrf_token": "é"}, {"csrf_token": logged_in(app).key()}]
-    before = dump(app)
+    foreign = [{}, {"csrf_token": ""}, {"csrf_token": "é"}, {"csrf_token": Owner(app).be_logged_in().key()}]
+    before = factories.everything()
     acts = [(method, url) for method, url in walk(app, filled) if method not in (*READS, "OPTIONS")]
     assert len(acts) > 10
     for (method, url), data in product([*acts, ("POST", "/admin/logout")], [*foreign, {"csrf_token": old}]):
         answer = guarded(owner.open(method, url, data=data))
         assert answer.status_code == 400, (method, url, data)
-    assert dump(app) == before
+    assert factories.everything() == before
 
 
 def test_a_get_changes_nothing(app: Flask, filled: dict[str, str], owner: Owner) -> None:
     read = {url for method, url in walk(app, filled) if method in READS}
     act = {url for method, url in walk(app, filled) if method not in READS} - read
     assert owner.page("/admin/")  # what the first look makes is no change by the others
-    before = dump(app)
+    before = factories.everything()
     for method, url in product(READS, sorted(read)):
         assert guarded(owner.open(method, url)).status_code in (200, 303, 422), (method, url)
     for method, url in product(READS, [*sorted(act), "/admin/logout"]):
         assert guarded(owner.open(method, url)).status_code in (404, 405), (method, url)
-    assert dump(app) == before
+    assert factories.everything() == before
 
 
-def test_each_page_has_no_inline_script_and_its_part_of_the_menu(
-    app: Flask, filled: dict[str, str], owner: Owner
-) -> None:
+def test_pages_have_no_inline_script_and_one_menu(app: Flask, filled: dict[str, str], owner: Owner) -> None:
     shown = 0
     for url in sorted({url for method, url in walk(app, filled) if method == "GET"}):
         answer = owner.get(url)
@@ -318,14 +277,14 @@ def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, owner: Owner) -> N
 
 @pytest.mark.parametrize("wrong", ["0" * 32, "f" * 31, "F" * 32, "x", "%00", "é", "0" * 5000])
 def test_an_unknown_id_is_not_found(app: Flask, filled: dict[str, str], owner: Owner, wrong: str) -> None:
-    before, key = dump(app), owner.key()
+    before, key = factories.everything(), owner.key()
     for method, url in walk(app, dict.fromkeys(filled, "WRONG")):
         if "WRONG" in url and method != "OPTIONS":  # which says what there is, and asks nobody
             answer = guarded(owner.open(method, url.replace("WRONG", wrong), data={"csrf_token": key}))
             # Nothing else was filled in, which a form may say first.
             allowed = (404,) if method in READS else (404, 405, 422)
             assert answer.status_code in allowed, (method, url, answer.status)
-    assert dump(app) == before
+    assert factories.everything() == before
 
 
 def test_errors_are_kept_by_nobody_either(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,15 +311,11 @@ def test_there_is_no_way_in_beside_the_admin_pages_the_api_and_what_everybody_ma
 
 
 def test_without_a_token_the_api_is_for_reading_and_signing_alone(app: Flask, filled: dict[str, str]) -> None:
-    with app.app_context():
-        with writing() as session:
-            token, revoked = api_tokens.add(session, "Revoked")
-            api_tokens.revoke(session, token)
-        with writing() as session:
-            row, _ = api_tokens.add(session, "Another")
-            stored = row.hash
-    visitor, before = Visitor(app), dump(app)
-    wrong = ("", "Bearer", "Bearer é", "Basic eDp5", f"Bearer {revoked}", f"Bearer {stored}")
+    revoked, _ = new_token("Revoked"), new_token("Another")
+    old, another = factories.rows(Token)[-2:]
+    factories.written(lambda session: api_tokens.revoke(session, session.get_one(Token, old.id)))
+    visitor, before = Visitor(app), factories.everything()
+    wrong = ("", "Bearer", "Bearer é", "Basic eDp5", f"Bearer {revoked}", f"Bearer {another.hash}")
     for rule in app.url_map.iter_rules():
         if not under("/api/v1", rule) or rule.endpoint in OPEN_API:
             continue
@@ -368,22 +323,10 @@ def test_without_a_token_the_api_is_for_reading_and_signing_alone(app: Flask, fi
             for headers in ({}, *({"Authorization": value} for value in wrong)):
                 answer = visitor.open(method, url, headers=headers)
                 assert answer.status_code == 401, (method, url, headers, answer.status)
-    assert dump(app) == before
+    assert factories.everything() == before
 
 
-def test_a_login_opens_nothing_of_the_api(app: Flask, filled: dict[str, str], owner: Owner) -> None:
+def test_a_login_opens_nothing_of_the_api(filled: dict[str, str], owner: Owner) -> None:
     owner.client.set_cookie(COOKIE, cookie_of(owner), path="/")
     assert owner.open("DELETE", f"/api/v1/comments/{filled['comment_id']}").status_code == 401
-    with app.app_context():
-        assert factories.the(Comment, filled["comment_id"]).status == "published"
-
-
-def test_who_reads_the_book_gets_no_cookie(app: Flask, filled: dict[str, str]) -> None:
-    visitor = Visitor(app)
-    comment = f"/comments/{filled['comment_id']}"
-    for url in ("/", comment, "/healthz", "/nowhere", "/api/v1/comments", "/admins"):
-        answer = visitor.get(url)
-        assert "Set-Cookie" not in answer.headers, url
-        strict = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
-        assert answer.headers["Content-Security-Policy"].removesuffix("; script-src 'self'") == strict
-    assert visitor.sign().headers["Set-Cookie"].startswith("guestbook_signed=")  # after signing alone
+    assert factories.the(Comment, filled["comment_id"]).status == "published"

@@ -17,7 +17,7 @@ from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver, Request
 from tests.support.visitor import plain, text
-from tests.web.admin.conftest import Store
+from tests.web.admin.conftest import store
 
 LIST = "/admin/deliveries/"
 HOUR = timedelta(hours=1)
@@ -25,36 +25,30 @@ MESSAGE = 'it\'s "quoted" \\ #{x} $y ?> </pre> 🎈\n\nשלום'
 
 
 @pytest.fixture
-def sent(app: Flask, receiver: Receiver) -> tuple[str, list[Request]]:
+def sent(app: Flask, receiver: Receiver) -> tuple[str, list[Request]]:  # noqa: ARG001  the factories fill it
     """A delivery that was sent twice, and what the receiver got."""
     receiver.answer("/", Answer(500), Answer(200))
-    with app.app_context():
-        factories.webhook(receiver.url())
-        factories.sign(MESSAGE)
-        factories.run_pass()
-        factories.all_due()
-        factories.run_pass()
-        return factories.one().id, receiver.requests
+    factories.webhook(receiver.url())
+    factories.sign(MESSAGE)
+    factories.run_pass()
+    factories.all_due()
+    factories.run_pass()
+    return factories.one().id, receiver.requests
 
 
-def change(app: Flask, **values: Any) -> Webhook:
+def change(**values: Any) -> Webhook:
     """Change the only webhook, and return it."""
-    with app.app_context():
-        with writing() as session:
-            [webhook] = session.query(Webhook)
-            for name, value in values.items():
-                setattr(webhook, name, value)
-            row_id = webhook.id
-        row: Webhook = factories.the(Webhook, row_id)
-        return row
+    [webhook] = factories.rows(Webhook)
+    factories.alter(Webhook, webhook.id, **values)
+    return factories.the(Webhook, webhook.id)
 
 
 def shown(page: Element) -> list[str]:
     return [text(pre) for pre in page.findall(".//pre")]
 
 
-def test_the_steps_lead_to_what_was_sent(app: Flask, owner: Owner, sent: tuple[str, list[Request]]) -> None:
-    (key, requests), secret = sent, change(app).secret
+def test_the_steps_lead_to_what_was_sent(owner: Owner, sent: tuple[str, list[Request]]) -> None:
+    (key, requests), secret = sent, change().secret
     for number, request in enumerate(requests, 1):
         page = owner.page(f"{LIST}{key}/explain?attempt={number}")
         steps = shown(page)
@@ -70,27 +64,27 @@ def test_the_steps_lead_to_what_was_sent(app: Flask, owner: Owner, sent: tuple[s
             assert text(page.find(f".//pre[@id='program-{program.name}']")) == program.text
 
 
-def test_a_key_has_its_own_step(app: Flask, owner: Owner, sent: tuple[str, list[Request]]) -> None:
+def test_a_key_has_its_own_step(owner: Owner, sent: tuple[str, list[Request]]) -> None:
     key, requests = sent
     pair = signatures.new_key()
-    row = change(app, signing_key=pair)
+    row = change(signing_key=pair)
     steps = shown(owner.page(f"{LIST}{key}/explain"))
     stamp, body = int(requests[-1].headers["webhook-timestamp"]), requests[-1].body
     keys, seeds = (signatures.key_of(row.secret),), (signatures.seed_of(pair),)
     both = signatures.standard(keys, requests[-1].event_id, stamp, body, seeds)
     assert f"webhook-signature: {both}" in steps
     assert row.public_key in steps
-    change(app, key_only_since=clock.now())
+    change(key_only_since=clock.now())
     page = owner.page(f"{LIST}{key}/explain")
     assert f"webhook-signature: {both.split(' ')[1]}" in shown(page)
     assert "HMAC" not in text(page)
     assert "Check it yourself" not in text(page)
-    change(app, signing_key="whsk_garbled")
+    change(signing_key="whsk_garbled")
     assert "The stored secret or key of this webhook is invalid" in text(owner.page(f"{LIST}{key}/explain"))
 
 
-def test_a_text_is_its_own_key(app: Flask, owner: Owner, sent: tuple[str, list[Request]]) -> None:
-    change(app, secret="It's a Secret to Everybody")
+def test_a_text_is_its_own_key(owner: Owner, sent: tuple[str, list[Request]]) -> None:
+    change(secret="It's a Secret to Everybody")
     page = text(owner.page(f"{LIST}{sent[0]}/explain"))
     assert "The secret itself: 26 bytes." in page
     assert "in the form with whsec_ that the secret’s page shows" in page
@@ -103,7 +97,7 @@ def test_it_explains_the_last_attempt_or_another(owner: Owner, sent: tuple[str, 
         assert owner.get(f"{LIST}{key}/explain?attempt={wrong}").status_code == 404
 
 
-def test_an_unsent_one_is_explained_as_if_sent_now(owner: Owner, app: Flask, hook: str, store: Store) -> None:
+def test_an_unsent_one_is_explained_as_if_sent_now(owner: Owner, hook: str) -> None:
     key = store(hook, payload="{}")
     page = owner.page(f"{LIST}{key}/explain")
     assert "if sent now" in text(page)
@@ -112,14 +106,14 @@ def test_an_unsent_one_is_explained_as_if_sent_now(owner: Owner, app: Flask, hoo
     [header] = [line for line in shown(page) if line.startswith("webhook-signature: ")]
     signature = header.partition(" ")[2]
     sent = {"webhook-id": event_id, "webhook-timestamp": stamp, "webhook-signature": signature}
-    Verifier(change(app).secret).verify("{}", sent)
+    Verifier(change().secret).verify("{}", sent)
 
 
-def test_no_secret_is_on_the_page(owner: Owner, app: Flask, sent: tuple[str, list[Request]]) -> None:
+def test_no_secret_is_on_the_page(owner: Owner, sent: tuple[str, list[Request]]) -> None:
     key, _ = sent
-    old = change(app).secret
+    old = change().secret
     new = signatures.new_secret()
-    change(app, previous_secret=old, secret=new, previous_secret_expires_at=clock.now())
+    change(previous_secret=old, secret=new, previous_secret_expires_at=clock.now())
     said = html.unescape(owner.get(f"{LIST}{key}/explain").text)
     assert "whsec_••••••••" in said
     assert "32 bytes" in said
@@ -131,13 +125,11 @@ def test_no_secret_is_on_the_page(owner: Owner, app: Flask, sent: tuple[str, lis
 @pytest.mark.parametrize(
     ("ends", "word"), [(20 * HOUR, "also signs"), (-HOUR / 60, "also signed"), (-2 * HOUR, None)]
 )
-def test_a_rotation_since_shows_both(
-    owner: Owner, app: Flask, hook: str, store: Store, ends: timedelta, word: str | None
-) -> None:
+def test_old_and_new_show(owner: Owner, hook: str, ends: timedelta, word: str | None) -> None:
     sent = {"webhook-timestamp": "1764000000"}
     key = store(hook, {"started_at": clock.now() - HOUR, "request_headers": sent})
-    old, new = change(app).secret, signatures.new_secret()
-    change(app, previous_secret=old, secret=new, previous_secret_expires_at=clock.now() + ends)
+    old, new = change().secret, signatures.new_secret()
+    change(previous_secret=old, secret=new, previous_secret_expires_at=clock.now() + ends)
     page = owner.page(f"{LIST}{key}/explain")
     assert f"The old one {word} until" in plain(page) or not word
     assert ("An attempt before the rotation was signed with the old secret only" in plain(page)) == bool(word)
@@ -147,15 +139,15 @@ def test_a_rotation_since_shows_both(
     assert f"webhook-signature: {expected}" in shown(page)
 
 
-def test_a_secret_that_is_none_gets_a_sentence(owner: Owner, app: Flask, hook: str, store: Store) -> None:
+def test_a_secret_that_is_none_gets_a_sentence(owner: Owner, hook: str) -> None:
     key = store(hook)
-    change(app, secret="typed by hand")
+    change(secret="typed by hand")
     page = owner.page(f"{LIST}{key}/explain")
     assert "Rotate it on its page." in plain(page)
     assert shown(page) == []
 
 
-def test_bytes_stored_by_hand_are_shown_too(owner: Owner, app: Flask, hook: str, store: Store) -> None:
+def test_bytes_stored_by_hand_are_shown_too(owner: Owner, app: Flask, hook: str) -> None:
     key = store(hook)
     with app.app_context():
         if db.engine.dialect.name != "sqlite":

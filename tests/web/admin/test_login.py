@@ -2,12 +2,11 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from guestbook.storage.database import db
 from guestbook.storage.models import Login
 from tests.conftest import running
+from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import Visitor, by_class, fields, parse, text
 from tests.web.conftest import Later
@@ -32,7 +31,6 @@ def reason(answer: TestResponse) -> str:
 
 def value_of(visitor: Visitor) -> str:
     cookie = visitor.client.get_cookie(COOKIE, path="/admin")
-    assert cookie is not None
     return cookie.value
 
 
@@ -41,11 +39,6 @@ def replay(app: Flask, value: str) -> int:
     thief = Visitor(app)
     thief.client.set_cookie(COOKIE, value, path="/admin")
     return thief.get("/admin/account/").status_code
-
-
-def logins(app: Flask) -> int:
-    with app.app_context():
-        return len(db.session.scalars(select(Login)).all())
 
 
 # --- in
@@ -177,7 +170,7 @@ def test_a_login_gets_a_new_cookie_and_a_new_key_and_ends_the_one_before(app: Fl
     assert len(set(values)) == 3
     assert raw not in keys
     assert [replay(app, value) for value in values] == [303, 303, 200]
-    assert logins(app) == 1
+    assert len(factories.rows(Login)) == 1
     for key in keys[:2]:
         answer = newcomer.open("POST", "/admin/logout", data={"csrf_token": key})
         assert answer.status_code == 400
@@ -186,9 +179,6 @@ def test_a_login_gets_a_new_cookie_and_a_new_key_and_ends_the_one_before(app: Fl
 def test_a_wrong_password_while_logged_in_ends_nothing(owner: Owner) -> None:
     assert owner.post("/admin/login", {"password": "wrong"}).status_code == 422
     assert owner.get("/admin/account/").status_code == 200
-
-
-# --- out
 
 
 # --- what is wrong is said
@@ -217,9 +207,8 @@ def test_a_form_that_is_too_old_comes_back_as_a_new_one(newcomer: Owner) -> None
 
 def test_a_login_without_tables_says_what_is_missing(environ: dict[str, str]) -> None:
     with running(environ) as app:
-        with app.app_context(), db.engine.begin() as connection:
-            for table in ("sessions", "limits", "book_state"):
-                connection.exec_driver_sql(f"DROP TABLE {table}")
+        for table in ("sessions", "limits", "book_state"):
+            factories.sql(f"DROP TABLE {table}")
         visitor = Visitor(app)
         form = fields(visitor.page("/admin/login")) | {"password": PASSWORD}
         answer = visitor.open("POST", "/admin/login", data=form)

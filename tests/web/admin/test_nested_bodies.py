@@ -6,16 +6,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask import Flask
 
-from guestbook.inbound import bins
-from guestbook.inbound.bins import CapturedRequest
-from guestbook.lib import clock
-from guestbook.storage.database import writing
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, text
-from tests.web.admin.conftest import Store
+from tests.web.admin.conftest import store
+from tests.web.admin.test_bins import added, send
 
 NESTED = f"[{','.join(['[' * 900 + ']' * 900] * 555)}]".encode()
 BEGINNING = "[\n  [\n    [\n      [\n"
@@ -23,39 +19,34 @@ MOST_SECONDS = 2.0  # of CPU; it took 38
 MOST_BYTES = 200_000  # of a page
 
 
-def test_an_inbound_event(app: Flask, owner: Owner) -> None:
+def test_an_inbound_event(owner: Owner) -> None:
     packed = gzip.compress(NESTED)
     assert len(packed) < 3000
-    with app.app_context():
-        sent = {"payload": base64.b64encode(packed).decode(), "encoding": "base64"}
-        key = factories.inbound(factories.source(), headers={"content-encoding": "gzip"}, **sent)
+    sent = {"payload": base64.b64encode(packed).decode(), "encoding": "base64"}
+    key = factories.inbound(factories.source(), headers={"content-encoding": "gzip"}, **sent)
     check(owner, f"/admin/inbox/{key}")
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
-def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
-    captured = CapturedRequest("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
-    with app.app_context(), writing() as session:
-        bin_id = bins.add(session, {}).id
-        bins.capture(session, bin_id, captured)
-        key = bins.latest(session, bin_id, 1)[0].id
+def test_a_request_in_a_bin(owner: Owner, kind: str) -> None:
+    key = send(added(owner), NESTED, headers=[("Content-Type", kind)])
     check(owner, f"/admin/bins/requests/{key}")
 
 
-def test_a_delivery(owner: Owner, hook: str, store: Store) -> None:
+def test_a_delivery(owner: Owner, hook: str) -> None:
     # nearly as much as a template may write
     key = store(hook, payload=NESTED[: 30 * 1801 + 1].decode() + "[]]")
     check(owner, f"/admin/deliveries/{key}")
 
 
-def test_another_visitor_is_answered_meanwhile(app: Flask, owner: Owner) -> None:
+def test_another_visitor_is_answered_meanwhile(owner: Owner) -> None:
     key = factories.inbound(factories.source(), payload=NESTED.decode())
     waits: list[float] = []
     with ThreadPoolExecutor(1) as pool:
         looks = [pool.submit(owner.get, f"/admin/inbox/{key}") for _ in range(4)]
         while not waits or not all(look.done() for look in looks):
             began = time.monotonic()
-            assert Visitor(app).get("/").status_code == 200
+            assert Visitor(owner.app).get("/").status_code == 200
             waits.append(time.monotonic() - began)
     assert {look.result().status_code for look in looks} == {200}
     assert max(waits) < 5, waits  # no step of the other thread takes so long

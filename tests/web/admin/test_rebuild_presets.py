@@ -55,7 +55,7 @@ def complete(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", REBUILD_PRESETS)
 def test_a_completed_one_is_added(owner: Owner, name: str) -> None:
-    row = stored(owner, added(owner, **complete(name)))
+    row = stored(added(owner, **complete(name)))
     assert (row.url, row.format, row.events) == (complete(name)["url"], "template", " ".join(REBUILD_EVENTS))
     headers = [f"{header}: {given}" for header, given in row.headers.items()]
     assert headers == str(complete(name)["headers"]).splitlines()
@@ -69,7 +69,7 @@ def test_a_completed_one_is_added(owner: Owner, name: str) -> None:
         ({"preset": "github"}, "preset", "Press “Use preset” first"),
     ],
 )
-def test_an_incomplete_one_is_refused(
+def test_incomplete_ones_are_refused(
     owner: Owner, wrong: dict[str, object], field: str, sentence: str
 ) -> None:
     page = owner.refused(PLACE, form(owner, **(complete("github") | wrong)), on=PLACE + "new")

@@ -7,7 +7,6 @@ import pytest
 from flask import Flask
 
 from guestbook.outbound import receiver_links
-from guestbook.storage.database import db
 from guestbook.storage.models import ReceiverLink
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
@@ -22,9 +21,8 @@ def place(hook: str) -> str:
     return f"/admin/webhooks/{hook}/receiver-links"
 
 
-def stored(app: Flask, hook: str) -> list[ReceiverLink]:
-    with app.app_context():
-        return receiver_links.of_webhook(db.session(), hook)
+def stored(hook: str) -> list[ReceiverLink]:
+    return factories.read(lambda session: receiver_links.of_webhook(session, hook))
 
 
 def form(owner: Owner, place: str, **typed: str) -> dict[str, object]:
@@ -43,22 +41,21 @@ def test_a_link_needs_the_password_and_is_shown_once(app: Flask, owner: Owner, h
     again = owner.does(place, sent)  # a reload of the answer
     assert "shown only once" in text(again)
     assert not ADDRESS.search(text(again))
-    assert [link.name for link in stored(app, hook)] == ["Ada"]
+    assert [link.name for link in stored(hook)] == ["Ada"]
 
 
-def test_a_wrong_link(app: Flask, owner: Owner, hook: str, place: str) -> None:
+def test_a_wrong_link(owner: Owner, hook: str, place: str) -> None:
     for field, wrong in (
         *(("password", "wrong"), ("password", ""), ("expires", "9d"), ("expires", "")),
         *(("name", " "), ("name", "x" * 81)),
     ):
         page = owner.refused(place, form(owner, place, **{field: wrong}))
         assert text(page.find(f".//p[@id='{field}-reason']"))
-    assert stored(app, hook) == []
+    assert stored(hook) == []
 
 
-def test_a_webhook_without_a_receiver_gets_none(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        mail = factories.webhook("mailto:ada@example.org", format="email")
+def test_a_webhook_without_a_receiver_gets_none(owner: Owner) -> None:
+    mail = factories.webhook("mailto:ada@example.org", format="email")
     place = f"/admin/webhooks/{mail}/receiver-links"
     answer = owner.post(place, form(owner, place))
     assert answer.status_code == 422
@@ -66,9 +63,8 @@ def test_a_webhook_without_a_receiver_gets_none(app: Flask, owner: Owner) -> Non
 
 
 def test_a_link_is_revoked_on_its_page_alone(app: Flask, owner: Owner, hook: str, place: str) -> None:
-    with app.app_context():
-        link_id, address = add_link(hook)
-        other = factories.webhook(name="Other")
+    link_id, address = add_link(hook)
+    other = factories.webhook(name="Other")
     assert owner.post(f"/admin/webhooks/{other}/receiver-links/{link_id}/revoke").status_code == 404
     assert cell(owner.page(place), "Last used") == "never"
     person = Visitor(app)

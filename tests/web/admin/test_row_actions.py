@@ -18,21 +18,17 @@ from tests.support.webhook_pages import part, value
 
 @pytest.fixture(params=[webhook_pages, source_pages], ids=["webhooks", "sources"])
 def pages(request: pytest.FixtureRequest) -> ModuleType:
-    module: ModuleType = request.param
-    return module
+    return request.param
 
 
-def put(owner: Owner, pages: ModuleType, row_id: str) -> str:
+def put(pages: ModuleType, row_id: str) -> str:
     """Store a delivery to the webhook, or an event of the source."""
-    with owner.app.app_context():
-        return (factories.delivery if pages is webhook_pages else factories.inbound)(row_id)
+    return (factories.delivery if pages is webhook_pages else factories.inbound)(row_id)
 
 
 def test_an_empty_list_explains_what_it_is_for_and_offers_one(owner: Owner, pages: ModuleType) -> None:
     page = owner.page(pages.PLACE)
-    what, words = (
-        ("webhook", "A webhook is the URL") if pages is webhook_pages else ("source", "A source sends")
-    )
+    what, words = ("webhook", "the URL") if pages is webhook_pages else ("source", "A source sends")
     assert words in text(page)
     [offer] = by_class(page, "button")
     assert (text(offer), offer.attrib["href"]) == (f"Add a {what}", f"{pages.PLACE}new")
@@ -40,21 +36,21 @@ def test_an_empty_list_explains_what_it_is_for_and_offers_one(owner: Owner, page
 
 def test_one_is_disabled_and_enabled(owner: Owner, pages: ModuleType) -> None:
     row_id = pages.added(owner)
-    put(owner, pages, row_id)
+    put(pages, row_id)
     waits = "one delivery waits" if pages is webhook_pages else "One event waits"
     for _ in range(2):
         assert " is disabled." in text(owner.does(f"{pages.PLACE}{row_id}/disable"))
-    assert pages.stored(owner, row_id).disabled_at
+    assert pages.stored(row_id).disabled_at
     for _ in range(2):
         page = owner.does(f"{pages.PLACE}{row_id}/enable")
         assert " is enabled." in text(page)
         assert waits in text(page)
-    assert pages.stored(owner, row_id).disabled_at is None
+    assert pages.stored(row_id).disabled_at is None
 
 
 def test_one_is_deleted_after_saying_what_goes_with_it(owner: Owner, pages: ModuleType) -> None:
     row_id, other = pages.added(owner, name="Robot <b>"), pages.added(owner, name="Other")
-    kept, *_ = put(owner, pages, other), *(put(owner, pages, row_id) for _ in range(3))
+    kept, *_ = put(pages, other), *(put(pages, row_id) for _ in range(3))
     what = "deliveries" if pages is webhook_pages else "events"
     url = f"{pages.PLACE}{row_id}/delete"
     assert f"This also deletes its 3 {what}" in plain(owner.page(url))
@@ -62,23 +58,22 @@ def test_one_is_deleted_after_saying_what_goes_with_it(owner: Owner, pages: Modu
     assert f"“Robot <b>” was deleted with 3 {what}." in text(page)
     assert len(page.findall(".//tbody/tr")) == 1
     assert owner.post(url).status_code == 404
-    with owner.app.app_context():
-        rows = factories.deliveries() if pages is webhook_pages else factories.inbound_events()
-        assert [row.id for row in rows] == [kept]
+    rows = factories.deliveries() if pages is webhook_pages else factories.inbound_events()
+    assert [row.id for row in rows] == [kept]
 
 
 def test_a_secret_is_rotated_once_by_two_clicks_and_shown(owner: Owner, pages: ModuleType) -> None:
     row_id = pages.added(owner, name="Robot")
-    old, url = pages.stored(owner, row_id).secret, f"{pages.PLACE}{row_id}/rotate"
+    old, url = pages.stored(row_id).secret, f"{pages.PLACE}{row_id}/rotate"
     sent = {"hours": "24", "replaces": value(owner.page(pages.PLACE + row_id), "replaces")}
     page = owner.does(url, sent)
-    row = pages.stored(owner, row_id)
+    row = pages.stored(row_id)
     assert (row.previous_secret, part(page, "shown-secret")) == (old, row.secret)
     assert "The old one" in text(page)
     page = owner.does(url, sent)
     assert "The secret was rotated already, so nothing was changed." in text(page)
     assert row.secret not in text(page)
-    assert pages.stored(owner, row_id).secret == row.secret
+    assert pages.stored(row_id).secret == row.secret
 
 
 def test_a_typed_secret_is_taken_and_a_wrong_one_comes_back(owner: Owner, pages: ModuleType) -> None:
@@ -92,11 +87,11 @@ def test_a_typed_secret_is_taken_and_a_wrong_one_comes_back(owner: Owner, pages:
         page = owner.refused(url, {"hours": hours, "secret": typed, "replaces": replaces})
         assert sentence in text(page)
         assert hours != "24" or value(page, "secret") == typed
-    assert pages.stored(owner, row_id).secret != theirs
+    assert pages.stored(row_id).secret != theirs
     page = owner.does(url, {"hours": "0", "replaces": replaces, "secret": f" {theirs}\n"})
     assert "The secret is rotated." in text(page)
     assert theirs not in text(page)
-    assert pages.stored(owner, row_id).secret == theirs
+    assert pages.stored(row_id).secret == theirs
 
 
 # --- on every database
@@ -104,7 +99,7 @@ def test_a_typed_secret_is_taken_and_a_wrong_one_comes_back(owner: Owner, pages:
 
 def test_every_database_takes_it(each_owner: Owner, pages: ModuleType) -> None:
     row_id = pages.added(each_owner, name="Größe 🎉", action="comment")
-    put(each_owner, pages, row_id)
+    put(pages, row_id)
     said = text(each_owner.page(pages.PLACE)).lower()
     assert "one delivery waits" in said or "one event waits" in said
     preview = each_owner.post(f"{pages.PLACE}{row_id}/preview", pages.form(each_owner, action="comment"))
@@ -133,9 +128,9 @@ def test_two_clicks_at_the_same_moment_are_one(each_owner: Owner, pages: ModuleT
     first, second = at_once(each_owner, pages.PLACE, pages.form(each_owner))
     assert first == second
     row_id = first.rpartition("/")[2]
-    old, replaces = pages.stored(each_owner, row_id).secret, value(each_owner.page(first), "replaces")
+    old, replaces = pages.stored(row_id).secret, value(each_owner.page(first), "replaces")
     at_once(each_owner, first + "/rotate", {"hours": "24", "replaces": replaces})
-    assert pages.stored(each_owner, row_id).previous_secret == old
+    assert pages.stored(row_id).previous_secret == old
 
 
 def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_owner: Owner, pages: ModuleType) -> None:
@@ -149,4 +144,4 @@ def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_owner: Owner
             rotating = pool.submit(each_owner.open, "POST", f"{pages.PLACE}{row_id}/rotate", data=sent)
             time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
         assert rotating.result().status_code == 303
-    assert pages.stored(each_owner, row_id).secret == new
+    assert pages.stored(row_id).secret == new

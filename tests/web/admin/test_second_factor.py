@@ -8,9 +8,9 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.auth import second_factor
-from guestbook.storage.database import db, writing
 from guestbook.storage.models import BookState
 from guestbook.web.admin.login import SECOND_STEP_KEY, SECOND_STEP_WITHIN
+from tests.support import factories
 from tests.support.owner import APP_SECRET, PASSWORD, Owner, code_of, turn_second_factor_on
 from tests.support.visitor import by_class, fields, parse, plain, text
 from tests.web.conftest import Later
@@ -32,17 +32,8 @@ def confirm(owner: Owner, setup: Element, code: str | None = None) -> TestRespon
     return owner.open("POST", f"{PAGE}confirm", data=fields(setup) | {"code": typed})
 
 
-def set_up(owner: Owner) -> tuple[str, list[str]]:
-    """Turn it on as the owner does; return the app's secret and the recovery codes."""
-    setup = parse(act(owner, "set-up"))
-    page = parse(confirm(owner, setup))
-    [codes] = [one for one in page.iter("code") if one.attrib.get("id") == "shown"]
-    return secret_on(setup), text(codes).split()
-
-
-def is_on(app: Flask) -> bool:
-    with app.app_context():
-        return second_factor.read(db.session()) is not None
+def is_on() -> bool:
+    return factories.read(second_factor.read) is not None
 
 
 def reason(answer: TestResponse) -> str:
@@ -56,7 +47,7 @@ def second_step(owner: Owner, code: str, **how: object) -> TestResponse:
 # --- set up
 
 
-def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner: Owner, later: Later) -> None:
+def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(owner: Owner, later: Later) -> None:
     assert "It is off." in text(owner.page(PAGE))
     wrong = act(owner, "set-up", "wrong")
     assert (wrong.status_code, reason(wrong)) == (422, "This is not the password.")
@@ -64,7 +55,7 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     assert act(owner, "explode").status_code == 422
     answer = act(owner, "set-up")
     assert answer.status_code == 200
-    assert not is_on(app)
+    assert not is_on()
     setup = parse(answer)
     [picture] = [one for one in setup.iter() if one.tag.endswith("svg")]
     assert not [name for one in picture.iter() for name in one.attrib if name in ("style", "onload")]
@@ -74,24 +65,24 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     assert re.fullmatch("[A-Z2-7]{32}", secret)
     done = confirm(owner, setup)
     assert done.status_code == 200
-    assert is_on(app)
+    assert is_on()
     assert len(re.findall(r"(?m)^(?:[a-z2-7]{4}-){3}[a-z2-7]{4}$", text(parse(done)))) >= 9
     assert owner.get("/admin/").status_code == 200, "this browser stays logged in"
     assert "10 of 10 recovery codes are left" in plain(owner.page(PAGE))
     later(60)
 
 
-def test_a_wrong_first_code_asks_again_and_a_second_form_changes_nothing(app: Flask, owner: Owner) -> None:
+def test_a_wrong_first_code_asks_again_and_a_second_form_changes_nothing(owner: Owner) -> None:
     setup = parse(act(owner, "set-up"))
     answer = confirm(owner, setup, "abcdef")
     assert answer.status_code == 422
     assert secret_on(parse(answer)) == secret_on(setup)
-    assert not is_on(app)
+    assert not is_on()
     assert confirm(owner, parse(answer)).status_code == 200
     again = confirm(owner, setup)
     assert (again.status_code, "on already" in again.text) == (422, True)
     assert act(owner, "set-up").status_code == 422
-    assert is_on(app)
+    assert is_on()
 
 
 def test_only_the_secret_that_was_offered_to_this_login_is_taken(app: Flask, owner: Owner) -> None:
@@ -101,7 +92,7 @@ def test_only_the_secret_that_was_offered_to_this_login_is_taken(app: Flask, own
     other.log_in()
     data = fields(setup) | {"code": code_of(secret_on(setup)), "csrf_token": other.key()}
     assert other.open("POST", f"{PAGE}confirm", data=data).status_code == 422
-    assert not is_on(app)
+    assert not is_on()
 
 
 # --- the login
@@ -178,17 +169,18 @@ def test_new_recovery_codes_and_the_removal_need_the_password_alone(app: Flask, 
     page = parse(act(owner, "renew"))
     assert "old recovery codes no longer work" in plain(page)
     fresh = text(next(one for one in page.iter("code") if one.attrib.get("id") == "shown")).split()
-    assert (len(fresh), set(fresh) & set(codes), is_on(app)) == (10, set(), True)
+    assert (len(fresh), set(fresh) & set(codes), is_on()) == (10, set(), True)
     assert act(owner, "remove").status_code == 303
-    assert not is_on(app)
+    assert not is_on()
     assert Owner(app).log_in().headers["Location"] == "/admin/"
     assert act(owner, "renew").status_code == 422
 
 
-def test_the_secret_is_on_no_page_afterwards(app: Flask, owner: Owner) -> None:
-    secret, codes = set_up(owner)
+def test_the_secret_is_on_no_page_afterwards(owner: Owner) -> None:
+    setup = parse(act(owner, "set-up"))
+    secret, page = secret_on(setup), parse(confirm(owner, setup))
+    codes = text(next(one for one in page.iter("code") if one.attrib.get("id") == "shown")).split()
     for url in (PAGE, "/admin/account/", "/admin/audit/"):
         assert not [one for one in (secret, *codes) if one in owner.get(url).text], url
-    with app.app_context(), writing() as session:
-        stored = session.get_one(BookState, second_factor.FACTOR_NAME).value
+    stored = factories.written(lambda session: session.get_one(BookState, second_factor.FACTOR_NAME).value)
     assert not [one for one in (secret, *codes) if one in stored]

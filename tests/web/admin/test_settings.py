@@ -1,7 +1,7 @@
 """The pages of the book's settings: texts and moderation, the look, the websites that may show the book."""
 
 from contextlib import suppress
-from threading import Barrier, BrokenBarrierError, Thread
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -12,9 +12,10 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from guestbook.storage import preferences
-from guestbook.storage.database import db
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
+from tests.support import factories
+from tests.support.at_once import at_once
 from tests.support.owner import Owner
 from tests.support.visitor import by_class, hrefs, set_, text
 
@@ -42,18 +43,15 @@ SITES = {"embed_sites": "https://one.example"}
 HOSTILE = '"><script>alert(1)</script>{{ 7*7 }}'
 
 
-def kept(app: Flask) -> Preferences:
-    with app.app_context():
-        return preferences.read(db.session())
+def kept() -> Preferences:
+    return factories.read(preferences.read)
 
 
 def chosen(page: Element) -> dict[str, str]:
     """What a browser would send of the settings."""
     boxes = [box for box in page.findall(".//main//input") if box.attrib.get("type") in ("radio", "checkbox")]
     ticked = {box.attrib["name"]: box.attrib["value"] for box in boxes if "checked" in box.attrib}
-    lines = {
-        field.attrib["name"]: field.attrib["value"] for field in page.findall(".//main//input[@type='text']")
-    }
+    lines = {one.attrib["name"]: one.attrib["value"] for one in page.findall(".//main//input[@type='text']")}
     areas = {area.attrib["name"]: (area.text or "").strip() for area in page.findall(".//main//textarea")}
     return lines | areas | ticked
 
@@ -66,31 +64,29 @@ def chosen(page: Element) -> dict[str, str]:
         (EMBED, SITES, "The websites are saved."),
     ],
 )
-def test_a_page_saves_its_settings(
-    app: Flask, owner: Owner, url: str, new: dict[str, str], said: str
-) -> None:
+def test_a_page_saves_its_settings(owner: Owner, url: str, new: dict[str, str], said: str) -> None:
     assert url in hrefs(owner.page(BOOK))
     assert chosen(owner.page(BOOK)) == DEFAULTS, "a new book shows what holds"
     page = owner.does(url, new, on=url)
     assert said in text(page)
     assert chosen(page) == new
-    assert preferences.typed(kept(app)) == preferences.typed(Preferences()) | new
+    assert preferences.typed(kept()) == preferences.typed(Preferences()) | new
     other = LOOK if url == BOOK else BOOK
     owner.does(other, chosen(owner.page(other)), on=other)
-    assert preferences.typed(kept(app)) == preferences.typed(Preferences()) | new
+    assert preferences.typed(kept()) == preferences.typed(Preferences()) | new
 
 
 @pytest.mark.parametrize(
     ("url", "typed", "box"), [(BOOK, DEFAULTS, "closed"), (LOOK, NEW_LOOK, "visitor_looks")]
 )
-def test_an_unticked_box_is_off(app: Flask, owner: Owner, url: str, typed: dict[str, str], box: str) -> None:
+def test_an_unticked_box_is_off(owner: Owner, url: str, typed: dict[str, str], box: str) -> None:
     owner.does(url, typed | {box: "yes"}, on=url)
-    assert getattr(kept(app), box)
+    assert getattr(kept(), box)
     owner.does(url, {name: value for name, value in typed.items() if name != box}, on=url)
-    assert not getattr(kept(app), box)
+    assert not getattr(kept(), box)
 
 
-def test_what_is_wrong_comes_back(app: Flask, owner: Owner) -> None:
+def test_what_is_wrong_comes_back(owner: Owner) -> None:
     wrong = {"title": " ", "welcome": "<b>" + "x" * 1000, "per_page": "200", "moderation": "some"}
     wrong |= {"rate": "9"}
     page = owner.refused(BOOK, DEFAULTS | wrong | {"closed": "yes"}, on=BOOK)
@@ -104,7 +100,7 @@ def test_what_is_wrong_comes_back(app: Flask, owner: Owner) -> None:
     typed = chosen(page)
     assert (typed["title"], typed["welcome"], typed["per_page"]) == ("", wrong["welcome"], "200")
     assert (typed["rate"], typed["closed"]) == ("9", "yes")
-    assert kept(app) == Preferences()
+    assert kept() == Preferences()
 
 
 NO_ZONE = "There is no time zone"
@@ -118,11 +114,9 @@ NO_SITE = "is not the address of a website"
         (LOOK, "look", "pink", "choose one of paper, plain, terminal, window, 1999"),
         (LOOK, "pictures", "photo", "choose one of none, drawn, glyphs"),
         (LOOK, "glyphs", "", "at least one character"),
-        (LOOK, "glyphs", "\x00 \u202e", "at least one character"),
         (LOOK, "glyphs", "⭐ " * 51, "These are 51 characters. Please use at most 50."),
         (LOOK, "glyphs", "⭐ 🐚🌊", "“🐚🌊” is not one character."),
         (LOOK, "webring_home", "javascript:alert(1)", NO_SITE),
-        (LOOK, "webring_next", "https://b.example/a b", "as %20"),
         (LOOK, "webring_next", "https://b.example/" + "x" * 500, "at most 500"),
         (LOOK, "own_css", "é" * (OWN_CSS_LIMIT // 2 + 1), "has 10,002 bytes. Please use at most 10,000."),
         *((EMBED, "embed_sites", site, NO_SITE) for site in ("one.example", "https://*.example", "x" * 5000)),
@@ -130,55 +124,51 @@ NO_SITE = "is not the address of a website"
         (EMBED, "embed_sites", " ".join(f"https://{number}.example" for number in range(21)), "at most 20"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_comes_back(
-    app: Flask, owner: Owner, url: str, field: str, wrong: str, sentence: str
-) -> None:
+def test_a_wrong_value_comes_back(owner: Owner, url: str, field: str, wrong: str, sentence: str) -> None:
     typed = {BOOK: DEFAULTS, LOOK: NEW_LOOK, EMBED: {}}[url]
     page = owner.refused(url, typed | {field: wrong}, on=url)
     [reason] = by_class(page, "reason")
     assert (sentence in text(reason), reason.attrib["id"]) == (True, f"{field}-reason")
     assert hrefs(by_class(page, "summary")[0]) == [f"#{field}"]
-    assert field in ("look", "pictures") or "\0" in wrong or chosen(page)[field] == wrong.strip()
-    assert kept(app) == Preferences()
+    assert field in ("look", "pictures") or chosen(page)[field] == wrong.strip()
+    assert kept() == Preferences()
 
 
-def test_no_zone_is_utc_and_the_zones_of_the_world_are_suggested(app: Flask, owner: Owner) -> None:
+def test_no_zone_is_utc_and_the_zones_of_the_world_are_suggested(owner: Owner) -> None:
     owner.does(BOOK, DEFAULTS | {"timezone": "Europe/Berlin"}, on=BOOK)
     page = owner.does(BOOK, DEFAULTS | {"timezone": " "}, on=BOOK)
-    assert kept(app).timezone == chosen(page)["timezone"] == "UTC"
+    assert kept().timezone == chosen(page)["timezone"] == "UTC"
     field = page.find(".//input[@id='timezone']")
-    assert field is not None
     suggested = page.findall(f".//datalist[@id='{field.attrib['list']}']/option")
     assert {"UTC", "Europe/Berlin"} <= {text(option).strip() for option in suggested}
 
 
-def test_hostile_settings_are_only_text_on_the_admin_pages_too(app: Flask, owner: Owner) -> None:
-    page = owner.does(
-        BOOK, DEFAULTS | {"title": HOSTILE, "welcome": "</textarea>" + HOSTILE, "prompt": HOSTILE}, on=BOOK
-    )
+def test_hostile_settings_are_only_text_on_the_admin_pages_too(owner: Owner) -> None:
+    hostile = {"title": HOSTILE, "welcome": "</textarea>" + HOSTILE, "prompt": HOSTILE}
+    page = owner.does(BOOK, DEFAULTS | hostile, on=BOOK)
     assert (chosen(page)["title"], chosen(page)["welcome"]) == (HOSTILE, "</textarea>" + HOSTILE)
     assert len(page.findall(".//script")) == 1  # our own
     owner.does(LOOK, NEW_LOOK | {"own_css": "a {}\r\n\x00\x1b\u202eb {}</textarea><script>"}, on=LOOK)
     page = owner.page(LOOK)
-    assert chosen(page)["own_css"] == kept(app).own_css == "a {}\nb {}</textarea><script>"
+    assert chosen(page)["own_css"] == kept().own_css == "a {}\nb {}</textarea><script>"
     assert len(page.findall(".//script")) == 1
 
 
-def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask, each_owner: Owner) -> None:
+def test_a_stylesheet_of_full_length_can_be_undone(each_owner: Owner) -> None:
     owner = each_owner
     long = {"own_css": '"\\' * (OWN_CSS_LIMIT // 2)}
     owner.does(LOOK, NEW_LOOK | long, on=LOOK)
     page = owner.does(LOOK, NEW_LOOK | {"own_css": "é" * (OWN_CSS_LIMIT // 2)}, on=LOOK)
     [change] = [field.attrib["value"] for field in page.findall(".//input[@name='change']")]
     owner.does("/admin/undo/", {"change": change}, on=LOOK)
-    assert kept(each_app).own_css == long["own_css"]
+    assert kept().own_css == long["own_css"]
 
 
 def test_two_first_clicks_at_once_are_no_fault(each_app: Flask, each_owner: Owner) -> None:
     form = {"csrf_token": each_owner.key(BOOK), **DEFAULTS}
     cookie = each_owner.client.get_cookie("guestbook_admin", path="/admin")
     assert cookie
-    both, answers = Barrier(2, timeout=0.5), []
+    both = Barrier(2, timeout=0.5)
 
     def wait(session: Session, *_: Any) -> None:
         """Let both have seen that there are no rows yet, where the database lets two write at once."""
@@ -186,20 +176,15 @@ def test_two_first_clicks_at_once_are_no_fault(each_app: Flask, each_owner: Owne
             with suppress(BrokenBarrierError):
                 both.wait()
 
-    def click() -> None:
+    def click(_: int) -> int:
         browser = each_app.test_client()
         browser.set_cookie("guestbook_admin", cookie.value, path="/admin")
-        answers.append(browser.post(BOOK, data=form).status_code)
+        return browser.post(BOOK, data=form).status_code
 
     event.listen(Session, "before_flush", wait)
-    threads = [Thread(target=click) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert at_once(each_app, 2, click) == [303, 303]
     event.remove(Session, "before_flush", wait)
-    assert answers == [303, 303]
-    assert kept(each_app) == Preferences()
+    assert kept() == Preferences()
 
 
 # --- the code for other sites
@@ -209,10 +194,10 @@ def code(owner: Owner, url: str = EMBED) -> list[str]:
     return [text(element) for element in owner.page(url).findall(".//pre")]
 
 
-def test_a_saved_website_gives_the_code_to_copy(app: Flask, owner: Owner) -> None:
+def test_a_saved_website_gives_the_code_to_copy(owner: Owner) -> None:
     assert code(owner) == []
     owner.does(EMBED, {"embed_sites": " https://One.example/page \n\nhttps://one.example"}, on=EMBED)
-    assert kept(app).embed_sites == "https://one.example"
+    assert kept().embed_sites == "https://one.example"
     assert code(owner) == [
         '<a href="https://book.example/">Guestbook</a>\n'
         '<script src="https://book.example/embed.js" async></script>',

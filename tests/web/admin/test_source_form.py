@@ -1,7 +1,6 @@
 """The form of a source: what it takes and refuses, and what ready-made templates and senders fill in."""
 
 import pytest
-from flask import Flask
 
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import signatures
@@ -30,7 +29,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(owner: Owner) -> None:
 
 def test_what_does_not_matter_for_the_choices_is_left_out(owner: Owner) -> None:
     row_id = added(owner, verify="none", secret="x", header="X Y", template="{{", relayed="on")
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.secret, row.header, row.template, row.relayed_since) == (None, None, None, None)
 
 
@@ -42,10 +41,10 @@ def test_a_form_with_holes_is_refused(owner: Owner, sent: dict[str, str]) -> Non
 
 def test_a_source_is_changed(owner: Owner) -> None:
     row_id = added(owner)
-    before = stored(owner, row_id)
+    before = stored(row_id)
     sent = form(owner, name="Other", action="comment", ready="github-star", relayed="on")
     assert "The source is changed." in text(owner.does(PLACE + row_id, sent))
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.name, row.secret, row.template) == ("Other", before.secret, PRESETS["github-star"])
     page = owner.page(f"{PLACE}{row_id}/edit")
     assert value(page, "template").strip() == PRESETS["github-star"].strip()
@@ -61,13 +60,13 @@ def test_the_budget_of_unverified_events_is_shown_and_changed(owner: Owner) -> N
     assert value(owner.page(f"{PLACE}{row_id}/edit"), "budget_mb") == "20"
     page = owner.refused(PLACE + row_id, form(owner, budget_mb="1001"))
     assert "from 2 to 1,000" in text(page)
-    assert stored(owner, row_id).budget_mb == 20
+    assert stored(row_id).budget_mb == 20
 
 
 def test_another_way_to_verify_shows_its_new_secret(owner: Owner) -> None:
     row_id = added(owner)
     page = owner.does(PLACE + row_id, form(owner, verify="standard"))
-    secret = stored(owner, row_id).secret
+    secret = stored(row_id).secret
     assert len(signatures.key_of(secret or "")) == 32
     assert part(page, "shown-secret") == secret
 
@@ -92,11 +91,11 @@ def test_a_preset_is_put_into_the_field_and_tried_over_a_sample(owner: Owner, na
     assert owner.page(PLACE).findall(".//tbody/tr") == [], "nothing is saved"
 
 
-def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Flask, owner: Owner) -> None:
+def test_a_preview_shows_the_comment_that_the_newest_event_would_become(owner: Owner) -> None:
     row_id = added(owner, action="comment")
-    issue(app, row_id, event="issues.opened")
-    with app.app_context():  # a ping becomes nothing, so the one before it is shown
-        factories.inbound(row_id, headers={"x-github-event": "ping"})
+    issue(row_id, event="issues.opened")
+    # a ping becomes nothing, so the one before it is shown
+    factories.inbound(row_id, headers={"x-github-event": "ping"})
     typed = "{% set website = 'javascript:alert(1)' %}{{ payload.issue.title }} <b>{{ 7 * 7 }}"
     answer = owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment", template=typed))
     page = parse(answer)
@@ -104,10 +103,9 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
     assert "Made from issues.opened that came just now." in text(page)
     assert "javascript" not in text(by_class(page, "comment-box")[0])
     assert value(page, "template") == typed
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.template, row.name) == (PRESETS["github"], "Robot")
-    with app.app_context():
-        assert [event.status for event in factories.inbound_events()] == ["new", "new"]
+    assert [event.status for event in factories.inbound_events()] == ["new", "new"]
 
 
 @pytest.mark.parametrize(
@@ -118,9 +116,9 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
         ("{{ ''.__class__.__mro__ }}", "The template asks for what templates cannot reach."),
     ],
 )
-def test_a_preview_may_say_why_not(app: Flask, owner: Owner, template: str, sentence: str) -> None:
+def test_a_preview_may_say_why_not(owner: Owner, template: str, sentence: str) -> None:
     row_id = added(owner, action="comment")
-    issue(app, row_id)
+    issue(row_id)
     answer = owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment", template=template))
     assert sentence in part(parse(answer), "preview")
 
@@ -149,14 +147,14 @@ def test_a_known_sender_is_filled_in_and_saved(owner: Owner, name: str) -> None:
     assert preset.secret_from in text(page)
     assert page.findall(".//select[@id='preset']/option[@selected]") == []
     secret = PUBLIC_KEY if preset.verify == "ed25519" else "whsec_dGhlIHNlY3JldA=="
-    row = stored(owner, added(owner, preset=name, secret=secret))
+    row = stored(added(owner, preset=name, secret=secret))
     assert (row.verify, row.header or "") == (preset.verify, preset.header)
     assert {**(row.scheme or {}), **preset.scheme} == (row.scheme or {})
 
 
 def test_how_a_sender_signs_is_typed_and_what_is_wrong_is_said(owner: Owner) -> None:
     typed = {"verify": "hmac", "header": "X-Sig", "hash": "sha1", "encoding": "base64", "prefix": "v="}
-    row = stored(owner, added(owner, **typed))
+    row = stored(added(owner, **typed))
     assert row.scheme == {**SCHEME_DEFAULTS, "hash": "sha1", "encoding": "base64", "prefix": "v="}
     assert "HMAC-SHA1 of {body}, in base64 after v=" in text(owner.page(PLACE + row.id))
     page = owner.page(f"{PLACE}{row.id}/edit")
@@ -174,4 +172,4 @@ def test_large_payloads_are_forwarded_if_the_owner_wants_it(owner: Owner) -> Non
     assert "forwarded in full" in text(owner.page(PLACE + row_id))
     assert "checked" in attributes(owner.page(f"{PLACE}{row_id}/edit"), ".//input[@name='in_full']")
     owner.does(PLACE + row_id, form(owner, action="forward"))
-    assert stored(owner, row_id).forwarded_in_full_since is None
+    assert stored(row_id).forwarded_in_full_since is None

@@ -18,12 +18,11 @@ PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 HOSTILE = "</title><script>alert(1)</script>{{9*'x'}}\"'><img src=x onerror=alert(1)> مرحبا"
 
 
-def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        failing = factories.source(name="Failing", verify="token", secret="x", action="forward")
-        factories.inbound(failing)
-        factories.inbound(failing, status="failed", error="The token is odd.")
-        factories.source(name="Silent")
+def test_the_list_tells_how_each_is_doing(owner: Owner) -> None:
+    failing = factories.source(name="Failing", verify="token", secret="x", action="forward")
+    factories.inbound(failing)
+    factories.inbound(failing, status="failed", error="The token is odd.")
+    factories.source(name="Silent")
     one, other = owner.page(PLACE).findall(".//tbody/tr")
     assert "A token · forward it" in text(one)
     assert "What came just now failed. The token is odd." in text(one)
@@ -41,7 +40,7 @@ def test_a_source_of_each_kind_says_what_to_paste_where(owner: Owner, verify: st
     secret = PUBLIC_KEY if verify == "ed25519" else secret
     header = "X-Signature" if VERIFICATION_KINDS[verify].has_scheme else ""
     row_id = added(owner, verify=verify, secret=secret, header=header)
-    row = stored(owner, row_id)
+    row = stored(row_id)
     page = owner.page(PLACE + row_id)
     assert text(page.find(".//*[@id='its-url']")) == f"https://book.example/hooks/{row.token}"
     words = {"standard": "What to paste into the other guestbook"}
@@ -60,7 +59,7 @@ def test_what_the_owner_has_pasted_or_what_there_is_not_is_not_shown(owner: Owne
 # --- secrets, states, the end
 
 
-def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(app: Flask, owner: Owner) -> None:
+def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(owner: Owner) -> None:
     row_id = added(owner, action="comment")
     page = owner.page(PLACE + row_id)
     assert "the sample becomes a comment in your book" in text(page)
@@ -69,9 +68,8 @@ def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(app: Flask, owne
     page = owner.does(f"{PLACE}{row_id}/sample", {"event": "push"})
     assert "The sample is stored. The next pass of cron processes it like a real event." in text(page)
     assert by_class(page, "badge")
-    with app.app_context():
-        inbound_factories.process()
-        [event] = factories.inbound_events()
+    inbound_factories.process()
+    [event] = factories.inbound_events()
     assert "It became a comment." in text(owner.page(f"/admin/inbox/{event.id}"))
     page = owner.refused(f"{PLACE}{row_id}/sample", {"event": "coffee"})
     assert "There is no sample 'coffee'." in text(page)
@@ -85,21 +83,20 @@ def test_where_only_the_sender_can_sign_the_page_says_so(owner: Owner) -> None:
     assert owner.post(f"{PLACE}{row_id}/sample", {"event": "plain"}).status_code == 422
 
 
-def test_its_page_shows_what_came_lately(app: Flask, owner: Owner) -> None:
+def test_its_page_shows_what_came_lately(owner: Owner) -> None:
     row_id = added(owner)
-    issue(app, row_id, status="failed", error="It is odd.", event="issues.opened", sender="ada")
-    issue(app, added(owner, name="Another"), event="another source’s")
+    issue(row_id, status="failed", error="It is odd.", event="issues.opened", sender="ada")
+    issue(added(owner, name="Another"), event="another source’s")
     [row] = owner.page(PLACE + row_id).findall(".//tbody/tr")
     assert [plain(cell) for cell in row] == [*("issues.opened", "failed", "just now", "ada", "It is odd.")]
     assert owner.get(hrefs(row)[0]).status_code == 200
 
 
-def test_hostile_names_templates_and_events_are_inert_on_every_page(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        foul = {"name": HOSTILE[:80], "header": "<b>", "template": "</textarea><img src=x>{{ payload }}"}
-        row_id = factories.source(verify="token", secret="x", action="comment", **foul)
-        said = {"event": HOSTILE, "sender": HOSTILE, "error": HOSTILE + "\u202e"}
-        factories.inbound(row_id, status="failed", payload=json.dumps({"a": HOSTILE}), **said)
+def test_hostile_names_templates_and_events_are_inert_on_every_page(owner: Owner) -> None:
+    foul = {"name": HOSTILE[:80], "header": "<b>", "template": "</textarea><img src=x>{{ payload }}"}
+    row_id = factories.source(verify="token", secret="x", action="comment", **foul)
+    said = {"event": HOSTILE, "sender": HOSTILE, "error": HOSTILE + "\u202e"}
+    factories.inbound(row_id, status="failed", payload=json.dumps({"a": HOSTILE}), **said)
     answers = [owner.get(PLACE), *(owner.get(PLACE + row_id + page) for page in ("", "/edit", "/secret"))]
     typed = form(owner, name=HOSTILE[:80], action="comment", template="{{ payload.a }}</textarea><b>")
     answers += [owner.get(f"{PLACE}{row_id}/delete"), owner.post(f"{PLACE}{row_id}/preview", typed)]

@@ -2,14 +2,12 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
 
-from guestbook.comments import book
 from guestbook.comments.spam import spam_report
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, LearnedWord
+from guestbook.storage.database import writing
+from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import plain, text
@@ -43,9 +41,8 @@ def test_a_flood_is_on_the_overview_and_can_be_ended(app: Flask, owner: Owner) -
     assert owner.sign().status_code == 303
 
 
-def test_a_click_teaches_the_score_and_a_button_erases_it(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        first, second = factories.sign("Lanterns"), factories.sign("Herring")
+def test_a_click_teaches_the_score_and_a_button_erases_it(owner: Owner) -> None:
+    first, second = factories.sign("Lanterns"), factories.sign("Herring")
     assert owner.post(f"/admin/comments/{first}/spam").status_code == 303
     assert "from 1 comment of spam and 1 other comment" in text(owner.page(SPAM).find(".//main"))
     page = owner.page(f"/admin/comments/{first}")
@@ -53,18 +50,14 @@ def test_a_click_teaches_the_score_and_a_button_erases_it(app: Flask, owner: Own
     assert owner.post(f"/admin/comments/{first}/restore").status_code == 303
     assert "from 0 comments of spam and 1 other comment" in text(owner.page(SPAM).find(".//main"))
     assert owner.post(f"{SPAM}forget").status_code == 303
-    with app.app_context():
-        assert db.session.scalar(select(func.count()).select_from(LearnedWord)) == 0
-        assert db.session.get_one(Comment, second).learned_as is None
+    assert factories.everything()["learned_words"] == []
+    assert factories.the(Comment, second).learned_as is None
 
 
 @pytest.mark.parametrize("status", ["published", "held", "spam"])
-def test_the_pages_of_a_comment_show_all_reasons(app: Flask, owner: Owner, status: str) -> None:
+def test_the_pages_of_a_comment_show_all_reasons(owner: Owner, status: str) -> None:
     reasons = ("First <b>reason</b>.", "Second reason.")
-    with app.app_context(), writing() as session:
-        draft = factories.Draft("Ada", None, "Hello", {})
-        comment = book.sign(session, draft, Classification(status, reasons), settings=factories.settings())
-        comment_id = comment.id
+    comment_id = factories.sign(verdict=Classification(status, reasons))
     said = text(owner.page(f"/admin/comments/{comment_id}"))
     assert all(reason in said for reason in reasons)
     if status != "published":

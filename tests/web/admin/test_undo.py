@@ -3,16 +3,14 @@
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web.admin import undo
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import add, by_class, fields, stored, text
+from tests.support.visitor import add, by_class, fields, set_, stored, text
+from tests.web.admin.test_settings import kept
 
 UNDO = "/admin/undo/"
 LIST = "/admin/comments/"
@@ -25,7 +23,6 @@ def offered(owner: Owner, url: str, data: dict[str, Any] | None = None) -> str:
     [form] = [form for form in page.findall(".//form") if form.attrib["action"] == UNDO]
     assert form.attrib["method"] == "post"
     change = form.find(".//input[@name='change']")
-    assert change is not None
     return change.attrib["value"]
 
 
@@ -83,24 +80,22 @@ def test_what_changed_nothing_or_cannot_come_back_offers_no_undo(owner: Owner) -
         assert UNDO not in [form.attrib["action"] for form in page.findall(".//form")]
 
 
-def test_a_disabled_webhook_is_as_it_was(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        failing = {"failing_since": clock.now(), "failures_in_a_row": 7, "paused_until": clock.now()}
-        hook = factories.webhook(name="Chat", **failing)
-    before = stands(app, Webhook, hook)
+def test_a_disabled_webhook_is_as_it_was(owner: Owner) -> None:
+    failing = {"failing_since": clock.now(), "failures_in_a_row": 7, "paused_until": clock.now()}
+    hook = factories.webhook(name="Chat", **failing)
+    before = stands(Webhook, hook)
     change = offered(owner, f"/admin/webhooks/{hook}/disable")
-    assert stands(app, Webhook, hook) != before
+    assert stands(Webhook, hook) != before
     assert undone(owner, change) == "Undone. “Chat” is enabled again."
-    assert stands(app, Webhook, hook) == before
+    assert stands(Webhook, hook) == before
     owner.does(f"/admin/webhooks/{hook}/disable")
     assert undone(owner, change) == undo.ALREADY_UNDONE
-    assert stands(app, Webhook, hook) != before
+    assert stands(Webhook, hook) != before
 
 
-def test_a_disabled_source_is_as_it_was(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        source = factories.source(name="GitHub")
-    before = stands(app, Source, source)
+def test_a_disabled_source_is_as_it_was(owner: Owner) -> None:
+    source = factories.source(name="GitHub")
+    before = stands(Source, source)
     change = offered(owner, f"/admin/sources/{source}/disable")
     owner.does(f"/admin/sources/{source}/enable")
     owner.does(f"/admin/sources/{source}/disable")
@@ -108,39 +103,37 @@ def test_a_disabled_source_is_as_it_was(app: Flask, owner: Owner) -> None:
         assert undone(owner, change) == undo.CHANGED_SINCE
     owner.does(f"/admin/sources/{source}/enable")
     undone(owner, offered(owner, f"/admin/sources/{source}/disable"))
-    assert stands(app, Source, source) == before
+    assert stands(Source, source) == before
 
 
-def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
-    with app.app_context(), writing() as session:
-        before_it = {"title": "Before", "welcome": "ü" * 1000, "closed": "yes"}
-        preferences.save(session, before_it | {"timezone": "Europe/Berlin", "visitor_times": "no"})
-    before = kept(app)
+def test_the_settings_are_as_they_were(owner: Owner) -> None:
+    set_(title="Before", welcome="ü" * 1000, closed="yes", timezone="Europe/Berlin", visitor_times="no")
+    before = kept()
     change = offered(owner, "/admin/book/", {**GOOD, "language": "en", "title": "After", "theme": "dark"})
-    assert (kept(app).title, kept(app).timezone) == ("After", "UTC")
+    assert (kept().title, kept().timezone) == ("After", "UTC")
     assert undone(owner, change) == "Undone. The settings are as before."
-    assert kept(app) == before
+    assert kept() == before
 
 
-def test_settings_that_changed_since_stay_and_others_come_back(app: Flask, owner: Owner) -> None:
+def test_settings_that_changed_since_stay_and_others_come_back(owner: Owner) -> None:
     english = {**GOOD, "language": "en", "title": "Before"}
     owner.does("/admin/book/", english)
     for more, told in (({}, undo.CHANGED_SINCE), ({"theme": "dark"}, undo.PARTLY_UNDONE)):
         change = offered(owner, "/admin/book/", {**english, "title": "After", **more})
         owner.does("/admin/book/", {**english, "title": "Later", **more})
         assert undone(owner, change) == told
-        assert (kept(app).title, kept(app).theme) == ("Later", "auto")
+        assert (kept().title, kept().theme) == ("Later", "auto")
 
 
-def test_settings_that_need_what_is_gone_since_stay_as_they_are(app: Flask, owner: Owner) -> None:
+def test_settings_that_need_what_is_gone_since_stay_as_they_are(owner: Owner) -> None:
     look: dict[str, Any] = {"look": "paper", "pictures": "glyphs", "glyphs": "🐚 🌊"}
     owner.does("/admin/look/", look)
     change = offered(owner, "/admin/look/", look | {"pictures": "drawn"})
     later_change = offered(owner, "/admin/look/", look | {"pictures": "drawn", "glyphs": ""})
     assert undone(owner, change) == undo.CHANGED_SINCE
-    assert kept(app).pictures == "drawn"
+    assert kept().pictures == "drawn"
     assert undone(owner, later_change) == "Undone. The settings are as before."
-    assert kept(app).glyphs == "🐚 🌊"
+    assert kept().glyphs == "🐚 🌊"
 
 
 def test_only_the_latest_changes_are_kept(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,12 +166,6 @@ def test_the_secret_is_still_there_after_the_next_step(owner: Owner, then: str) 
     assert [one for one in page.iter("code") if one.attrib.get("id") == "shown-secret"] == []
 
 
-def stands(app: Flask, model: type[Webhook] | type[Source], row_id: str) -> dict[str, Any]:
-    with app.app_context():
-        row = db.session.get_one(model, row_id)
-        return {column.key: getattr(row, column.key) for column in model.__table__.columns}
-
-
-def kept(app: Flask) -> preferences.Preferences:
-    with app.app_context():
-        return preferences.read(db.session())
+def stands(model: type[Webhook] | type[Source], row_id: str) -> dict[str, Any]:
+    row = factories.the(model, row_id)
+    return {column.key: getattr(row, column.key) for column in model.__table__.columns}

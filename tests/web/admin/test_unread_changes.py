@@ -3,33 +3,24 @@
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
-from sqlalchemy import update
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
-from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, fields, messages, parse, stored, text
-from tests.web.admin.test_comments import COMMENTS, answer, notice, status
+from tests.web.admin.test_comments import COMMENTS, notice, status
 
-Change = Callable[[Flask, str], None]
+Change = Callable[[str], None]
 
 
-def rewrite(app: Flask, comment_id: str, message: str = "Buy watches") -> None:
-    with app.app_context(), writing() as session:
-        comment = session.get_one(Comment, comment_id)
-        book.edit(session, comment, Draft("Eve", None, message, {}), factories.settings())
+def rewrite(comment_id: str, message: str = "Buy watches") -> None:
+    factories.change(comment_id, book.edit, Draft("Eve", None, message, {}))
 
 
 def set_one(**values: str) -> Change:
-    def change(app: Flask, comment_id: str) -> None:
-        with app.app_context(), writing() as session:
-            session.execute(update(Comment).where(Comment.id == comment_id).values(values))
-
-    return change
+    return lambda comment_id: factories.alter(Comment, comment_id, **values)
 
 
 CHANGES = {name: set_one(**{name: "x"}) for name in DRAFT_FIELDS}
@@ -44,11 +35,11 @@ def summary(owner: Owner, url: str, form: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_comment_changed_meanwhile_is_not_published(app: Flask, owner: Owner, change: str) -> None:
+def test_a_comment_changed_meanwhile_is_not_published(owner: Owner, change: str) -> None:
     for on in ("", "?status=held"):
         [comment_id] = add(["Hello"], status="held")
         form: dict[str, object] = {**fields(owner.page(COMMENTS + (on or comment_id)))}
-        CHANGES[change](app, comment_id)
+        CHANGES[change](comment_id)
         was, name = status(comment_id), "x" if change == "name" else "Ada"
         assert summary(owner, f"{COMMENTS}{comment_id}/publish", form).strip() == (
             f"The comment by {name} has changed since you opened this page, so it stays. Read it again."
@@ -57,11 +48,11 @@ def test_a_comment_changed_meanwhile_is_not_published(app: Flask, owner: Owner, 
 
 
 @pytest.mark.parametrize("action", ["publish", "spam", "trash", "hold", "restore", "delete"])
-def test_each_button_of_the_page_that_comes_back_works(app: Flask, owner: Owner, action: str) -> None:
+def test_each_button_of_the_page_that_comes_back_works(owner: Owner, action: str) -> None:
     [comment_id] = add(["Hello"], status="spam" if action in ("publish", "restore") else "published")
     page = COMMENTS + comment_id + ("/delete" if action == "delete" else "")
     before: dict[str, object] = {**fields(owner.page(page))}
-    rewrite(app, comment_id)
+    rewrite(comment_id)
     answered = owner.post(f"{COMMENTS}{comment_id}/{action}", before)
     assert answered.status_code == 409
     assert "Buy watches" in answered.text
@@ -69,11 +60,11 @@ def test_each_button_of_the_page_that_comes_back_works(app: Flask, owner: Owner,
     assert owner.post(f"{COMMENTS}{comment_id}/{action}", {**now}).status_code == 303
 
 
-def test_of_many_what_changed_stays_and_the_rest_is_done(app: Flask, owner: Owner) -> None:
+def test_of_many_what_changed_stays_and_the_rest_is_done(owner: Owner) -> None:
     ids = add(["1", "2", "3", "4"], status="held")
     form = {**fields(owner.page(COMMENTS)), "id": ids, "action": "publish"}
-    rewrite(app, ids[1])
-    set_one(status="trash", name="Bob")(app, ids[2])
+    rewrite(ids[1])
+    set_one(status="trash", name="Bob")(ids[2])
     answered = owner.post(COMMENTS + "bulk", form)
     assert answered.status_code == 409
     page = parse(answered)
@@ -87,11 +78,11 @@ def test_of_many_what_changed_stays_and_the_rest_is_done(app: Flask, owner: Owne
     assert by_class(owner.page(COMMENTS), "notice") == []
 
 
-def test_what_changed_after_the_question_is_not_deleted(app: Flask, owner: Owner) -> None:
+def test_what_changed_after_the_question_is_not_deleted(owner: Owner) -> None:
     ids = add(["1", "2"], status="spam")
     asked = owner.post(COMMENTS + "bulk", {"id": ids, "action": "delete", "status": "spam"})
     form = {**fields(parse(asked)), "id": ids}
-    rewrite(app, ids[0], "Sorry, this is what I meant")
+    rewrite(ids[0], "Sorry, this is what I meant")
     assert "The comment by Eve has changed" in summary(owner, COMMENTS + "bulk", form)
     assert [row.id for row in stored()] == ids[:1]
 
@@ -108,10 +99,10 @@ def test_the_second_click_of_a_double_click_is_taken(owner: Owner, action: str) 
         assert owner.post(f"{COMMENTS}{restored}/restore", form).status_code == 303
 
 
-def test_no_reply_goes_to_words_that_the_owner_has_not_read(app: Flask, owner: Owner) -> None:
+def test_no_reply_goes_to_words_that_the_owner_has_not_read(owner: Owner) -> None:
     [comment_id] = add(["I like it"])
     form: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id)), "reply": "I agree!"}
-    rewrite(app, comment_id)
+    rewrite(comment_id)
     answered = owner.post(f"{COMMENTS}{comment_id}/reply", form)
     assert answered.status_code == 409
     again = fields(parse(answered))
@@ -120,11 +111,11 @@ def test_no_reply_goes_to_words_that_the_owner_has_not_read(app: Flask, owner: O
     assert owner.post(f"{COMMENTS}{comment_id}/reply", {**again}).status_code == 303
 
 
-def test_no_correction_overwrites_newer_words_of_the_visitor(app: Flask, owner: Owner) -> None:
+def test_no_correction_overwrites_newer_words_of_the_visitor(owner: Owner) -> None:
     [comment_id] = add(["I liek it"])
     page: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id))}
     form = page | {"message": "I like it", "name": " "}
-    rewrite(app, comment_id, "I like it. Call me!")
+    rewrite(comment_id, "I like it. Call me!")
     answered = owner.post(COMMENTS + comment_id, form)
     assert answered.status_code == 409
     shown = parse(answered)
@@ -140,18 +131,18 @@ def test_no_correction_overwrites_newer_words_of_the_visitor(app: Flask, owner: 
     assert messages(owner.page("/")) == ["I like it"]
 
 
-def test_a_reply_under_the_page_is_no_change(app: Flask, owner: Owner) -> None:
+def test_a_reply_under_the_page_is_no_change(owner: Owner) -> None:
     [comment_id] = add(["Hello"], status="held")
     form: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id))}
-    answer(app, comment_id, "Thank you")
+    factories.change(comment_id, book.reply, "Thank you")
     assert owner.post(f"{COMMENTS}{comment_id}/publish", form).status_code == 303
 
 
-def test_undo_brings_no_words_back_that_changed_since(app: Flask, owner: Owner) -> None:
+def test_undo_brings_no_words_back_that_changed_since(owner: Owner) -> None:
     [edited, other] = add(["1", "2"])
     page = owner.does(COMMENTS + "bulk", {"id": [edited, other], "action": "hold"})
     change = fields(page)["change"]
-    rewrite(app, edited)
+    rewrite(edited)
     said = notice(owner.does("/admin/undo/", {"change": change}))
     assert said.startswith("Undone. The comment by Ada is published again. 1 comment changed since")
     assert [status(one) for one in (edited, other)] == ["held", "published"]

@@ -3,14 +3,12 @@
 from xml.etree.ElementTree import Element
 
 import pytest
-from flask import Flask
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.storage import database
-from guestbook.storage.database import db
+from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import attributes, by_class, parse, text
-from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, ticked, value
+from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, ticked, value
 
 
 def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:
@@ -76,18 +74,18 @@ def test_what_is_wrong_comes_back(owner: Owner, name: str, typed: str | list[str
 
 
 def test_invisible_characters_of_a_copied_url_or_header_are_left_out(owner: Owner) -> None:
-    row = stored(owner, added(owner, url=f" \ufeff{URL}\u200b ", headers="X-Token: a\u200bb\0"))
+    row = stored(added(owner, url=f" \ufeff{URL}\u200b ", headers="X-Token: a\u200bb\0"))
     assert (row.url, row.headers) == (URL, {"X-Token": "ab"})
 
 
 def test_the_form_for_changes_loses_nothing_that_is_not_changed(owner: Owner) -> None:
     row_id = added(owner, name="Chat", headers="X-Token: a:b\nX-Two: ", events=list(EVENTS))
-    before = stored(owner, row_id)
+    before = stored(row_id)
     page = owner.page(f"{PLACE}{row_id}/edit")
     sent = {name: value(page, name) for name in ("url", "name", "headers")}
     after = owner.does(PLACE + row_id, {**sent, "events": ticked(page), "format": "json"})
     assert "The webhook is changed." in text(after)
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.name, row.url, row.events, row.headers, row.secret, row.created_at) == (
         before.name, before.url, before.events, before.headers, before.secret, before.created_at,
     )  # fmt: skip
@@ -101,9 +99,9 @@ def test_a_webhook_is_changed_as_typed_or_not_at_all(owner: Owner) -> None:
     assert part(page, "name-reason") == "The name must have 1 to 80 characters."
     assert (value(page, "url"), ticked(page)) == (URL + "/2", ["ping"])
     assert text(page.find(".//h1")) == "Edit Chat"
-    assert stored(owner, row_id).url == URL
+    assert stored(row_id).url == URL
     owner.does(PLACE + row_id, changes)
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.url, row.name, row.events, row.headers) == (URL + "/2", "Two", "ping", {})
 
 
@@ -112,15 +110,14 @@ def test_the_form_shows_no_value_of_a_header_and_keeps_what_it_hides(owner: Owne
     page = owner.page(f"{PLACE}{row_id}/edit")
     assert value(page, "headers") == "Authorization: (hidden)\nX-Old: (hidden)"
     owner.does(PLACE + row_id, form(owner, name="n", headers="authorization: (hidden)\nX-New: 2"))
-    assert stored(owner, row_id).headers == {"authorization": "Bearer geheim", "X-New": "2"}
+    assert stored(row_id).headers == {"authorization": "Bearer geheim", "X-New": "2"}
     answer = owner.post(PLACE + row_id, form(owner, name="n", headers="X-Else: (hidden)"))
     assert answer.status_code == 422
     assert "stands for a value that is not shown" in answer.text
 
 
-def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Owner) -> None:
-    row_id = store(app)
-    with app.app_context(), database.write(db.engine) as connection:
-        connection.exec_driver_sql("UPDATE webhooks SET headers = '[\"geheim\"'")
+def test_headers_that_somebody_broke_by_hand_can_be_mended(owner: Owner) -> None:
+    row_id = factories.webhook()
+    factories.sql("UPDATE webhooks SET headers = '[\"geheim\"'")
     assert "geheim" not in text(owner.page(PLACE + row_id))
     assert '(not JSON): ["geheim"' in value(owner.page(f"{PLACE}{row_id}/edit"), "headers")

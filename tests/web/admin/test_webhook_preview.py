@@ -1,11 +1,9 @@
 """The format in the form of a webhook: its URL suggests it, and the body is seen before anything is saved."""
 
 import pytest
-from flask import Flask
 
 from guestbook.comments import book
 from guestbook.outbound import webhooks
-from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import Owner
@@ -23,9 +21,8 @@ def preview(owner: Owner, at: str = "preview", **typed: object) -> str:
     return part(parse(answer), "preview")
 
 
-def wording(app: Flask, webhook_id: str) -> str | None:
-    with app.app_context():
-        return webhooks.template_of(db.session(), factories.the(Webhook, webhook_id))
+def wording(webhook_id: str) -> str | None:
+    return factories.read(lambda session: webhooks.template_of(session, session.get_one(Webhook, webhook_id)))
 
 
 def test_a_form_without_a_format_takes_the_one_of_the_url_and_says_so(owner: Owner) -> None:
@@ -45,12 +42,11 @@ def test_a_new_secret_is_shown_only_where_it_is_verified(owner: Owner) -> None:
         assert "end a ping." in page
 
 
-def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owner) -> None:
+def test_the_newest_comment_is_shown_as_it_would_be_sent(owner: Owner) -> None:
     seen = preview(owner, format="template", template=GOOD)
     assert "with sample data" in seen, "the book is empty"
-    with app.app_context():
-        factories.sign("An older one")
-        factories.sign("Newest <b> & more", name="Grace")
+    factories.sign("An older one")
+    factories.sign("Newest <b> & more", name="Grace")
     seen = preview(owner, format="", template=GOOD)
     assert "This is comment.created in the format" in seen
     assert '"text": "Newest <b> & more"' in seen
@@ -58,10 +54,9 @@ def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owne
     assert "Newest \\\\<b\\\\> & more" in preview(owner, url=DISCORD, format="")
 
 
-def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        comment_id = factories.sign("Hello")
-        factories.change(comment_id, book.reply, "Welcome")
+def test_the_first_event_that_was_ticked_is_shown(owner: Owner) -> None:
+    comment_id = factories.sign("Hello")
+    factories.change(comment_id, book.reply, "Welcome")
     seen = preview(owner, format="json", events=["comment.replied", "ping"])
     assert "This is comment.replied in the format json, with the newest comment" in seen
     assert '"message": "Welcome"' in seen
@@ -95,7 +90,7 @@ def test_a_preview_loses_nothing_that_was_typed(owner: Owner) -> None:
     assert chosen.attrib["value"] == "template"
 
 
-def test_a_template_is_saved_shown_and_edited(app: Flask, owner: Owner) -> None:
+def test_a_template_is_saved_shown_and_edited(owner: Owner) -> None:
     row_id = added(owner, format="template", template=GOOD)
     assert GOOD in text(owner.page(PLACE + row_id))
     page = owner.page(f"{PLACE}{row_id}/edit")
@@ -103,8 +98,8 @@ def test_a_template_is_saved_shown_and_edited(app: Flask, owner: Owner) -> None:
     assert page.find(".//select[@name='format']/option[@value='']") is None
     sent = form(owner, name="Chat", format="template", template="[1]")
     assert "[ 1 ]" in preview(owner, f"{row_id}/preview", name="Chat", format="template", template="[1]")
-    assert wording(app, row_id) == GOOD, "a preview changes nothing"
+    assert wording(row_id) == GOOD, "a preview changes nothing"
     owner.does(PLACE + row_id, sent)
-    assert wording(app, row_id) == "[1]"
+    assert wording(row_id) == "[1]"
     owner.does(PLACE + row_id, sent | {"format": "json"})
-    assert (stored(owner, row_id).format, wording(app, row_id)) == ("json", None)
+    assert (stored(row_id).format, wording(row_id)) == ("json", None)

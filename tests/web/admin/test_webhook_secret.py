@@ -37,7 +37,7 @@ def shows(owner: Owner, place: str, secret: str) -> bool:
 
 def test_it_is_shown_once_it_is_made_by_an_address_that_does_not_hold_it(owner: Owner) -> None:
     row_id, place = add(owner)
-    secret = stored(owner, row_id).secret
+    secret = stored(row_id).secret
     assert shows(owner, place, secret)
     assert secret.removeprefix("whsec_") not in place
     page = owner.page(place)
@@ -49,9 +49,9 @@ def test_it_is_shown_once_it_is_made_by_an_address_that_does_not_hold_it(owner: 
 
 def test_the_address_opens_no_other_secret_and_nothing_for_another_login(app: Flask, owner: Owner) -> None:
     (one, place), (other, _) = add(owner), add(owner)
-    assert not shows(owner, place.replace(one, other), stored(owner, other).secret)
+    assert not shows(owner, place.replace(one, other), stored(other).secret)
     newer = rotate(owner, one)
-    secret = stored(owner, one).secret
+    secret = stored(one).secret
     assert not shows(owner, place, secret)
     assert shows(owner, newer, secret)
     for shown in ("", ".", "x", "é", "W10.x", "WyJhIiwxXQ.x", "%00", "%ff", "\u202e", "x" * 60_000):
@@ -66,7 +66,7 @@ def test_the_address_opens_no_other_secret_and_nothing_for_another_login(app: Fl
 
 def test_the_password_shows_it_in_the_answer_alone(owner: Owner) -> None:
     row_id, _ = add(owner)
-    secret, url = stored(owner, row_id).secret, f"{PLACE}{row_id}/secret"
+    secret, url = stored(row_id).secret, f"{PLACE}{row_id}/secret"
     field = attributes(owner.page(url), ".//input[@name='password']")
     assert field["autocomplete"] == "current-password"
     for password in ("", "wrong", PASSWORD.upper(), "x" * 2000):
@@ -83,7 +83,7 @@ def test_the_password_shows_it_in_the_answer_alone(owner: Owner) -> None:
 
 def test_two_minutes_later_it_is_not_shown(owner: Owner, later: Later) -> None:
     row_id, place = add(owner)
-    secret = stored(owner, row_id).secret
+    secret = stored(row_id).secret
     later(110)
     assert shows(owner, place, secret)
     for clock_moves in (12, -3600):
@@ -94,7 +94,7 @@ def test_two_minutes_later_it_is_not_shown(owner: Owner, later: Later) -> None:
 def test_the_second_click_of_two_shows_it_too_while_it_is_new(owner: Owner, later: Later) -> None:
     sent = form(owner)
     row_id = owner.post(PLACE, sent).headers["Location"].partition("?")[0].rpartition("/")[2]
-    secret = stored(owner, row_id).secret
+    secret = stored(row_id).secret
     assert shows(owner, owner.post(PLACE, sent).headers["Location"], secret)
     later(121)
     assert not shows(owner, owner.post(PLACE, sent).headers["Location"], secret)
@@ -104,7 +104,7 @@ def test_it_is_on_no_other_page_and_in_no_log(owner: Owner, caplog: pytest.LogCa
     caplog.set_level("DEBUG")
     row_id, _ = add(owner)
     owner.open("GET", rotate(owner, row_id))
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert row.previous_secret is not None
     pages = ("", "/edit", "/secret", "/delete")
     for url in (PLACE, "/admin/", "/admin/deliveries/", *(PLACE + row_id + page for page in pages)):
@@ -118,9 +118,9 @@ def test_it_is_on_no_other_page_and_in_no_log(owner: Owner, caplog: pytest.LogCa
 @pytest.mark.parametrize(("hours", "seconds"), [("1", 3600), ("168", 604800)])
 def test_the_old_one_signs_for_the_overlap(owner: Owner, later: Later, hours: str, seconds: float) -> None:
     row_id, _ = add(owner)
-    before = stored(owner, row_id)
+    before = stored(row_id)
     place = rotate(owner, row_id, hours)
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert row.secret != before.secret
     assert row.previous_secret == before.secret
     assert row.previous_secret_expires_at is not None
@@ -143,18 +143,8 @@ def test_an_overlap_of_a_day_is_offered_first(owner: Owner) -> None:
     assert [one.attrib["value"] for one in options if "selected" in one.attrib] == ["24"]
 
 
-def test_no_other_overlap_is_taken(owner: Owner) -> None:
-    row_id, _ = add(owner)
-    before = stored(owner, row_id)
-    for hours in ("", "2", "-1", "nan", "1e9", "٢", "24 "):
-        sent = {"hours": hours, "replaces": value(owner.page(PLACE + row_id), "replaces")}
-        assert owner.post(f"{PLACE}{row_id}/rotate", sent).status_code == 422, hours
-        assert stored(owner, row_id).secret == before.secret
-
-
-def test_what_a_page_says_of_the_secret_does_not_tell_it(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        one, other = (factories.webhook(secret="whsec_" + "A" * 32) for _ in range(2))
+def test_what_a_page_says_of_the_secret_does_not_tell_it(owner: Owner) -> None:
+    one, other = (factories.webhook(secret="whsec_" + "A" * 32) for _ in range(2))
     marks = [value(owner.page(PLACE + row_id), "replaces") for row_id in (one, other)]
     assert all(re.fullmatch(r"[0-9a-f]{64}", mark) for mark in marks)
     assert marks[0] != marks[1], "two webhooks with one secret do not look alike"

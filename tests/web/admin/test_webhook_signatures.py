@@ -25,7 +25,7 @@ def test_a_secret_that_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> 
     answer = owner.post(PLACE, form(owner, secret=f" {TEXT}\u200b "))
     page = owner.page(answer.headers["Location"])
     row_id = answer.headers["Location"].partition("?")[0].rpartition("/")[2]
-    assert stored(owner, row_id).secret == TEXT
+    assert stored(row_id).secret == TEXT
     assert "The webhook is added with your secret." in text(page)
     assert TEXT not in text(page)
     assert page.find(".//*[@id='shown-secret']") is None
@@ -54,7 +54,7 @@ def test_the_page_of_a_secret_that_is_a_text_shows_its_form_for_packages(owner: 
 def test_a_webhook_with_a_key_shows_its_public_key(owner: Owner, sign_with: str, words: str) -> None:
     answer = owner.post(PLACE, form(owner, sign_with=sign_with))
     row_id = answer.headers["Location"].partition("?")[0].rpartition("/")[2]
-    row, page = stored(owner, row_id), owner.page(answer.headers["Location"])
+    row, page = stored(row_id), owner.page(answer.headers["Location"])
     assert row.sign_with == sign_with
     assert text(page.find(".//code[@id='public-key']")) == row.public_key
     assert f"Signed with {words} Public key" in re.sub(r"\s+", " ", " ".join(page.itertext()))
@@ -69,12 +69,12 @@ def test_the_form_changes_what_signs_and_keeps_what_it_does_not_name(owner: Owne
     page = owner.page(f"{PLACE}{row_id}/edit")
     assert (chosen(page, "sign_with"), chosen(page, "github_headers")) == ("both", "yes")
     assert page.find(".//input[@name='secret']") is None, "only a rotation changes it"
-    key = stored(owner, row_id).signing_key
+    key = stored(row_id).signing_key
     owner.does(PLACE + row_id, form(owner, name="n"))
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.signing_key, row.github_headers_since is None) == (key, False)
     owner.does(PLACE + row_id, form(owner, name="n", sign_with="secret", github_headers="no"))
-    row = stored(owner, row_id)
+    row = stored(row_id)
     assert (row.sign_with, row.signing_key, row.github_headers_since) == ("secret", None, None)
 
 
@@ -90,9 +90,9 @@ def rotated(owner: Owner, row: Webhook, name: str, **typed: str) -> Element:
 
 
 def test_a_key_is_rotated_once_by_two_clicks(owner: Owner, later: Later) -> None:
-    row = stored(owner, added(owner, sign_with="key"))
+    row = stored(added(owner, sign_with="key"))
     page = rotated(owner, row, "rotate-key")
-    changed = stored(owner, row.id)
+    changed = stored(row.id)
     assert (changed.previous_public_key, changed.public_key != row.public_key) == (row.public_key, True)
     assert "The key is rotated." in text(page)
     assert "The old key also signs until" in plain(page)
@@ -100,6 +100,6 @@ def test_a_key_is_rotated_once_by_two_clicks(owner: Owner, later: Later) -> None
     assert changed.public_key in text(page)
     sent = {"hours": "24", "replaces": row.public_key}
     assert "The key was rotated already" in text(owner.does(f"{PLACE}{row.id}/rotate-key", sent))
-    assert stored(owner, row.id).public_key == changed.public_key
+    assert stored(row.id).public_key == changed.public_key
     later(timedelta(hours=25).total_seconds())
     assert "The old key also signs until" not in plain(owner.page(PLACE + row.id))

@@ -4,43 +4,26 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
 
 from guestbook.lib import clock
 from guestbook.queries import statistics
-from guestbook.storage import database
-from guestbook.storage.models import Pass
 from tests.support import factories, secret_keys
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import attributes, by_class, plain, text
-from tests.support.webhook_pages import PLACE, added, part, store, stored
+from tests.support.webhook_pages import PLACE, added, part, stored
 
 UNKNOWN = "0" * 32
 HOUR = timedelta(hours=1)
 
 
-def came(app: Flask, seconds_ago: float) -> None:
-    """Let the only pass of cron have ended so long ago."""
-    with app.app_context(), database.writing() as session:
-        session.execute(delete(Pass))
-    with app.app_context():
-        factories.past_pass(timedelta(seconds=seconds_ago))
-
-
-def run_pass(app: Flask) -> None:
-    with app.app_context():
-        factories.run_pass()
-
-
-def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
+def test_the_list_tells_how_each_is_doing(owner: Owner) -> None:
     ago = clock.now() - timedelta(hours=3)
-    store(app, name="Well")
-    failing = store(app, name="Failing", failing_since=ago, failures_in_a_row=4)
-    with app.app_context():
-        factories.delivery(failing, due_at=clock.now() + timedelta(seconds=310))
-        factories.delivery(failing, status="failed")
-        factories.delivery(failing, status="failed")
+    factories.webhook(name="Well")
+    failing = factories.webhook(name="Failing", failing_since=ago, failures_in_a_row=4)
+    factories.delivery(failing, due_at=clock.now() + timedelta(seconds=310))
+    factories.delivery(failing, status="failed")
+    factories.delivery(failing, status="failed")
     well, other = owner.page(PLACE).findall(".//tbody/tr")
     assert text(by_class(well, "badge")[0]) == "healthy"
     assert "Nothing is wrong, and nothing waits for it." in text(well)
@@ -53,19 +36,17 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     }
 
 
-def test_an_unfinished_count_says_so(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_count_says_so(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
-    row = store(app)
-    with app.app_context():
-        for _ in range(4):
-            factories.delivery(row)
+    row = factories.webhook()
+    for _ in range(4):
+        factories.delivery(row)
     assert "more than 2" in text(owner.page(PLACE).find(".//tbody"))
 
 
-def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: Owner) -> None:
-    with app.app_context():
-        factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
-        factories.webhook(disabled_at=clock.now(), disabled_reason="failing")
+def test_what_the_owner_has_disabled_is_not_red_like_a_fault(owner: Owner) -> None:
+    factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+    factories.webhook(disabled_at=clock.now(), disabled_reason="failing")
     badges = by_class(owner.page(PLACE), "badge")
     assert [(badge.attrib["class"], text(badge)) for badge in badges] == [
         ("badge off", "disabled"),
@@ -73,13 +54,13 @@ def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: 
     ]
 
 
-def test_a_pause_can_be_ended(app: Flask, owner: Owner) -> None:
-    row_id = store(app, paused_until=clock.now() + timedelta(minutes=5, seconds=9), unreachable_in_a_row=5)
+def test_a_pause_can_be_ended(owner: Owner) -> None:
+    row_id = factories.webhook(paused_until=clock.now() + timedelta(minutes=5), unreachable_in_a_row=5)
     page = owner.page(PLACE + row_id)
     assert "because the receiver could not be reached 5 times in a row; next probe then." in text(page)
     assert "Resume" in [text(button) for button in page.findall(".//button")]
     assert "Nothing is wrong" in text(owner.does(f"{PLACE}{row_id}/enable"))
-    assert stored(owner, row_id).paused_until is None
+    assert stored(row_id).paused_until is None
 
 
 def test_one_with_secrets_under_another_key_waits_for_it(app: Flask, owner: Owner) -> None:
@@ -93,11 +74,10 @@ def test_one_with_secrets_under_another_key_waits_for_it(app: Flask, owner: Owne
     assert "Resume" not in [text(button) for button in page.findall(".//button")]
 
 
-def test_its_latest_deliveries_are_there_newest_first(app: Flask, owner: Owner) -> None:
-    row_id, other = store(app), store(app)
-    with app.app_context():
-        ids = [factories.delivery(row_id, status="failed", last_error="Why <b>") for _ in range(21)]
-        factories.delivery(other)
+def test_its_latest_deliveries_are_there_newest_first(owner: Owner) -> None:
+    row_id, other = factories.webhook(), factories.webhook()
+    ids = [factories.delivery(row_id, status="failed", last_error="Why <b>") for _ in range(21)]
+    factories.delivery(other)
     page = owner.page(PLACE + row_id)
     links = [link.attrib["href"] for link in page.findall(".//tbody//a")]
     assert links == [f"/admin/deliveries/{row}" for row in reversed(ids[1:])]
@@ -105,7 +85,7 @@ def test_its_latest_deliveries_are_there_newest_first(app: Flask, owner: Owner) 
     assert page.find(f".//a[@href='/admin/deliveries/?webhook={row_id}']") is not None
 
 
-def test_a_ping_is_sent_and_its_answer_is_shown(app: Flask, owner: Owner, receiver: Receiver) -> None:
+def test_a_ping_is_sent_and_its_answer_is_shown(owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/hook", Answer(201, body=b"<script>thanks</script>\x01\xe2\x80\xae"))
     row_id = added(owner, url=receiver.url("/hook"), headers="X-Token: a")
     answer = owner.post(f"{PLACE}{row_id}/ping")
@@ -113,16 +93,14 @@ def test_a_ping_is_sent_and_its_answer_is_shown(app: Flask, owner: Owner, receiv
     place = answer.headers["Location"].partition("#")[0]
     page = owner.page(place)
     live = page.find(".//*[@id='ping-result']")
-    assert live is not None
     assert "data-live" in live.attrib
     assert "Cron has never run, so nothing is sent yet." in text(live)
     assert live.findall(".//a")[0].attrib["href"].partition("#")[0] == place
-    run_pass(app)
+    factories.run_pass()
     [request] = receiver.at("/hook")
     assert (request.json["type"], request.headers["x-token"]) == ("ping", "a")
     page = owner.page(place)
     done = page.find(".//*[@id='ping-result']")
-    assert done is not None
     assert "data-live" not in done.attrib
     assert "delivered The receiver answered 201 after " in part(page, "ping-result")
     assert " ms." in text(done)
@@ -130,31 +108,29 @@ def test_a_ping_is_sent_and_its_answer_is_shown(app: Flask, owner: Owner, receiv
     assert "Look again" not in text(done)
 
 
-def test_what_the_page_says_beside_a_ping_does_not_grow_old(app: Flask, owner: Owner) -> None:
-    row_id = store(app)
+def test_what_the_page_says_beside_a_ping_does_not_grow_old(owner: Owner) -> None:
+    row_id = factories.webhook()
     place = pinged(owner, row_id)
     page = owner.page(place)
     assert "data-live" in attributes(page, ".//*[@id='health']")
     assert page.find(".//table") is None, "the ping stands above, where a script looks after it"
-    with app.app_context():
-        older = factories.delivery(row_id, status="processed")
+    older = factories.delivery(row_id, status="processed")
     [link] = owner.page(place).findall(".//tbody//a")
     assert link.attrib["href"] == f"/admin/deliveries/{older}"
     assert len(owner.page(PLACE + row_id).findall(".//tbody/tr")) == 2
     assert "data-live" not in attributes(owner.page(PLACE + row_id), ".//*[@id='health']")
 
 
-def test_a_failed_ping_says_why_and_when_it_is_retried(app: Flask, owner: Owner, receiver: Receiver) -> None:
+def test_a_failed_ping_says_why_and_when_it_is_retried(owner: Owner, receiver: Receiver) -> None:
     receiver.answer("/hook", Answer(500, body=b"broken"), Answer(drop=True))
     place = pinged(owner, added(owner, url=receiver.url("/hook")))
-    run_pass(app)
+    factories.run_pass()
     said = part(owner.page(place), "ping-result")
     assert said.startswith("retrying The receiver answered 500 after ")
     assert "The next attempt is due in " in said
     assert "broken" in said
-    with app.app_context():
-        factories.all_due()
-    run_pass(app)
+    factories.all_due()
+    factories.run_pass()
     said = part(owner.page(place), "ping-result")
     assert "There was no answer" in said
     assert "The receiver closed the connection without a complete answer." in said
@@ -164,18 +140,23 @@ def pinged(owner: Owner, row_id: str) -> str:
     return owner.post(f"{PLACE}{row_id}/ping").headers["Location"].partition("#")[0]
 
 
-def test_a_waiting_ping_says_why(app: Flask, owner: Owner) -> None:
+def test_a_waiting_ping_says_why(owner: Owner) -> None:
     for row_id, cron_ago, why in (
-        (store(app, paused_until=clock.now() + HOUR), 9, "The webhook is paused: the ping waits until "),
-        (store(app), 9, "It goes out with the next pass of cron, usually within a minute."),
-        (store(app), 425, "Cron last ran 7 minutes ago. The ping goes out when it runs again."),
+        (
+            factories.webhook(paused_until=clock.now() + HOUR),
+            9,
+            "The webhook is paused: the ping waits until ",
+        ),
+        (factories.webhook(), 9, "It goes out with the next pass of cron, usually within a minute."),
+        (factories.webhook(), 425, "Cron last ran 7 minutes ago. The ping goes out when it runs again."),
     ):
-        came(app, cron_ago)
+        factories.sql("DELETE FROM passes")
+        factories.past_pass(timedelta(seconds=cron_ago))
         assert why in part(owner.page(pinged(owner, row_id)), "ping-result")
 
 
-def test_the_ping_of_another_webhook_is_not_shown(app: Flask, owner: Owner) -> None:
-    row_id, other = store(app), store(app)
+def test_the_ping_of_another_webhook_is_not_shown(owner: Owner) -> None:
+    row_id, other = factories.webhook(), factories.webhook()
     ping = pinged(owner, other).partition("?")[2]
     for query in (ping, "ping=x", f"ping={UNKNOWN}", "ping=%00", "shown=%ff&ping=" + "f" * 5000):
         assert owner.page(f"{PLACE}{row_id}?{query}").find(".//*[@id='ping-result']") is None
@@ -184,22 +165,21 @@ def test_the_ping_of_another_webhook_is_not_shown(app: Flask, owner: Owner) -> N
 HOSTILE = "</title><script>alert(1)</script>{{7*7}}\"'><img src=x onerror=alert(1)> مرحبا"
 
 
-def test_hostile_names_urls_and_headers_are_inert_on_every_page(app: Flask, owner: Owner) -> None:
+def test_hostile_names_urls_and_headers_are_inert_on_every_page(owner: Owner) -> None:
     foul = {"url": "javascript:alert('<b>')\u202e", "headers": {"<b>": HOSTILE, "\u202eX": "</textarea>"}}
-    row_id = store(app, name=HOSTILE[:80], events="<b>{{7*7}}", **foul)
+    row_id = factories.webhook(name=HOSTILE[:80], events="<b>{{7*7}}", **foul)
     assert owner.post(f"{PLACE}{row_id}/disable").status_code == 303
     for url in (PLACE, *(PLACE + row_id + page for page in ("", "/edit", "/secret", "/delete"))):
         assert HOSTILE[:80] in owner.inert(url)
 
 
-def test_its_page_shows_how_its_attempts_went_and_what_comes_next(owner: Owner, app: Flask) -> None:
-    with app.app_context():
-        hook = factories.webhook()
-        for code in (200, 200, 500):
-            row_id = factories.delivery(hook, status="processed")
-            error = None if code == 200 else "The receiver answered 500."
-            factories.attempt(row_id, status_code=code, error=error, milliseconds=code)
-        factories.delivery(hook, attempts=2, claims=2, due_at=clock.now() + timedelta(minutes=5))
+def test_its_page_shows_how_its_attempts_went_and_what_comes_next(owner: Owner) -> None:
+    hook = factories.webhook()
+    for code in (200, 200, 500):
+        row_id = factories.delivery(hook, status="processed")
+        error = None if code == 200 else "The receiver answered 500."
+        factories.attempt(row_id, status_code=code, error=error, milliseconds=code)
+    factories.delivery(hook, attempts=2, claims=2, due_at=clock.now() + timedelta(minutes=5))
     page = owner.page(PLACE + hook)
     said = text(page)
     facts = "Last 24 hours", "66 %", "200 ms", "500 ms", "The last 3 attempts", "attempt 3: in "
@@ -209,16 +189,15 @@ def test_its_page_shows_how_its_attempts_went_and_what_comes_next(owner: Owner, 
     assert [one.attrib["class"] for one in strip.iter() if one.tag.endswith("rect")].count("failed") == 1
 
 
-def test_a_webhook_that_was_never_tried_shows_no_empty_charts(owner: Owner, app: Flask) -> None:
-    said = text(owner.page(PLACE + store(app)))
+def test_a_webhook_that_was_never_tried_shows_no_empty_charts(owner: Owner) -> None:
+    said = text(owner.page(PLACE + factories.webhook()))
     assert "Last 24 hours" not in said
     assert "Coming up" not in said
 
 
-def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -> None:
-    with app.app_context():
-        hook = factories.webhook("pull:")
-        factories.sign()
+def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner) -> None:
+    hook = factories.webhook("pull:")
+    factories.sign()
     said = plain(owner.page(PLACE + hook))
     assert "Its receiver fetches the deliveries, and one delivery waits to be fetched." in said
     assert "attempt 1: waits until its receiver fetches it" in said
@@ -230,12 +209,12 @@ def test_the_page_of_a_webhook_to_fetch_from_says_so(owner: Owner, app: Flask) -
     assert "Its receiver fetches the deliveries that wait." in text(owner.does(f"{PLACE}{hook}/enable"))
 
 
-def test_an_example_of_an_event_goes_through_the_queue(owner: Owner, app: Flask, receiver: Receiver) -> None:
+def test_an_example_of_an_event_goes_through_the_queue(owner: Owner, receiver: Receiver) -> None:
     row_id = added(owner, url=receiver.url("/hook"))
     answer = owner.post(f"{PLACE}{row_id}/example", {"event": "comment.replied"})
     page = owner.page(answer.headers["Location"])
     assert "The example goes out with the next pass of cron." in text(page)
-    run_pass(app)
+    factories.run_pass()
     [request] = receiver.requests
     assert request.json["type"] == "comment.replied"
     assert request.json["data"]["reply"]["message"] == 'Thank you, "Lace".'

@@ -145,9 +145,7 @@ def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
         (NEW_BIN, "NewBin", {field: name for name, field in FIELDS_OF_COLUMNS.items()}),
     ],
 )
-def test_a_form_s_fields_are_the_api_s(
-    form_fields: Iterable[str], body: str, names: dict[str, str | None]
-) -> None:
+def test_forms_fit_the_api(form_fields: Iterable[str], body: str, names: dict[str, str | None]) -> None:
     wanted = {names.get(field, field) for field in form_fields} - {None}
     assert wanted <= SCHEMAS[body]["properties"].keys()
 

@@ -16,16 +16,15 @@ from sqlalchemy.orm import Session
 from guestbook import settings
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import WindowCounter
-from guestbook.outbound import receiver_links
 from guestbook.storage import database, engines, row_changes
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import Token, Webhook
+from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 from guestbook.web.api import authentication, openapi
 from guestbook.web.api.api_call import PENDING
 from guestbook.web.api.openapi import CALLS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
+from tests.support.receiver_person import add_link
 from tests.support.visitor import set_
 
 
@@ -37,9 +36,9 @@ def set_token(**values: Any) -> None:
     factories.written(lambda session: session.execute(update(Token).values(**values)))
 
 
-def last_used(app: Flask) -> Any:
-    with app.app_context():
-        return db.session.query(Token).one().last_used_at
+def last_used() -> Any:
+    [token] = factories.rows(Token)
+    return token.last_used_at
 
 
 def calls() -> list[tuple[str, str, str]]:
@@ -73,9 +72,7 @@ def test_every_get_needs_read_and_comments_need_moderate() -> None:
     needed = {(method, path): scope for method, path, scope in calls()}
     assert needed.pop(("get", "/webhooks/{webhook_id}/pending")) == "manage", "it leases what it returns"
     assert {scope for (method, _), scope in needed.items() if method == "get"} == {"read"}
-    assert (
-        needed["patch", "/comments/{comment_id}"] == needed["delete", "/comments/{comment_id}"] == "moderate"
-    )
+    assert {needed[method, "/comments/{comment_id}"] for method in ("patch", "delete")} == {"moderate"}
     assert needed["post", "/webhooks"] == needed["delete", "/webhooks/{webhook_id}"] == "manage"
 
 
@@ -86,9 +83,7 @@ def test_a_token_that_has_expired_opens_nothing_and_says_so(app: Flask) -> None:
     for path in ("/webhooks", "/comments"):
         answer = one.ask("GET", path)
         assert answer.status_code == 401
-        assert answer.get_json()["error"]["message"] == (
-            "This token expired on 2026-01-31. The owner can make another."
-        )
+        assert "This token expired on 2026-01-31. The owner can make another." in answer.text
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="guestbook", error="invalid_token"'
 
 
@@ -108,15 +103,15 @@ def test_a_401_says_how_to_come_in(app: Flask, sent: dict[str, str], challenge: 
 
 def test_the_last_use_is_noted_once_an_hour(app: Flask) -> None:
     one = program(app, scope="read")
-    assert last_used(app) is None
+    assert last_used() is None
     one.get("/webhooks")
-    first = last_used(app)
+    first = last_used()
     assert clock.now() - first < timedelta(minutes=1)
     one.get("/webhooks")
-    assert last_used(app) == first
+    assert last_used() == first
     set_token(last_used_at=first - timedelta(minutes=61))
     one.get("/webhooks")
-    assert last_used(app) >= first
+    assert last_used() >= first
 
 
 @pytest.mark.parametrize("kind", ["locked", "being read", "read only", "gone"])
@@ -157,29 +152,22 @@ LINK_TO_MODERATE = "/moderate/" + "0" * 88
 
 
 @pytest.fixture
-def filled(app: Flask, program: ApiClient) -> tuple[dict[str, str], list[str]]:
+def filled(program: ApiClient) -> tuple[dict[str, str], list[str]]:
     """Fill a book with secret addresses wherever one may stand. Return ids by variable, and the secrets."""
     source = program.post("/sources", {"name": "x", "verify": "none"})
     verified = program.post("/sources", {"name": "y", "verify": "github", "secret": "opensesame"})
     bin_ = program.post("/bins", {"name": "x"})
-    with app.app_context():
-        webhook_id, ntfy = factories.webhook(SLACK), factories.webhook(NTFY, format="ntfy")
-        with writing() as session:
-            link = receiver_links.add(session, session.get_one(Webhook, webhook_id))
-            addresses = [receiver_links.url(link, factories.settings()), LINK_TO_MODERATE]
-        addresses += [one["url"] for one in (source, verified, bin_)]
-        said = "\n".join((*addresses, *(one.replace("/", "\\/") for one in addresses)))
-        delivery_id = factories.delivery(webhook_id, payload=said)
-        answer = {
-            "response_body": f"{SLACK} {said}",
-            "response_headers": {"Location": SLACK},
-            "error": addresses[0],
-        }
-        factories.attempt(delivery_id, **answer)
-        topic = factories.delivery(ntfy, payload='{"topic": "letmein", "title": "Hi"}')
-        factories.attempt(topic, response_body='{"id":"x","topic":"letmein"}')
-        bytes_ = base64.b64encode(b"\xff" + said.encode()).decode()
-        event_id = factories.inbound(source["id"], payload=bytes_, encoding="base64", error=addresses[0])
+    webhook_id, ntfy = factories.webhook(SLACK), factories.webhook(NTFY, format="ntfy")
+    addresses = [add_link(webhook_id)[1], LINK_TO_MODERATE]
+    addresses += [one["url"] for one in (source, verified, bin_)]
+    said = "\n".join((*addresses, *(one.replace("/", "\\/") for one in addresses)))
+    delivery_id = factories.delivery(webhook_id, payload=said)
+    answer = {"response_body": f"{SLACK} {said}", "response_headers": {"Location": SLACK}}
+    factories.attempt(delivery_id, **answer, error=addresses[0])
+    topic = factories.delivery(ntfy, payload='{"topic": "letmein", "title": "Hi"}')
+    factories.attempt(topic, response_body='{"id":"x","topic":"letmein"}')
+    bytes_ = base64.b64encode(b"\xff" + said.encode()).decode()
+    event_id = factories.inbound(source["id"], payload=bytes_, encoding="base64", error=addresses[0])
     program.client.post(bin_["url"] + "/a?key=letmein", data=said)
     [request] = program.get(f"/bins/{bin_['id']}/requests")["requests"]
     ids = {"webhook_id": webhook_id, "source_id": source["id"], "bin_id": bin_["id"], "event_id": event_id}
@@ -199,9 +187,7 @@ def all_that_is_read(client: ApiClient, ids: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("scope", ["read", "moderate", "manage"])
-def test_a_token_sees_no_way_to_do_more(
-    app: Flask, filled: tuple[dict[str, str], list[str]], scope: str
-) -> None:
+def test_a_token_sees_no_more(app: Flask, filled: tuple[dict[str, str], list[str]], scope: str) -> None:
     ids, secrets = filled
     client = ApiClient(app, new_token(scope=scope))
     seen = all_that_is_read(client, ids)
@@ -212,8 +198,7 @@ def test_a_token_sees_no_way_to_do_more(
 
 
 def test_who_may_moderate_may_change_the_version_that_was_shown(app: Flask) -> None:
-    with app.app_context():
-        comment_id = factories.sign(f"See https://book.example/bin/{'x' * 32}")
+    comment_id = factories.sign(f"See https://book.example/bin/{'x' * 32}")
     client = ApiClient(app, new_token(scope="moderate"))
     path = f"/comments/{comment_id}"
     read = client.ask("GET", path)
@@ -233,9 +218,7 @@ def left(header: str) -> tuple[str, int, int]:
     return found[1], int(found[2]), int(found[3])
 
 
-def test_requests_count_for_their_token(
-    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_count_by_token(app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authentication, "token_requests", WindowCounter(2, 60))
     first, second, third = (program.ask("GET", "/webhooks") for _ in range(3))
     assert first.headers["RateLimit-Policy"] == '"token";q=2;w=60'

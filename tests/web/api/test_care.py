@@ -3,12 +3,12 @@
 import pytest
 from flask import Flask
 
-from guestbook.auth import api_tokens
 from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.storage.database import writing
+from guestbook.storage.models import Token
 from tests.support import factories, secret_keys
-from tests.support.api_client import NOBODY, ApiClient
+from tests.support.api_client import NOBODY, ApiClient, new_token
 from tests.support.owner import PASSWORD, Owner
 
 
@@ -38,9 +38,8 @@ def test_the_score_forgets_what_it_has_learned(program: ApiClient) -> None:
 
 
 def test_tokens_are_listed_without_their_values_and_revoked(app: Flask, program: ApiClient) -> None:
-    with app.app_context(), writing() as session:
-        token, value = api_tokens.add(session, "Old", scope="read", expires="90d")
-        token_id = token.id
+    value = new_token("Old", scope="read", expires="90d")
+    token_id = factories.rows(Token)[-1].id
     old, mine = program.get("/tokens")["tokens"]
     assert (old["name"], old["scope"], mine["scope"]) == ("Old", "read", "manage")
     assert old["expires_at"]
@@ -69,9 +68,7 @@ def test_doctor_says_what_is_wrong(program: ApiClient) -> None:
         ({"format": "json", "events": ["ping"]}, "json", '"ping"'),
     ],
 )
-def test_a_webhook_s_body_is_seen_before(
-    program: ApiClient, body: dict[str, object], format_name: str, inside: str
-) -> None:
+def test_webhook_preview(program: ApiClient, body: dict[str, object], format_name: str, inside: str) -> None:
     factories.sign()
     found = program.post("/previews/webhook", body, status=200)
     assert (found["format"], found["error"]) == (format_name, None)

@@ -31,9 +31,8 @@ def subscribed(app: Flask) -> None:  # noqa: ARG001  the factories fill it
 
 
 def test_a_comment_that_is_written_stands_in_the_book(anybody: ApiClient) -> None:
-    answer = anybody.ask(
-        "POST", "/comments", {**GREETING, "website": "example.org", "message": "Hi\r\nthere"}
-    )
+    sent = GREETING | {"website": "example.org", "message": "Hi\r\nthere"}
+    answer = anybody.ask("POST", "/comments", sent)
     [row] = stored()
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"https://book.example/api/v1/comments/{row.id}"

@@ -24,9 +24,7 @@ def preflight(anybody: ApiClient, path: str, method: str, origin: str) -> TestRe
 @pytest.mark.parametrize(
     ("path", "method"), [("/comments", "POST"), ("/webhooks", "POST"), (f"/comments/{NOBODY}", "PATCH")]
 )
-def test_a_preflight_says_what_an_allowed_website_may_send(
-    anybody: ApiClient, path: str, method: str
-) -> None:
+def test_a_preflight_says_what_an_allowed_site_may_send(anybody: ApiClient, path: str, method: str) -> None:
     answer = preflight(anybody, path, method, SITE)
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == SITE

@@ -27,8 +27,7 @@ REQUEST_BODIES = {call.body: SCHEMAS[call.body] for call in CALLS.values() if ca
 
 @pytest.fixture
 def read(anybody: ApiClient) -> dict[str, Any]:
-    found: dict[str, Any] = anybody.get("/openapi.json")
-    return found
+    return anybody.get("/openapi.json")
 
 
 def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, read: dict[str, Any]) -> None:

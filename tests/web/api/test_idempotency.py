@@ -6,20 +6,18 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from guestbook.lib import clock, encryption
-from guestbook.outbound import receiver_links
 from guestbook.storage import engines
-from guestbook.storage.database import db
-from guestbook.storage.models import Comment, IdempotencyKey, Webhook
+from guestbook.storage.models import IdempotencyKey, Webhook
 from guestbook.web.api import idempotency
 from guestbook.web.api.openapi import CALLS
 from tests.conftest import running
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 from tests.support.owner import PASSWORD, Owner
+from tests.support.receiver_person import add_link
 
 URL = "https://receiver.example/hook"
 COMMENT = {"name": "Ada", "message": "Hello"}
@@ -59,11 +57,6 @@ def repeat(program: ApiClient, path: str, body: object = None, key: str = "one")
     return program.ask("POST", path, body, headers={"Idempotency-Key": f'"{key}"'})
 
 
-def stored_keys(app: Flask) -> int:
-    with app.app_context():
-        return db.session.scalar(select(func.count()).select_from(IdempotencyKey)) or 0
-
-
 @pytest.fixture
 def rows(app: Flask) -> dict[str, str]:
     """Ids for the paths."""
@@ -72,19 +65,13 @@ def rows(app: Flask) -> dict[str, str]:
     source_id = factories.source(verify="github", secret="s" * 24)
     return {
         "webhook_id": webhook_id,
-        "link_id": _receiver_link(webhook_id),
+        "link_id": add_link(webhook_id)[0],
         "pulled_id": factories.webhook("pull:"),
         "source_id": source_id,
         "delivery_id": factories.delivery(webhook_id, status="failed"),
         "event_id": factories.inbound(source_id, status="failed", due_at=None),
         "comment_id": factories.sign(),
     }
-
-
-def _receiver_link(webhook_id: str) -> str:
-    return factories.written(
-        lambda session: receiver_links.add(session, session.get_one(Webhook, webhook_id)).id
-    )
 
 
 def test_every_post_answers_a_repeat_as_before_and_most_store_the_answer_with_the_effect(
@@ -142,41 +129,33 @@ def test_keys_of_two_tokens_are_two(app: Flask, program: ApiClient) -> None:
     assert first.data != second.data
 
 
-def test_strangers_have_the_keys_of_their_network(app: Flask, anybody: ApiClient) -> None:
+def test_strangers_have_the_keys_of_their_network(anybody: ApiClient) -> None:
     def send(address: str) -> TestResponse:
-        headers = {"Idempotency-Key": "one"}
-        return anybody.ask(
-            "POST", "/comments", COMMENT, headers=headers, environ_base={"REMOTE_ADDR": address}
-        )
+        key = {"Idempotency-Key": "one"}
+        return anybody.ask("POST", "/comments", COMMENT, headers=key, environ_base={"REMOTE_ADDR": address})
 
     first, again, other = send("192.0.2.1"), send("192.0.2.1"), send("198.51.100.1")
     assert first.data == again.data != other.data
-    with app.app_context():
-        assert db.session.scalar(select(func.count()).select_from(Comment)) == 2
+    assert len(factories.comments()) == 2
 
 
-def test_a_refused_request_is_not_stored_and_its_key_stays_free(app: Flask, program: ApiClient) -> None:
+def test_a_refused_request_is_not_stored_and_its_key_stays_free(program: ApiClient) -> None:
     assert repeat(program, "/webhooks", {"url": "ftp://x"}).status_code == 422
-    assert stored_keys(app) == 0
+    assert factories.rows(IdempotencyKey) == []
     assert repeat(program, "/webhooks", {"url": URL}).status_code == 201
 
 
-def test_effect_and_answer_go_together(
-    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_effect_and_answer_are_one(app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     with monkeypatch.context() as patched:
         patched.setattr(idempotency, "_sealed", lambda *_: 1 / 0)
         assert repeat(program, "/webhooks", {"url": URL}).status_code == 500
         assert repeat(program, "/comments", COMMENT, "two").status_code == 500
-    with app.app_context():
-        assert [*db.session.query(Webhook), *db.session.query(Comment)] == []
+    assert [*factories.rows(Webhook), *factories.comments()] == []
     assert repeat(program, "/webhooks", {"url": URL}).status_code == 201
 
 
-def test_a_faster_process_gives_the_answer(
-    each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_faster_process_answers(each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     with running(each_environ) as app:
         program = ApiClient(app, new_token())
         first = repeat(program, "/webhooks", {"url": URL})
@@ -245,13 +224,12 @@ def test_a_request_needs_one_connection(environ: dict[str, str], monkeypatch: py
         assert ApiClient(app).ask("POST", "/comments", body, headers=key).status_code == 201
 
 
-def test_the_database_alone_shows_no_answer_on_any_host(
-    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
+def test_the_database_alone_shows_no_answer_anywhere(
+    program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encryption, "has_package", lambda: False)
     first = repeat(program, "/webhooks", {"url": URL})
-    with app.app_context():
-        [row] = db.session.scalars(select(IdempotencyKey)).all()
+    [row] = factories.rows(IdempotencyKey)
     assert first.get_json()["secret"] not in row.answer
     for hidden in (b"receiver.example", first.data):
         assert hidden not in base64.b64decode(row.answer)
@@ -259,13 +237,11 @@ def test_the_database_alone_shows_no_answer_on_any_host(
     assert repeat(program, "/webhooks", {"url": URL}).data == first.data
 
 
-def test_a_stored_answer_that_was_changed_is_not_read(app: Flask, program: ApiClient) -> None:
+def test_a_stored_answer_that_was_changed_is_not_read(program: ApiClient) -> None:
     assert repeat(program, "/comments", COMMENT).status_code == 201
-    with app.app_context():
-        [row] = db.session.scalars(select(IdempotencyKey)).all()
-        sealed = bytearray(base64.b64decode(row.answer))
-        sealed[-1] ^= 1
-        row.answer = base64.b64encode(sealed).decode()
-        db.session.commit()
+    [row] = factories.rows(IdempotencyKey)
+    sealed = bytearray(base64.b64decode(row.answer))
+    sealed[-1] ^= 1
+    factories.alter(IdempotencyKey, row.id, answer=base64.b64encode(sealed).decode())
     again = repeat(program, "/comments", COMMENT)
     assert (again.status_code, again.get_json()["error"]["code"]) == (409, "conflict")

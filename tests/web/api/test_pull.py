@@ -25,14 +25,12 @@ def signed() -> None:
 
 
 def taken(program: ApiClient, hook: str, query: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = program.get(f"/webhooks/{hook}/pending{query}")
-    return found
+    return program.get(f"/webhooks/{hook}/pending{query}")
 
 
 def committed(program: ApiClient, hook: str, token: str, *results: dict[str, Any]) -> dict[str, int]:
     body = {"token": token, "results": list(results)}
-    found: dict[str, int] = program.post(f"/webhooks/{hook}/commit", body, 200)
-    return found
+    return program.post(f"/webhooks/{hook}/commit", body, 200)
 
 
 def test_a_webhook_to_fetch_from_is_added_by_its_url(program: ApiClient) -> None:
@@ -60,7 +58,7 @@ def test_a_look_at_the_headers_takes_nothing(program: ApiClient, hook: str) -> N
     assert len(taken(program, hook)["deliveries"]) == 1
 
 
-def test_after_a_new_start_the_first_token_gets_what_was_leased(
+def test_after_a_restart_the_first_token_gets_what_was_leased(
     program: ApiClient, app: Flask, hook: str
 ) -> None:
     signed()
@@ -72,8 +70,7 @@ def test_after_a_new_start_the_first_token_gets_what_was_leased(
     assert (again["id"], again["payload"]) == (one["id"], one["payload"])
     assert committed(program, hook, old["token"], {"id": one["id"], "ok": True}) == {"recorded": 0, "late": 1}
     assert taken(program, hook, f"?first_token={begun['token']}")["deliveries"] == []
-    with app.app_context():
-        other = ApiClient(app, new_token("another"))
+    other = ApiClient(app, new_token("another"))
     begun = taken(other, hook)
     assert taken(other, hook, f"?first_token={begun['token']}")["deliveries"] == []
     assert "first_token" in program.refused("GET", f"/webhooks/{hook}/pending?first_token=x")
@@ -161,11 +158,10 @@ def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, hook: st
 
 
 def test_the_links_are_listed_without_their_addresses_and_revoked(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        webhook_id, other = factories.webhook(name="Shop"), factories.webhook(name="Other")
-        link_id, address = add_link(webhook_id)
-        newer, _ = add_link(webhook_id)
-        add_link(other)
+    webhook_id, other = factories.webhook(name="Shop"), factories.webhook(name="Other")
+    link_id, address = add_link(webhook_id)
+    newer, _ = add_link(webhook_id)
+    add_link(other)
     place = f"/webhooks/{webhook_id}/receiver-links"
     first = program.get(f"{place}?limit=1")
     assert [one["id"] for one in first["receiver_links"]] == [newer]

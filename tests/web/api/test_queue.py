@@ -22,27 +22,22 @@ DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def rows(app: Flask) -> dict[str, str]:
+def rows(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fill it
     """Four deliveries of two webhooks, made an hour after another, and four inbound events of two sources."""
-    with app.app_context():
-        one, two, first, other = (
-            *(factories.webhook(), factories.webhook()),
-            *(factories.source(), factories.source()),
-        )
-        hours = [DAY + timedelta(hours=number) for number in range(4)]
-        return {
-            "done": factories.delivery(one, created_at=hours[0], status="processed"),
-            "ping": factories.delivery(one, created_at=hours[1], status="failed", event="ping"),
-            "failed": factories.delivery(two, created_at=hours[2], status="failed"),
-            "new": factories.delivery(two, created_at=hours[3]),
-            "push": factories.inbound(
-                first, status="processed", note="Logged.", event="push", sender="octocat"
-            ),
-            "broken": factories.inbound(first, status="failed", error="The body is not UTF-8."),
-            "lost": factories.inbound(other, status="failed"),
-            "waiting": factories.inbound(other),
-            **{"@one": one, "@first": first},
-        }
+    one, two = factories.webhook(), factories.webhook()
+    first, other = factories.source(), factories.source()
+    hours = [DAY + timedelta(hours=number) for number in range(4)]
+    return {
+        "done": factories.delivery(one, created_at=hours[0], status="processed"),
+        "ping": factories.delivery(one, created_at=hours[1], status="failed", event="ping"),
+        "failed": factories.delivery(two, created_at=hours[2], status="failed"),
+        "new": factories.delivery(two, created_at=hours[3]),
+        "push": factories.inbound(first, status="processed", note="Logged.", event="push", sender="octocat"),
+        "broken": factories.inbound(first, status="failed", error="The body is not UTF-8."),
+        "lost": factories.inbound(other, status="failed"),
+        "waiting": factories.inbound(other),
+        **{"@one": one, "@first": first},
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,9 +65,7 @@ def rows(app: Flask) -> dict[str, str]:
         ("/inbox?before=@lost", "broken push"),
     ],
 )
-def test_rows_are_found_by_what_they_are(
-    program: ApiClient, rows: dict[str, str], query: str, names: str
-) -> None:
+def test_rows_are_found_by_filters(program: ApiClient, rows: dict[str, str], query: str, names: str) -> None:
     key = "deliveries" if query.startswith("/deliveries") else "inbound_events"
     for name, row_id in rows.items():
         query = query.replace(f"=@{name.removeprefix('@')}", f"={row_id}")
@@ -97,9 +90,8 @@ def test_one_that_a_pass_works_on_is_left_alone(app: Flask, program: ApiClient, 
             row_id, tail = factories.inbound(factories.source(), **taken), "reprocess"
         answer = program.ask("POST", f"{path}/{row_id}/{tail}")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "conflict")
-        assert (
-            factories.the(Delivery if path == "/deliveries" else InboundEvent, row_id).claimed_by == "a pass"
-        )
+        model = Delivery if path == "/deliveries" else InboundEvent
+        assert factories.the(model, row_id).claimed_by == "a pass"
 
 
 def test_a_list_has_no_payloads_and_one_has_its_exact_body(program: ApiClient) -> None:
@@ -205,9 +197,7 @@ def deliveries(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fil
         ("/moderate", {"action": "hold"}, book.BULK_LIMIT),
     ],
 )
-def test_a_request_names_so_many_rows(
-    program: ApiClient, address: str, more: dict[str, str], most: int
-) -> None:
+def test_a_request_has_so_many_ids(program: ApiClient, address: str, more: dict[str, str], most: int) -> None:
     rows = [f"{number:032x}" for number in range(most + 1)]
     assert program.ask("POST", address, {"ids": rows[:-1], **more}).status_code in (200, 202)
     refused = program.post(address, {"ids": rows, **more}, status=422)
@@ -223,7 +213,7 @@ def test_a_request_names_so_many_rows(
         ({"failed": True, "since": clock.to_text(clock.now() - timedelta(days=1))}, "new of_off"),
     ],
 )
-def test_deliveries_are_redelivered(
+def test_redelivering(
     program: ApiClient, deliveries: dict[str, str], body: dict[str, Any], names: str
 ) -> None:
     wanted = {name: deliveries.get(str(value), value) for name, value in body.items()}
@@ -313,18 +303,11 @@ def test_deliveries_are_found_by_their_comment_and_their_payload(program: ApiCli
 def test_inbound_events_are_found_by_all_that_the_page_asks_for(program: ApiClient) -> None:
     source = factories.source()
     factories.inbound(source)
-    row = factories.inbound(
-        source, status="failed", event="issues.opened", sender="Octocat", external_id="7", error="Broken"
-    )
-    for query in (
-        "event=issues",
-        "sender=octo",
-        "external_id=7",
-        "text=broken",
-        "since=2020-01-01T00:00:00Z",
-    ):
-        found = program.get(f"/inbox?status=failed&{query}")["inbound_events"]
-        assert [one["id"] for one in found] == [row], query
+    said = {"event": "issues.opened", "sender": "Octocat", "external_id": "7", "error": "Broken"}
+    row = factories.inbound(source, status="failed", **said)
+    for ask in ("event=issues", "sender=octo", "external_id=7", "text=broken", "since=2020-01-01T00:00:00Z"):
+        found = program.get(f"/inbox?status=failed&{ask}")["inbound_events"]
+        assert [one["id"] for one in found] == [row], ask
     for query in ("event=issue", "sender=x", "external_id=8", "text=x", "until=2020-01-01T00:00:00Z"):
         assert program.get(f"/inbox?{query}")["inbound_events"] == [], query
 

@@ -100,12 +100,11 @@ def test_a_secret_is_shown_to_the_one_who_knows_the_password(app: Flask, program
     assert (answer.status_code, answer.headers["Retry-After"].isdigit()) == (429, True)
 
 
-def test_a_sample_comes_in_like_a_real_event(app: Flask, program: ApiClient) -> None:
+def test_a_sample_comes_in_like_a_real_event(program: ApiClient) -> None:
     made = program.post("/sources", {"name": "Pay", "verify": "stripe", "secret": "whsec_x"})
     event = program.post(f"/sources/{made['id']}/test", status=202)
     assert (event["status"], event["source_id"]) == ("new", made["id"])
-    with app.app_context():
-        inbound_factories.process()
+    inbound_factories.process()
     shown = program.get(f"/inbox/{event['id']}")
     assert (shown["event"], shown["status"]) == ("checkout.session.completed", "processed")
     assert shown["verification"]["ok"] is True

@@ -219,7 +219,7 @@ def test_a_webhook_or_source_goes_with_all_its_rows_or_stays_with_all(
     program.get(path, 404)
 
 
-def test_no_change_comes_between_look_and_deletion(
+def test_nothing_comes_between_look_and_end(
     each_app: Flask, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = new_token()

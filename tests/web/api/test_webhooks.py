@@ -5,11 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.comments import backfill as backfilling
-from guestbook.comments import backfill as backfills
 from guestbook.lib import clock, signatures
 from guestbook.storage.models import Webhook
 from guestbook.web.api import webhooks
@@ -18,12 +16,6 @@ from tests.support.api_client import NOBODY, ApiClient
 from tests.support.receiver import Receiver
 
 URL = "https://receiver.example/hook"
-
-
-def stored(app: Flask, webhook_id: str) -> Webhook:
-    with app.app_context():
-        row: Webhook = factories.the(Webhook, webhook_id)
-        return row
 
 
 def test_a_receiver_is_added_tried_and_seen_to_work(program: ApiClient, receiver: Receiver) -> None:
@@ -66,7 +58,7 @@ def test_an_added_one_has_what_was_given_and_is_found_at_its_address(program: Ap
     assert program.get(path) == webhook
 
 
-def test_secrets_are_in_no_other_answer(app: Flask, program: ApiClient) -> None:
+def test_secrets_are_in_no_other_answer(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "headers": {"X-Key": "open sesame"}})
     first, place = webhook["secret"], f"/webhooks/{webhook['id']}"
     second = program.post(f"{place}/rotate-secret", {"overlap_hours": 2}, 200)["secret"]
@@ -80,16 +72,16 @@ def test_secrets_are_in_no_other_answer(app: Flask, program: ApiClient) -> None:
         program.get(f"/deliveries/{ping['id']}"),
     ]
     said = json.dumps(answers)
-    assert first != second == stored(app, webhook["id"]).secret
+    assert first != second == factories.the(Webhook, webhook["id"]).secret
     assert not [secret for secret in (first, second, "open sesame") if secret in said]
 
 
-def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(app: Flask, program: ApiClient) -> None:
+def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     place = f"/webhooks/{webhook['id']}/rotate-secret"
     turned = program.post(place, {"secret": TEXT}, 200)
     assert turned["secret"] == TEXT
-    row = stored(app, webhook["id"])
+    row = factories.the(Webhook, webhook["id"])
     assert (row.previous_secret, row.secret) == (webhook["secret"], turned["secret"])
     assert turned["previous_secret_expires_at"] > webhook["created_at"]
     assert program.post(place, {"overlap_hours": 0}, 200)["secret"] != turned["secret"]
@@ -100,33 +92,33 @@ def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(app: Flask, 
     assert list(program.refused("PATCH", f"/webhooks/{webhook['id']}", {"secret": TEXT})) == ["secret"]
 
 
-def test_a_change_leaves_alone_what_it_does_not_name(app: Flask, program: ApiClient) -> None:
+def test_a_change_leaves_alone_what_it_does_not_name(program: ApiClient) -> None:
     given = {"url": URL, "events": ["ping"], "headers": {"X-A": "1", "X-B": "2"}}
     place = f"/webhooks/{program.post('/webhooks', given)['id']}"
     assert program.patch(place, {"name": "Ops"})["headers"] == {"X-A": "(hidden)", "X-B": "(hidden)"}
     changed = program.patch(place, {"headers": {"X-C": "3"}, "events": ["comment.created", "ping"]})
     assert (changed["name"], changed["headers"]) == ("Ops", {"X-C": "(hidden)"})
     assert changed["events"] == ["comment.created", "ping"]
-    assert stored(app, changed["id"]).headers == {"X-C": "3"}
+    assert factories.the(Webhook, changed["id"]).headers == {"X-C": "3"}
     assert program.patch(place, {"headers": {}})["headers"] == {}
 
 
-def test_of_headers_that_differ_in_case_alone_the_last_one_counts(app: Flask, program: ApiClient) -> None:
+def test_of_headers_that_differ_in_case_alone_the_last_one_counts(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "headers": {"x-key": "1", "X-Key": "2"}})
-    assert stored(app, webhook["id"]).headers == {"X-Key": "2"}
+    assert factories.the(Webhook, webhook["id"]).headers == {"X-Key": "2"}
 
 
-def test_a_header_that_is_sent_back_hidden_keeps_its_value(app: Flask, program: ApiClient) -> None:
+def test_a_header_that_is_sent_back_hidden_keeps_its_value(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "headers": {"X-Key": "open sesame", "X-B": "b"}})
     place = f"/webhooks/{webhook['id']}"
     assert list(program.refused("PATCH", place, {"headers": {"X-Else": "(hidden)"}})) == ["headers"]
     program.patch(place, {"headers": {"x-key": "(hidden)"}})
-    assert stored(app, webhook["id"]).headers == {"x-key": "open sesame"}
+    assert factories.the(Webhook, webhook["id"]).headers == {"x-key": "open sesame"}
     for headers in ({}, {"headers": {"X-Key": "(hidden)"}}):
         refused = program.refused("PATCH", place, {"url": "https://other.example/", **headers})
         assert list(refused) == ["headers"]
         assert "The new URL is on another host. Give the value of" in refused["headers"]
-    assert stored(app, webhook["id"]).url == URL
+    assert factories.the(Webhook, webhook["id"]).url == URL
 
 
 def test_disabled_and_enabled_again(program: ApiClient) -> None:
@@ -164,7 +156,7 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(program: ApiC
         ({"public_key": "mine"}, "public_key", "no such field"),
     ],
 )
-def test_what_is_wrong_is_refused(
+def test_wrong_fields_are_refused(
     program: ApiClient, changes: dict[str, object], field: str, word: str
 ) -> None:
     webhook = program.post("/webhooks", {"url": URL})
@@ -188,10 +180,10 @@ def test_an_example_of_an_event_is_sent_in_place_of_a_ping(program: ApiClient) -
 TEXT = "It's a Secret to Everybody"
 
 
-def test_a_key_pair_is_made_shown_by_half_and_rotated(app: Flask, program: ApiClient) -> None:
+def test_a_key_pair_is_made_shown_by_half_and_rotated(program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "sign_with": "both"})
     place, first = f"/webhooks/{webhook['id']}", webhook["public_key"]
-    assert first == signatures.public_key(stored(app, webhook["id"]).signing_key or "")
+    assert first == signatures.public_key(factories.the(Webhook, webhook["id"]).signing_key or "")
     turned = program.post(f"{place}/rotate-key", {"overlap_hours": 2}, 200)
     assert (turned["previous_public_key"], turned["public_key"] != first) == (first, True)
     assert turned["previous_signing_key_expires_at"] > webhook["created_at"]
@@ -206,7 +198,7 @@ BOTH = "comment.created comment.published"
 
 
 def test_they_are_counted_and_sent_in_parts(program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfills, "STORED_TOGETHER", 1)
+    monkeypatch.setattr(backfilling, "STORED_TOGETHER", 1)
     monkeypatch.setattr(webhooks, "MOST_BACKFILLED", 3)
     for _ in range(3):
         factories.sign()
