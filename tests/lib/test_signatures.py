@@ -52,6 +52,11 @@ EVENT_ID, TIMESTAMP, BODY = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def test_the_vector_of_github() -> None:
+    signature = signatures.hub(b"It's a Secret to Everybody", b"Hello, World!")
+    assert signature == "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+
+
 def test_the_vectors_of_standard_webhooks_and_of_svix() -> None:
     signature = signatures.standard((), EVENT_ID, TIMESTAMP, BODY, (signatures.seed_of(KEY),))
     assert signature == (
