@@ -8,12 +8,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import BookState
 from tests.support import factories
 from tests.support.owner import QUICK
-from tests.web.conftest import Later
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    return Later(monkeypatch)
+from tests.web.conftest import later  # noqa: F401  a fixture
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,15 +24,9 @@ from tests.support import factories
 from tests.support.at_once import at_once
 from tests.support.receiver import Answer, Receiver
 
+pytestmark = pytest.mark.usefixtures("any_app")
 DAY = timedelta(days=1)
 ALL = "comment.created comment.published comment.replied comment.deleted"
-
-
-@pytest.fixture(autouse=True)
-def _app(request: pytest.FixtureRequest) -> Iterator[None]:
-    request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
-    yield
-    db.session.rollback()
 
 
 def rules(**more: Any) -> BackfillRules:

@@ -15,16 +15,6 @@ ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Visitor:
-    return Visitor(app)
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    return Later(monkeypatch)
-
-
-@pytest.fixture
 def three(app: Flask) -> None:  # noqa: ARG001  the factories fill it
     """A book in which one network may write three comments in ten minutes."""
     let_write(3)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from guestbook.background import whole_pass
 from guestbook.inbound import bins
@@ -17,7 +16,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from tests.support import factories
+from tests.support import factories, query_plans
 from tests.support.at_once import at_once
 
 AT_ONCE = 12
@@ -113,16 +112,14 @@ def test_what_is_older_than_seven_days_is_pruned() -> None:
 def test_the_oldest_are_found_by_the_index() -> None:
     bin_id = made()
     catch(bin_id, captured())
-    seen: list[tuple[str, Any]] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
-    catch(bin_id, captured())
+    with query_plans.statements() as seen:
+        catch(bin_id, captured())
     [(statement, values)] = [one for one in seen if "OFFSET" in one[0] or "LIMIT" in one[0]]
     if db.engine.dialect.name != "sqlite":  # which plans without looking at how many rows there are
         return
-    with db.engine.connect() as connection:
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-    assert "USING COVERING INDEX bin_requests_by_bin" in str(plan)
-    assert "TEMP B-TREE" not in str(plan)
+    plan = query_plans.explain(statement, values)
+    assert "USING COVERING INDEX bin_requests_by_bin" in plan
+    assert "TEMP B-TREE" not in plan
 
 
 @pytest.mark.usefixtures("each_app")

@@ -6,13 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.event_reader import (
-    discord_answer,
-    is_handshake,
-    meta_challenge,
-    slack_challenge,
-    zoom_challenge,
-)
+from guestbook.inbound import event_reader
 
 CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
 
@@ -26,27 +20,27 @@ CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
     json.dumps({"type": "url_verification", "challenge": CHALLENGE, "pad": "x" * 4096}).encode(),
 ])  # fmt: skip
 def test_what_is_not_slacks_question_is_not_answered(body: bytes) -> None:
-    assert slack_challenge(body) is None
+    assert event_reader.slack_challenge(body) is None
 
 
 @pytest.mark.parametrize("challenge", ["", " ", "a b", "ü", "a\n", "\ud800", "x" * 201, 5, None, ["a"]])
 def test_only_a_short_printable_challenge_is_echoed(challenge: object) -> None:
     challenge_request = json.dumps({"type": "url_verification", "challenge": challenge})
-    assert slack_challenge(challenge_request.encode()) is None
+    assert event_reader.slack_challenge(challenge_request.encode()) is None
     if isinstance(challenge, str):
         args = {"hub.mode": "subscribe", "hub.verify_token": "t", "hub.challenge": challenge}
-        assert meta_challenge(args, "t") is None
+        assert event_reader.meta_challenge(args, "t") is None
 
 
 def test_metas_question_is_answered_to_who_knows_the_token() -> None:
     args = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "mëatyhamhock"}
-    assert meta_challenge(args, "mëatyhamhock") == "1158201444"
-    assert meta_challenge(args, "meatyhamhock") is None
-    assert meta_challenge({**args, "hub.verify_token": ""}, "") is None
-    assert meta_challenge({**args, "hub.mode": "unsubscribe"}, "mëatyhamhock") is None
+    assert event_reader.meta_challenge(args, "mëatyhamhock") == "1158201444"
+    assert event_reader.meta_challenge(args, "meatyhamhock") is None
+    assert event_reader.meta_challenge({**args, "hub.verify_token": ""}, "") is None
+    assert event_reader.meta_challenge({**args, "hub.mode": "unsubscribe"}, "mëatyhamhock") is None
     for name in args:
         others = {key: value for key, value in args.items() if key != name}
-        assert meta_challenge(others, "mëatyhamhock") is None
+        assert event_reader.meta_challenge(others, "mëatyhamhock") is None
 
 
 def zoom_request(token: object) -> bytes:
@@ -55,22 +49,22 @@ def zoom_request(token: object) -> bytes:
 
 @pytest.mark.parametrize("token", [None, "a b", "x" * 201, ["a"]])
 def test_what_is_not_zooms_question_is_not_answered(token: object) -> None:
-    assert zoom_challenge(zoom_request(token)) is None
-    assert zoom_challenge(b'{"event": "endpoint.url_validation", "payload": []}') is None
+    assert event_reader.zoom_challenge(zoom_request(token)) is None
+    assert event_reader.zoom_challenge(b'{"event": "endpoint.url_validation", "payload": []}') is None
 
 
 def test_a_handshake_is_only_that_of_its_own_kind() -> None:
     slack = json.dumps({"type": "url_verification", "challenge": CHALLENGE}).encode()
     zoom = zoom_request("a")
     kinds = ("slack", "hmac", "github", "ed25519", "token", "none")
-    assert [kind for kind in kinds if is_handshake(kind, slack)] == ["slack"]
-    assert [kind for kind in kinds if is_handshake(kind, zoom)] == ["hmac"]
+    assert [kind for kind in kinds if event_reader.is_handshake(kind, slack)] == ["slack"]
+    assert [kind for kind in kinds if event_reader.is_handshake(kind, zoom)] == ["hmac"]
 
 
 @given(st.binary(), st.dictionaries(st.text(), st.text()), st.text())
 def test_nothing_raises(body: bytes, args: dict[str, str], token: str) -> None:
-    assert slack_challenge(body) is None
-    assert meta_challenge(args, token) is None
-    assert zoom_challenge(body) is None
-    assert not is_handshake("ed25519", body)
-    assert discord_answer(body)
+    assert event_reader.slack_challenge(body) is None
+    assert event_reader.meta_challenge(args, token) is None
+    assert event_reader.zoom_challenge(body) is None
+    assert not event_reader.is_handshake("ed25519", body)
+    assert event_reader.discord_answer(body)

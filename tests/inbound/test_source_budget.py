@@ -16,7 +16,7 @@ from guestbook.queries import webhook_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
-from tests.support import factories, inbound_factories
+from tests.support import factories, inbound_factories, query_plans
 from tests.support.at_once import at_once
 
 KB300 = 300_000  # of which three fit into a megabyte
@@ -212,8 +212,7 @@ def test_the_sum_and_the_oldest_are_found_by_an_index() -> None:
         select(INBOUND.c.id).where(*source_budget._droppable(source_id)),
     ):
         sql = str(query.compile(db.engine, compile_kwargs={"literal_binds": True}))
-        with db.engine.connect() as connection:
-            plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}"))
+        plan = query_plans.explain(sql, {})
         assert "COVERING INDEX inbound_events_by_proof" in plan
 
 

@@ -15,15 +15,12 @@ from tests.support import factories, secret_keys
 
 def of(waiting: int = 0, due_in: float = 0, **values: Any) -> WebhookStatus:
     """Store a webhook with so many deliveries that wait, and judge it; its times are hours from now."""
-    hours = {name: clock.now() + timedelta(hours=value) for name, value in values.items() if is_time(name)}
+    times = [name for name in values if name.endswith(("_at", "_until", "_since"))]
+    hours = {name: clock.now() + timedelta(hours=values[name]) for name in times}
     webhook_id = factories.webhook(**values | hours)
     for _ in range(waiting):
         factories.delivery(webhook_id, due_at=clock.now() + timedelta(minutes=due_in, seconds=5))
     return webhook_status.of(db.session(), db.session.get_one(Webhook, webhook_id), clock.now())
-
-
-def is_time(name: str) -> bool:
-    return name.endswith(("_at", "_until", "_since"))
 
 
 @pytest.mark.parametrize(

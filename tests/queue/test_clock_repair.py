@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,27 +25,11 @@ from guestbook.storage.models import Comment, Delivery, Webhook
 from tests.support import factories
 from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
+from tests.web.conftest import Later
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-
-
-class Turned:
-    """A clock that is so far ahead of the real one."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.by = timedelta()
-        self._real = clock.now
-        monkeypatch.setattr(clock, "now", self.now)
-
-    def now(self) -> datetime:
-        return self._real() + self.by
-
-
-@pytest.fixture
-def turned(monkeypatch: pytest.MonkeyPatch) -> Turned:
-    return Turned(monkeypatch)
 
 
 @pytest.fixture
@@ -55,7 +39,7 @@ def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("timeout", [15, 300])
-def test_the_end_of_an_erased_comment_waits_for_the_longest_request_whatever_is_repaired(
+def test_no_repair_lets_the_end_of_an_erased_comment_leave_before_the_longest_request(
     timeout: float,
 ) -> None:
     settings = replace(factories.settings(), timeout=timeout)
@@ -74,13 +58,13 @@ def test_the_end_of_an_erased_comment_waits_for_the_longest_request_whatever_is_
 
 @pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
-def test_a_retry_put_off_by_a_clock_goes_out(receiver: Receiver, turned: Turned, ahead: timedelta) -> None:
+def test_a_retry_put_off_by_a_clock_goes_out(receiver: Receiver, later: Later, ahead: timedelta) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
-    turned.by = ahead
+    later.ahead = ahead
     factories.sign()
     factories.run_pass()
     assert factories.one().status == "new"
-    turned.by = timedelta()
+    later.ahead = timedelta()
     factories.run_pass()
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
 
@@ -91,10 +75,10 @@ def test_a_lease_of_a_killed_pass_whose_clock_was_ahead_is_mended(hook: str) -> 
     assert factories.one().status == "processed"
 
 
-def test_a_pause_beyond_all_reason_is_lifted(hook: str, turned: Turned) -> None:
+def test_a_pause_beyond_all_reason_is_lifted(hook: str, later: Later) -> None:
     factories.sign()
     with database.writing() as session:
-        session.get_one(Webhook, hook).paused_until = turned.now() + 30 * DAY
+        session.get_one(Webhook, hook).paused_until = later.now() + 30 * DAY
     factories.run_pass()
     assert factories.one().status == "processed"
 
@@ -115,12 +99,12 @@ def test_a_wait_may_be_the_longest_by_another_hosts_clock(hook: str, monkeypatch
 
 
 @pytest.mark.usefixtures("hook")
-def test_after_a_jump_back_later_passes_leave_waits_alone(receiver: Receiver, turned: Turned) -> None:
+def test_after_a_jump_back_later_passes_leave_waits_alone(receiver: Receiver, later: Later) -> None:
     receiver.answer("/hook", Answer(500))
-    turned.by = 3 * HOUR
+    later.ahead = 3 * HOUR
     factories.sign()
     factories.run_pass()
-    turned.by = timedelta()
+    later.ahead = timedelta()
     for _ in range(3):
         factories.run_pass()
     assert len(receiver.requests) == 2
@@ -128,7 +112,7 @@ def test_after_a_jump_back_later_passes_leave_waits_alone(receiver: Receiver, tu
 
 
 @pytest.mark.parametrize("passes", [1, 3])
-def test_a_jump_forward_loses_nothing(hook: str, receiver: Receiver, turned: Turned, passes: int) -> None:
+def test_a_jump_forward_loses_nothing(hook: str, receiver: Receiver, later: Later, passes: int) -> None:
     factories.change_settings(retry_schedule=(0.0, 3600.0, 3600.0, 3600.0, 3600.0))
     for number in range(20):
         factories.delivery(hook, status="processed" if number % 2 else "failed")
@@ -136,7 +120,7 @@ def test_a_jump_forward_loses_nothing(hook: str, receiver: Receiver, turned: Tur
     for _ in range(5):
         factories.sign()
     factories.run_pass()
-    turned.by = 200 * DAY
+    later.ahead = 200 * DAY
     for _ in range(passes):
         factories.run_pass()
     assert len(factories.deliveries()) == 25
@@ -144,14 +128,14 @@ def test_a_jump_forward_loses_nothing(hook: str, receiver: Receiver, turned: Tur
     assert [row.attempts for row in waiting] == [2] * 5
 
 
-def test_a_jump_forward_disables_nothing(hook: str, book: Book, receiver: Receiver, turned: Turned) -> None:
+def test_a_jump_forward_disables_nothing(hook: str, book: Book, receiver: Receiver, later: Later) -> None:
     book.note_passes()
     with database.writing() as session:
         webhook = session.get_one(Webhook, hook)
         webhook.failures_in_a_row, webhook.failing_since = 20, clock.now() - HOUR
     receiver.answer("/hook", Answer(500))
     for ahead in (6 * DAY, 6 * DAY + HOUR):
-        turned.by = ahead
+        later.ahead = ahead
         factories.sign()
         factories.run_pass()
     webhook = book.webhook_row(hook)
@@ -159,15 +143,15 @@ def test_a_jump_forward_disables_nothing(hook: str, book: Book, receiver: Receiv
 
 
 @pytest.mark.usefixtures("hook")
-def test_a_long_pass_notices_a_clock_that_goes_back(receiver: Receiver, turned: Turned) -> None:
+def test_a_long_pass_notices_a_clock_that_goes_back(receiver: Receiver, later: Later) -> None:
     receiver.answer("/hook", Answer(500), Answer(200))
     settings = replace(factories.settings(), retry_schedule=(0.0, 300.0))
-    turned.by = 5 * HOUR
+    later.ahead = 5 * HOUR
     factories.sign()
 
     def turn_back(tally: Tally) -> None:
         if tally.retried:
-            turned.by = 4 * HOUR
+            later.ahead = 4 * HOUR
         if tally.processed:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -177,27 +161,27 @@ def test_a_long_pass_notices_a_clock_that_goes_back(receiver: Receiver, turned: 
 
 
 @pytest.mark.parametrize("monotonic_by", [0.0, -3600.0])
-def test_a_clock_put_back_takes_no_lease(
-    hook: str, turned: Turned, monkeypatch: Any, monotonic_by: float
+def test_a_clock_put_back_ends_no_lease(
+    hook: str, later: Later, monkeypatch: Any, monotonic_by: float
 ) -> None:
-    turned.by, settings = HOUR, factories.settings()
+    later.ahead, settings = HOUR, factories.settings()
     each_minute = clock_repair.PeriodicRepair(db.engine, settings.timeout, settings.retry_schedule, "mine.")
-    later = clock.now() + timedelta(seconds=40)
+    soon = clock.now() + timedelta(seconds=40)
     for token in ("mine.1", "another.1"):
-        factories.delivery(hook, claimed_by=token, claims=1, due_at=later)
-    turned.by = timedelta()
+        factories.delivery(hook, claimed_by=token, claims=1, due_at=soon)
+    later.ahead = timedelta()
     beside = SimpleNamespace(monotonic=lambda: time.monotonic() + monotonic_by)
     monkeypatch.setattr(clock_repair, "time", beside)
     each_minute.look()
     assert {row.claimed_by for row in factories.deliveries()} == {"mine.1", None}
 
 
-def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned(hook: str, turned: Turned) -> None:
+def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned(hook: str, later: Later) -> None:
     factories.delivery(hook, status="processed")
     factories.run_pass()
-    turned.by = 200 * DAY
+    later.ahead = 200 * DAY
     for hours in range(0, 60, 12):
-        turned.by = 200 * DAY + hours * HOUR
+        later.ahead = 200 * DAY + hours * HOUR
         factories.run_pass()
     assert factories.deliveries() == []
 

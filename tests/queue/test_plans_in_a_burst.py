@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 import guestbook
 from guestbook.lib import clock
@@ -95,18 +95,8 @@ def take_over(connection: Connection, _: str) -> object:
 
 
 def last_statement(step: Step, hook: str) -> tuple[str, dict[str, Any]]:
-    seen: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        seen.append((statement, parameters))
-
-    with db.engine.connect() as connection:
-        connection.begin()
-        event.listen(db.engine, "before_cursor_execute", note)
-        try:
-            step(connection, hook)
-        finally:
-            event.remove(db.engine, "before_cursor_execute", note)
+    with query_plans.statements() as seen, db.engine.connect() as connection:
+        step(connection, hook)
     return seen[-1]
 
 

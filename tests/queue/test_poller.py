@@ -83,10 +83,8 @@ def test_a_rest_ends_when_the_next_one_is_due() -> None:
         assert took[0] < LONG / 2
 
 
-def test_only_a_pass_on_a_file_looks_for_others(
-    each_app: Flask,  # noqa: ARG001
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("each_app")
+def test_only_a_pass_on_a_file_looks_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller_module, "LONGEST_REST", 0.1)
     with Poller(db.engine) as poller:
         thread, took = rest_in_a_thread(poller, 1.0, StopFlag())

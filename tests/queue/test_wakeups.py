@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from flask import Flask
@@ -211,7 +212,7 @@ def test_unannounced_work_is_found(each_book: Book, resting: Poller, monkeypatch
 
 
 def test_without_a_socket_a_pass_looks_by_itself(each_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guestbook.queue.poller.WakeupSocket", _refused)
+    monkeypatch.setattr("guestbook.queue.poller.WakeupSocket", mock.Mock(side_effect=OSError))
     monkeypatch.setattr("guestbook.queue.poller.Wakeups._listen", lambda _self: None)
     each_book.webhook("https://receiver.example/")
     with Poller(each_book.engine, wakes=True) as one:
@@ -254,7 +255,3 @@ def test_a_pass_that_stays_outlives_the_end_of_its_connections(each_book: Book, 
         assert run.result().processed == 4
     assert each_book.statuses() == {"processed": 4}
     assert len(receiver.requests) == 4
-
-
-def _refused(_folder: Path) -> None:
-    raise OSError

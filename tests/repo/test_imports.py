@@ -24,6 +24,7 @@ FLOORS = (
     ("transport", "settings"),
     ("lib",),
 )
+ROOMS = {name for rooms in FLOORS for name in rooms}
 PURE = (
     "comments.comment_form",
     "comments.spam.spam_rules",
@@ -55,17 +56,13 @@ def imports(source: str, package: str = "guestbook") -> Iterator[str]:
             assert node.level == 0, "imports are absolute"
             assert node.module
             if node.module == package:
-                yield from (f"{package}.{name}" if is_room(name) else package for name in names(node))
+                yield from (f"{package}.{name}" if name in ROOMS else package for name in names(node))
             else:
                 yield node.module
 
 
 def names(node: ast.ImportFrom) -> list[str]:
     return [alias.name for alias in node.names]
-
-
-def is_room(name: str) -> bool:
-    return any(name in rooms for rooms in FLOORS)
 
 
 def faults(files: Mapping[str, str]) -> list[str]:

@@ -15,17 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Table,
-    create_engine,
-    literal_column,
-    make_url,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import Connection, Engine, Table, create_engine, make_url, select, text, union_all
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -238,7 +228,7 @@ def _filled(connection: Connection) -> list[Table]:
     """Return the tables that have rows, those that others refer to first."""
     tables = database.Base.metadata.sorted_tables
     questions = (
-        select(literal_column(str(place))).where(select(literal_column("1")).select_from(table).exists())
+        select(text(str(place))).where(select(text("1")).select_from(table).exists())
         for place, table in enumerate(tables)
     )
     places = connection.execute(union_all(*questions)).scalars()

@@ -20,9 +20,7 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import (
-    ATTEMPTS,
     DELIVERIES,
-    INBOUND,
     Attempt,
     Comment,
     Delivery,
@@ -156,7 +154,7 @@ def attempt(delivery_id: str, **values: Any) -> None:
     row |= {"milliseconds": 12, "status_code": 500, "error": "The receiver answered 500."}
     row |= {"request_headers": {"webhook-id": "x"}, "response_headers": {"Server": "s"}}
     row |= {"response_body": "oops", **values}
-    execute(insert(ATTEMPTS).values(**row))
+    execute(insert(Attempt).values(**row))
 
 
 @in_book
@@ -175,7 +173,7 @@ def inbound(source_id: str, **values: Any) -> str:
     """Store an inbound event that is due now, or as the values say, and return its id."""
     given = {"source_id": source_id, "headers": {"content-type": "application/json"}}
     body = {"payload": "{}", "encoding": "text"}
-    return _queued(INBOUND, "received_at", "processed_at", given | body | values)
+    return _queued(InboundEvent.__table__, "received_at", "processed_at", given | body | values)
 
 
 @in_book

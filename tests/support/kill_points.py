@@ -138,9 +138,8 @@ def inside_backup() -> None:
 
 def inside_copy() -> None:
     """Die when the second portion of deliveries is written in the transaction of migrate-to."""
-    portions = count(1)
-    is_second = lambda _, _on, table, *_rest: table.name == "deliveries" and next(portions) == 2  # noqa: E731
-    die_after(table_copy, "_insert", is_second)
+    second = (portion == 2 for portion in count(1))
+    die_after(table_copy, "_insert", lambda _, _on, table, *__: table.name == "deliveries" and next(second))
 
 
 def inside_upgrade() -> None:

@@ -3,13 +3,13 @@
 import socket
 import ssl
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 BETWEEN_BYTES = 0.1  # seconds
 
 
-class MailServer:
+class MailServer(AbstractContextManager["MailServer"]):
     """One thread for each connection. `answers` has other answers by command; an empty one hangs.
 
     An answer to one of the commands in `trickled` comes byte by byte.
@@ -26,9 +26,6 @@ class MailServer:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._listen, daemon=True).start()
-
-    def __enter__(self) -> "MailServer":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()

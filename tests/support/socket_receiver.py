@@ -17,7 +17,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PAUSE = 0.02  # seconds between the drops of a receiver that drips
 
 
-class SocketReceiver:
+class SocketReceiver(contextlib.AbstractContextManager["SocketReceiver"]):
     """Serves every connection on a thread of its own with one behaviour, and keeps the requests it read."""
 
     def __init__(self, behave: Behaviour | None = None, *, tls: ssl.SSLContext | None = None) -> None:
@@ -35,9 +35,6 @@ class SocketReceiver:
     def url(self) -> str:
         """The address of a webhook on this receiver."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/hook"
-
-    def __enter__(self) -> "SocketReceiver":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

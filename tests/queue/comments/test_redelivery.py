@@ -1,6 +1,5 @@
 """Redelivery takes along what follows about the same comment, on each kind of database."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,10 +19,6 @@ def redeliver(*row_ids: str) -> list[int | None]:
     db.session.rollback()
     with database.writing() as session:
         return [row.sequence for row in redelivery.make_due(session, Delivery, row_ids, clock.now())]
-
-
-def lease(row_id: str, length: timedelta = HOUR) -> None:
-    change(row_id, claimed_by="a pass", claims=1, due_at=clock.now() + length)
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ def test_each_counts_once(hook: str, heard: dict[int, str], monkeypatch: pytest.
 
 def test_none_is_redelivered_while_a_pass_sends_one_that_follows_it(heard: dict[int, str]) -> None:
     redeliver(heard[2])
-    lease(heard[2])
+    change(heard[2], claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
     assert forecast(heard[1]) == (0, 3, 0, 0)
     assert redeliver(heard[1]) == []
     assert redeliver(heard[3]) == [3]  # it waits behind the other
@@ -90,9 +85,7 @@ def test_nothing_is_redelivered_after_the_deletion(each_app: Flask, hook: str, h
     assert redeliver(heard[1], end) == [4, 5, *([6] if 6 in rows_of(hook) else [])]
 
 
-def test_a_webhook_without_deletions_gets_nothing_until_the_comment_is_back(
-    hook: str, comment_id: str
-) -> None:
+def test_a_webhook_without_deletions_gets_nothing_until_it_is_back(hook: str, comment_id: str) -> None:
     other = factories.webhook()
     sent = stored(other, comment_id, 1, status="processed")
     for status in ("trash", "spam"):
