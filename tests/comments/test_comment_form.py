@@ -67,7 +67,7 @@ NOT_LINKED = {
     comment_form.NOT_THE_WEB: (
         *("javascript:alert(1)", "JaVaScRiPt:alert(1)//example.org", "javascript://example.org/%0aalert(1)"),
         *("data:text/html,hello.org", "ftp://example.org", "mailto:ada@example.org")),
-    comment_form.NOT_MAIL: ("ada@example.org", "https://paypal@evil.example", "https://@evil.example"),
+    comment_form.NOT_MAIL: ("ada@example.org", "https://a.example@evil.example", "https://@evil.example"),
     comment_form.NOT_AN_ADDRESS: (
         *("none", "my page.org", "http://", "http:example.org", "https:///example.org", "https://:443/"),
         *("https://example.org:99999", "https://example.org:x", "https://example..org", "https://-.org"),

@@ -37,13 +37,10 @@ def test_the_pages_server_hears_who_asks(receiver: Receiver) -> None:
     assert "cookie" not in request.headers
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('<title>My &lt;day&gt;</title><a href="{home}">x</a>', "My <day>"),
-        ('<div class="h-entry"><a class="u-like-of" href="{home}"></a></div>', "likes this."),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    ('<title>My &lt;day&gt;</title><a href="{home}">x</a>', "My <day>"),
+    ('<div class="h-entry"><a class="u-like-of" href="{home}"></a></div>', "likes this."),
+])  # fmt: skip
 def test_a_page_without_own_words_becomes_a_comment_too(receiver: Receiver, text: str, message: str) -> None:
     mention(receiver, html(text.format(home=mention_pages.home())))
     (comment,) = comments()

@@ -162,15 +162,11 @@ def test_a_private_source_is_never_asked(receiver: Receiver) -> None:
     assert receiver.requests == []
 
 
-@pytest.mark.parametrize(
-    "behave",
-    [
-        socket_receiver.silent,
-        hold(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b"<p>"),
-        drip(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x"),
-    ],
-    ids=["silent", "stalls", "drips"],
-)
+@pytest.mark.parametrize("behave", [
+    socket_receiver.silent,
+    hold(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b"<p>"),
+    drip(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x"),
+], ids=["silent", "stalls", "drips"])  # fmt: skip
 def test_a_slow_page_ends_in_time(behave: socket_receiver.Behaviour) -> None:
     factories.change_settings(timeout=1.0)
     with SocketReceiver(behave) as slow:

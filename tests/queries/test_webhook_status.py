@@ -23,46 +23,25 @@ def of(waiting: int = 0, due_in: float = 0, **values: Any) -> WebhookStatus:
     return webhook_status.of(db.session(), db.session.get_one(Webhook, webhook_id), clock.now())
 
 
-@pytest.mark.parametrize(
-    ("values", "word", "sentence"),
-    [
-        ({}, "well", "Nothing is wrong, and nothing waits for it."),
-        ({"waiting": 1}, "well", "Nothing is wrong, and one delivery waits to be sent."),
-        ({"waiting": 2}, "well", "Nothing is wrong, and 2 deliveries wait to be sent."),
-        ({"paused_until": -1}, "well", "Nothing is wrong, and nothing waits for it."),
-        (
-            {"failing_since": -3, "failures_in_a_row": 4, "waiting": 1, "due_in": 5},
-            "failing",
-            "Failing for 3 hours (4 failures in a row); next probe in 5 minutes.",
-        ),
-        (
-            {"failing_since": -3, "failures_in_a_row": 1, "waiting": 1, "due_in": -5},
-            "failing",
-            "Failing for 3 hours (1 failure in a row); next probe now.",
-        ),
-        (
-            {"failing_since": -3, "failures_in_a_row": 4},
-            "failing",
-            "Failing for 3 hours (4 failures in a row); nothing waits, so the next event is the next probe.",
-        ),
-        (
-            {"disabled_at": -3, "disabled_reason": "by_hand", "waiting": 12, "paused_until": 1},
-            "disabled",
-            "Disabled by hand 3 hours ago. Its 12 deliveries wait until it is enabled.",
-        ),
-        (
-            {"disabled_at": -3, "disabled_reason": "failing", "waiting": 1, "failing_since": -200},
-            "disabled",
-            "Disabled 3 hours ago because it had no success for five days. "
-            "Its one delivery waits until it is enabled.",
-        ),
-        (
-            {"disabled_at": -3, "disabled_reason": "gone"},
-            "disabled",
-            "Disabled 3 hours ago because its receiver said that it is gone. Nothing waits for it.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("values", "word", "sentence"), [
+    ({}, "well", "Nothing is wrong, and nothing waits for it."),
+    ({"waiting": 1}, "well", "Nothing is wrong, and one delivery waits to be sent."),
+    ({"waiting": 2}, "well", "Nothing is wrong, and 2 deliveries wait to be sent."),
+    ({"paused_until": -1}, "well", "Nothing is wrong, and nothing waits for it."),
+    ({"failing_since": -3, "failures_in_a_row": 4, "waiting": 1, "due_in": 5}, "failing",
+        "Failing for 3 hours (4 failures in a row); next probe in 5 minutes."),
+    ({"failing_since": -3, "failures_in_a_row": 1, "waiting": 1, "due_in": -5}, "failing",
+        "Failing for 3 hours (1 failure in a row); next probe now."),
+    ({"failing_since": -3, "failures_in_a_row": 4}, "failing",
+        "Failing for 3 hours (4 failures in a row); nothing waits, so the next event is the next probe."),
+    ({"disabled_at": -3, "disabled_reason": "by_hand", "waiting": 12, "paused_until": 1}, "disabled",
+        "Disabled by hand 3 hours ago. Its 12 deliveries wait until it is enabled."),
+    ({"disabled_at": -3, "disabled_reason": "failing", "waiting": 1, "failing_since": -200}, "disabled",
+        "Disabled 3 hours ago because it had no success for five days. "
+        "Its one delivery waits until it is enabled."),
+    ({"disabled_at": -3, "disabled_reason": "gone"}, "disabled",
+        "Disabled 3 hours ago because its receiver said that it is gone. Nothing waits for it."),
+])  # fmt: skip
 def test_the_word_and_the_sentence(values: dict[str, Any], word: str, sentence: str) -> None:
     found = of(**values)
     assert (found.word, found.sentence) == (word, sentence)

@@ -112,15 +112,12 @@ def test_slow_and_hanging_receivers_are_compared_with_the_ideal_and_the_others_o
     assert re.search(r"^- 1 × threads ÷ latency = 640/s, of which \d+%$", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ("found", "listed"),
-    [
-        (WANTED[:2], "1 never arrived"),
-        ([*WANTED, WANTED[0], WANTED[0]], "2 arrived again"),
-        ([*WANTED, ("/hooks/2", "aa")], "1 arrived that nobody sent"),
-        ([WANTED[0], WANTED[0], WANTED[2]], "1 never arrived, 1 arrived again"),  # as many as were wanted
-    ],
-)
+@pytest.mark.parametrize(("found", "listed"), [
+    (WANTED[:2], "1 never arrived"),
+    ([*WANTED, WANTED[0], WANTED[0]], "2 arrived again"),
+    ([*WANTED, ("/hooks/2", "aa")], "1 arrived that nobody sent"),
+    ([WANTED[0], WANTED[0], WANTED[2]], "1 never arrived, 1 arrived again"),  # as many as were wanted
+])  # fmt: skip
 def test_what_is_lost_doubled_or_unknown_ends_the_bench(found: list[tuple[str, str]], listed: str) -> None:
     with pytest.raises(click.ClickException) as raised:
         receivers.check(Memory([(path.encode(), event.encode()) for path, event in found]), WANTED)

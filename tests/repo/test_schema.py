@@ -191,23 +191,20 @@ def filled(kind: str, tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.mark.parametrize(
-    ("table", "changes"),
-    [
-        ("comments", {"status": "deleted"}),
-        ("webhooks", {"disabled_at": NOW}),
-        ("webhooks", {"disabled_reason": "gone"}),
-        ("webhooks", {"disabled_at": NOW, "disabled_reason": "tired"}),
-        ("deliveries", {"status": "sending"}),
-        ("deliveries", {"due_at": None}),
-        ("deliveries", {"status": "processed"}),
-        ("deliveries", {"status": "failed", "due_at": None, "claimed_by": "somebody"}),
-        ("deliveries", {"attempts": 1}),
-        ("deliveries", {"webhook_id": "x" * 32}),
-        ("deliveries", {"comment_id": "x" * 32}),
-        ("deliveries", {}),  # the id is taken
-    ],
-)
+@pytest.mark.parametrize(("table", "changes"), [
+    ("comments", {"status": "deleted"}),
+    ("webhooks", {"disabled_at": NOW}),
+    ("webhooks", {"disabled_reason": "gone"}),
+    ("webhooks", {"disabled_at": NOW, "disabled_reason": "tired"}),
+    ("deliveries", {"status": "sending"}),
+    ("deliveries", {"due_at": None}),
+    ("deliveries", {"status": "processed"}),
+    ("deliveries", {"status": "failed", "due_at": None, "claimed_by": "somebody"}),
+    ("deliveries", {"attempts": 1}),
+    ("deliveries", {"webhook_id": "x" * 32}),
+    ("deliveries", {"comment_id": "x" * 32}),
+    ("deliveries", {}),  # the id is taken
+])  # fmt: skip
 def test_a_row_that_breaks_a_rule_is_refused(filled: Engine, table: str, changes: dict[str, Any]) -> None:
     other = {} if not changes else {"id": "f" * 32}
     with pytest.raises(DBAPIError):

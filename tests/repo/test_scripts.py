@@ -304,15 +304,12 @@ TOO_OLD = 'case "$*" in -V) echo Python 3.9.2 ;; *version*) exit 1 ;; esac'
 WITHOUT_VENV = 'case "$*" in *ensurepip*) exit 1 ;; esac'
 
 
-@pytest.mark.parametrize(
-    ("fakes", "sentence"),
-    [
-        ({"python3": TOO_OLD}, "and python3 is Python 3.9.2."),
-        ({"python3": WITHOUT_VENV}, "please install python3-venv"),
-        ({}, "please install python3"),
-        ({"python3": TOO_OLD, "python3.12": WITHOUT_VENV}, "please install python3.12-venv"),  # a newer one
-    ],
-)
+@pytest.mark.parametrize(("fakes", "sentence"), [
+    ({"python3": TOO_OLD}, "and python3 is Python 3.9.2."),
+    ({"python3": WITHOUT_VENV}, "please install python3-venv"),
+    ({}, "please install python3"),
+    ({"python3": TOO_OLD, "python3.12": WITHOUT_VENV}, "please install python3.12-venv"),  # a newer one
+])  # fmt: skip
 def test_an_unfit_python_is_named(bare_checkout: Path, tmp_path: Path, fakes: Any, sentence: str) -> None:
     (bare_checkout / ".venv/bin/python").unlink()
     programs = tmp_path / "bin"

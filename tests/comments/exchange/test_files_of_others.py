@@ -193,13 +193,10 @@ def test_an_apostrophe_in_the_csv_of_others_stays() -> None:
     assert checked(row).draft.message == "'=1"
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (b"Ada,Gr\xfc\xdfe,2020-01-31", "it is not UTF-8; save the file as CSV UTF-8"),
-        (b"Ada,Hello, world,2020-01-31", "it has 4 cells for 3 headings; is a quote missing?"),
-    ],
-)
+@pytest.mark.parametrize(("line", "problem"), [
+    (b"Ada,Gr\xfc\xdfe,2020-01-31", "it is not UTF-8; save the file as CSV UTF-8"),
+    (b"Ada,Hello, world,2020-01-31", "it has 4 cells for 3 headings; is a quote missing?"),
+])  # fmt: skip
 def test_a_bad_row_of_a_csv_file_is_named_and_the_next_is_read(line: bytes, problem: str) -> None:
     bad, good = read_csv(b"name,message,created_at\r\n\r\n" + line + b"\r\nAda,Hello,2020-01-31\r\n")
     assert (bad.where, bad.problem) == ("Line 3", problem)
