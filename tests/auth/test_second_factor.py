@@ -112,7 +112,9 @@ def test_blanks_between_the_digits_do_no_harm(typed: str) -> None:
     assert take(typed.format(code) if "3" not in typed else f"{code[:3]} {code[3:]}")
 
 
-@pytest.mark.parametrize("code", ["", "1234567", "١٢٣٤٥٦", NEVER, "é" * 6, "\0", "\ud800", "1" * 100_000])
+@pytest.mark.parametrize(
+    "code", ["", "0", "1234567", "١٢٣٤٥٦", NEVER, "é" * 6, "\0", "\ud800", "1" * 100_000]
+)
 def test_nothing_else_is(code: str) -> None:
     assert not take(code)
     assert logins() == 0

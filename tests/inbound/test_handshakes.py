@@ -23,7 +23,9 @@ def test_what_is_not_slacks_question_is_not_answered(body: bytes) -> None:
     assert event_reader.slack_challenge(body) is None
 
 
-@pytest.mark.parametrize("challenge", ["", " ", "a b", "ü", "a\n", "\ud800", "x" * 201, 5, None, ["a"]])
+@pytest.mark.parametrize(
+    "challenge", ["", " ", "a b", "ü", "a\nb", "a\n", "\ud800", "x" * 201, 5, None, ["a"], {"a": 1}]
+)
 def test_only_a_short_printable_challenge_is_echoed(challenge: object) -> None:
     challenge_request = json.dumps({"type": "url_verification", "challenge": challenge})
     assert event_reader.slack_challenge(challenge_request.encode()) is None
@@ -47,7 +49,7 @@ def zoom_request(token: object) -> bytes:
     return json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": token}}).encode()
 
 
-@pytest.mark.parametrize("token", [None, "a b", "x" * 201, ["a"]])
+@pytest.mark.parametrize("token", [None, "a b", "x" * 201, ["a"], {"a": 1}])
 def test_what_is_not_zooms_question_is_not_answered(token: object) -> None:
     assert event_reader.zoom_challenge(zoom_request(token)) is None
     assert event_reader.zoom_challenge(b'{"event": "endpoint.url_validation", "payload": []}') is None

@@ -55,7 +55,9 @@ def test_the_id_of_a_thing_is_not_the_id_of_a_delivery() -> None:
         assert extract_metadata({}, payload).external_id is None
 
 
-@pytest.mark.parametrize("payload", [None, 5, "text", ["type"], {}, {"type": 5}, {"sender": [], "event": {}}])
+@pytest.mark.parametrize(
+    "payload", [None, 5, "text", [], ["type"], {}, {"type": 5}, {"sender": [], "event": {}}]
+)
 def test_who_says_nothing_has_no_facts(payload: object) -> None:
     assert extract_metadata({}, payload) == Metadata(None, None, None)
 
