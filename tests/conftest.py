@@ -19,22 +19,11 @@ from sqlalchemy import Engine
 
 import guestbook
 from guestbook.storage.database import db
-from tests.support import (  # noqa: F401  amount sets up hypothesis when it is imported
-    amount,
-    databases,
-    factories,
-    rabbitmq,
-    sent_payloads,
-    servers,
-    speed,
-)
+from tests.support import amount, databases, factories, rabbitmq, sent_payloads, servers, speed  # noqa: F401  amount sets up hypothesis when it is imported
 from tests.support.book import Book
 from tests.support.forks import Forks, open_forks
 from tests.support.receiver import Receiver
-from tests.support.speed import (  # noqa: F401  hooks of pytest
-    pytest_collection_finish,
-    pytest_collection_modifyitems,
-)
+from tests.support.speed import pytest_collection_finish, pytest_collection_modifyitems  # noqa: F401  hooks of pytest
 from tests.system.interop import npm
 
 speed.begin()

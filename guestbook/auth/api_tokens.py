@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import ids, validate
-from guestbook.lib import json_schema as schema
+from guestbook.lib import ids, json_schema as schema, validate
 from guestbook.lib.json_schema import Schema
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Token

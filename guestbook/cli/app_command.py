@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 import click
 from flask import current_app
 from flask.cli import FlaskGroup, with_appcontext
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from guestbook.cli import options, output, program
 from guestbook.lib.errors import TRY_LATER, Refused

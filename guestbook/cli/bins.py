@@ -6,8 +6,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, output, row_commands
-from guestbook.inbound import bins as inbound_bins
-from guestbook.inbound import source_json
+from guestbook.inbound import bins as inbound_bins, source_json
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest

@@ -16,9 +16,15 @@ from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import counted, printable
 from guestbook.settings import Settings, database_url, installation, secret_key
-from guestbook.storage import active_hosts, audit_log, database, engines, stored_secrets
-from guestbook.storage import backup as backups
-from guestbook.storage import restore as restoring
+from guestbook.storage import (
+    active_hosts,
+    audit_log,
+    backup as backups,
+    database,
+    engines,
+    restore as restoring,
+    stored_secrets,
+)
 from guestbook.storage.database import db
 from guestbook.storage.restore import Comparison, RestoreReport, StagedBook
 from guestbook.storage.stored_secrets import StoredSecrets

@@ -14,8 +14,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.background import whole_pass
-from guestbook.cli import app_command, options, output, row_commands
-from guestbook.cli import cron as cron_commands
+from guestbook.cli import app_command, cron as cron_commands, options, output, row_commands
 from guestbook.cli.options import WHEN, Choice, Decorator, moment, period_options, together
 from guestbook.comments import backfill as backfills
 from guestbook.comments.backfill import BackfillReport, BackfillRules

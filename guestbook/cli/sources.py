@@ -8,8 +8,7 @@ import click
 from guestbook.cli import app_command, options, output, row_commands
 from guestbook.cli.options import Choice, Decorator, together
 from guestbook.cli.row_commands import Noun
-from guestbook.inbound import samples, source_json
-from guestbook.inbound import sources as inbound_sources
+from guestbook.inbound import samples, source_json, sources as inbound_sources
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import clock

@@ -10,9 +10,12 @@ from guestbook.cli.options import together, with_default
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
 from guestbook.lib.text import for_people
-from guestbook.outbound import receiver_links as links
-from guestbook.outbound import webhook_json, webhook_urls
-from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.outbound import (
+    receiver_links as links,
+    webhook_json,
+    webhook_urls,
+    webhooks as outbound_webhooks,
+)
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from guestbook.lib import clock
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound.event_catalogue import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
 from guestbook.queries.public_comments import PublicComment

@@ -12,8 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select
+from sqlalchemy import delete as delete_rows, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, signatures, validate, verification

@@ -6,8 +6,7 @@ from guestbook.inbound import bins, verify_and_decide
 from guestbook.inbound.bins import Check
 from guestbook.inbound.sender_presets import SCHEME_DEFAULTS
 from guestbook.inbound.sources import SOURCE_FIELDS
-from guestbook.lib import body_encoding
-from guestbook.lib import json_schema as schema
+from guestbook.lib import body_encoding, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.outbound.webhook_json import ERASED_SCHEMA

@@ -12,15 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import (
-    BLANK_LINE_RE,
-    Data,
-    Epilogue,
-    Field,
-    File,
-    MultipartDecoder,
-    State,
-)
+from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Field, File, MultipartDecoder, State
 
 from guestbook.lib.errors import Translatable, with_detail
 

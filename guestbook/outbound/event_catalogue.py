@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from guestbook.lib import clock
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import TEXT, Schema, answer, described, or_null
 from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.models.comment import COMMENT_STATUSES

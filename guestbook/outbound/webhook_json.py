@@ -5,8 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import webhooks

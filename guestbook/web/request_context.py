@@ -6,8 +6,7 @@ from typing import TypeVar
 from flask import current_app, g
 
 from guestbook.settings import Settings
-from guestbook.storage import plain_sql
-from guestbook.storage import preferences as stored_preferences
+from guestbook.storage import plain_sql, preferences as stored_preferences
 from guestbook.storage.plain_sql import Select
 from guestbook.storage.preferences import Preferences
 

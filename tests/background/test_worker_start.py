@@ -52,8 +52,7 @@ def start_worker(environ: dict[str, str], forks: Forks) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("version", "why"),
-    [("0023", "from before version 0024"), ("0024", "older than"), ("9999", "newer than")],
+    ("version", "why"), [("0023", "from before version 0024"), ("0024", "older than"), ("9999", "newer than")]
 )
 def test_a_worker_refuses_to_start_with_one_sentence(
     app: Flask, environ: dict[str, str], forks: Forks, version: str, why: str

@@ -1,8 +1,7 @@
 """A draft says what is wrong with each field and keeps what was typed; then answers and pictures of names."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from guestbook.comments import comment_form
 from guestbook.storage.comment_fields import COMMENT_FIELDS

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from guestbook.inbound.event_reader import DEPTH_LIMIT, UNPACKED_LIMIT, BodyError, parse
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from guestbook.inbound import event_actions, processor
-from guestbook.inbound import mention_pages as pages_of_mentions
+from guestbook.inbound import event_actions, mention_pages as pages_of_mentions, processor
 from guestbook.lib import body_encoding, page_content
 from guestbook.lib.errors import with_detail
 from guestbook.transport import TransportError

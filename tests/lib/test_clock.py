@@ -4,8 +4,7 @@ import time
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from guestbook.lib import clock
 
@@ -94,8 +93,7 @@ def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["Europe/Berlin", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+5", "UTC"],
+    "name", ["Europe/Berlin", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+5", "UTC"]
 )
 def test_a_zone_has_its_name(name: str) -> None:
     assert clock.checked_zone(f" {name}\n") == name

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from guestbook.lib import encryption
 from guestbook.lib.encryption import CannotDecrypt, Keyring, Unreadable

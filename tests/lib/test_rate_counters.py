@@ -1,8 +1,7 @@
 """A limit holds in any window of time."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from guestbook.lib.rate_counters import (
     BEGIN_WITHIN,

@@ -64,11 +64,7 @@ def sent(
 
 
 def verified(
-    scheme: SignatureScheme,
-    headers: Sent,
-    body: bytes = BODY,
-    *secrets: str,
-    received_at: datetime = MOMENT,
+    scheme: SignatureScheme, headers: Sent, body: bytes = BODY, *secrets: str, received_at: datetime = MOMENT
 ) -> Verdict:
     kind = "ed25519" if scheme.hash_name == ED25519 else "hmac"
     known = secrets or ((PUBLIC if kind == "ed25519" else SECRET),)

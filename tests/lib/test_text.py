@@ -4,8 +4,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from guestbook.lib import text
 from guestbook.lib.text import clean_line, clean_text

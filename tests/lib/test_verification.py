@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from standardwebhooks import Webhook as Verifier
-from standardwebhooks import WebhookVerificationError
+from hypothesis import given, strategies as st
+from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.lib import signatures
 from guestbook.lib.verification import Verdict, proof, verify
@@ -173,8 +171,7 @@ def test_standard_webhooks_needs_one_id_and_one_timestamp(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "before_or_after",
-    [f"v1,{'A' * 43}= {{}}", "{} v1a,xyz", "v9,abc  v2 {}", "v1,é {}", "{}, v1,AA"],
+    "before_or_after", [f"v1,{'A' * 43}= {{}}", "{} v1a,xyz", "v9,abc  v2 {}", "v1,é {}", "{}, v1,AA"]
 )
 def test_one_good_signature_among_others_is_enough(before_or_after: str) -> None:
     assert verified("standard", SECRET, with_signature(before_or_after.format(SIGNATURE)), BODY).ok

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from standardwebhooks import Webhook as Verifier
-from standardwebhooks import WebhookVerificationError
+from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.lib import clock
 from guestbook.outbound import attempt_recorder, delivery_tasks

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook as Verifier
-from standardwebhooks import WebhookVerificationError
+from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.lib import VERSION, clock, signatures
 from guestbook.lib.current_process import MEMORY_LIMIT

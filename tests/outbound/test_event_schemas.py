@@ -60,10 +60,7 @@ BREAKING: list[tuple[Callable[[Schemas], Any], str]] = [
         lambda schemas: comment(schemas)["properties"]["created_at"].pop("format"),
         f"{FIELD}created_at had the format date-time and now has none.",
     ),
-    (
-        field("id", pattern="^[0-9]+$"),
-        FIELD + "id had the pattern ^[0-9a-f]{32}$ and now has ^[0-9]+$.",
-    ),
+    (field("id", pattern="^[0-9]+$"), FIELD + "id had the pattern ^[0-9a-f]{32}$ and now has ^[0-9]+$."),
     (
         lambda schemas: waiting(schemas)["properties"].pop("held_at"),
         "comments.waiting: the field data.waiting.comments[].held_at is gone.",

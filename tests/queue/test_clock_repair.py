@@ -39,9 +39,7 @@ def hook(app: Flask, receiver: Receiver) -> str:  # noqa: ARG001
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("timeout", [15, 300])
-def test_no_repair_lets_the_end_of_an_erased_comment_leave_before_the_longest_request(
-    timeout: float,
-) -> None:
+def test_no_repair_lets_the_end_of_an_erased_comment_leave_before_the_longest_request(timeout: float) -> None:
     settings = replace(factories.settings(), timeout=timeout)
     factories.webhook(events="comment.created comment.deleted")
     comment_id = factories.sign()

@@ -9,8 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from scripts.benchmarks import __main__ as group
-from scripts.benchmarks import soak, start
+from scripts.benchmarks import __main__ as group, soak, start
 from scripts.benchmarks.deliver import deliver
 from scripts.benchmarks.growth import growth, line
 from scripts.benchmarks.latency import latency

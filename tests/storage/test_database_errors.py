@@ -10,8 +10,13 @@ import pymysql
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, make_url, text, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError as PoolTimeout,
+)
 
 import guestbook
 from guestbook.inbound.processor import Processor
@@ -19,8 +24,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, fault_of
 from guestbook.storage.models import Webhook
-from tests.support import factories
-from tests.support import inbound_factories as inbound
+from tests.support import factories, inbound_factories as inbound
 
 
 def error_of(engine: Engine, *statements: str) -> SQLAlchemyError:

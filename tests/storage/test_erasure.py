@@ -22,8 +22,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment
 from tests.queue.comments.steps import ALL, ENDS, delete, move, reply
-from tests.support import factories
-from tests.support import inbound_factories as inbox_stock
+from tests.support import factories, inbound_factories as inbox_stock
 from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver, Request
 

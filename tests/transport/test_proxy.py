@@ -81,11 +81,7 @@ def test_a_proxy_gets_its_credentials_and_errors_do_not() -> None:
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [
-        (b"403 Forbidden", "proxy_refused"),
-        (b"502 Bad", "proxy_gave_up"),
-        (b"503 No", "proxy_gave_up"),
-    ],
+    [(b"403 Forbidden", "proxy_refused"), (b"502 Bad", "proxy_gave_up"), (b"503 No", "proxy_gave_up")],
 )
 def test_a_tunnel_that_is_refused_says_so(status: bytes, reason: str) -> None:
     with Proxy(status=status) as proxy, through(proxy) as transport:

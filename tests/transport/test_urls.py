@@ -4,8 +4,7 @@ import socket
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from guestbook.transport import Transport, TransportError, connections, urls
 from guestbook.transport.attempt_budget import AttemptBudget
@@ -72,10 +71,10 @@ BAD_URLS = {
         *("https://[fe80::1%25]]/", "https://[fe80::1%25$]/", "https://ex℀mple.com/"),
     ],
     "domain name": [
-        *("https://\u2603\ufe0f\u0301.example/", "https://" + "ü" * 64 + ".com/", "https://\ud800.com/"),
+        *("https://\u2603\ufe0f\u0301.example/", "https://" + "ü" * 64 + ".com/", "https://\ud800.com/")
     ],
     "encoded": [
-        *("https://example.com/\ud800", "https://example.com/?\udfff", "https://example.com/" + "ü" * 400),
+        *("https://example.com/\ud800", "https://example.com/?\udfff", "https://example.com/" + "ü" * 400)
     ],
     "longer": ["https://example.com/" + "a" * 1981],
 }

@@ -123,10 +123,7 @@ def test_a_first_visit_loads_at_most_30_kb_with_20_pictures(visitor: Visitor, lo
     own_css = rules[: preferences.OWN_CSS_LIMIT]
     set_(look=look, visitor_looks="yes", pictures="drawn", own_css=own_css)
     for number, name in enumerate(NAMES):
-        add(
-            [f"{number} lovely books! We stayed for tea, and shall come again next year. " * 2],
-            name=name,
-        )
+        add([f"{number} lovely books! We stayed for tea, and shall come again next year. " * 2], name=name)
     as_browsers = {"Accept-Encoding": "gzip"}
     links = r'(?:href|src)="(/(?:static|button|own|pictures)[^"]+)"'
     loaded = {"/", "/static/stars.svg", *re.findall(links, visitor.get("/").text)}

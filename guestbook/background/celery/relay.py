@@ -36,15 +36,7 @@ from guestbook.queue import claims, clock_repair
 from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import (
-    DELIVERIES,
-    FIRST_DUE,
-    INBOUND,
-    Delivery,
-    Pass,
-    Source,
-    Webhook,
-)
+from guestbook.storage.models import DELIVERIES, FIRST_DUE, INBOUND, Delivery, Pass, Source, Webhook
 
 FIRST_SIZE = 8  # rows
 LARGEST_SIZE = 512

@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, TextIO
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
-from guestbook.lib import clock, ids
-from guestbook.lib import text as text_module
+from guestbook.lib import clock, ids, text as text_module
 from guestbook.lib.errors import Refused
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.models import Comment, Origin, Reply
@@ -201,10 +200,7 @@ def _places(headings: Sequence[str], columns: Mapping[str, str]) -> dict[str, in
 
 
 # The objects inside the object: name → key in it → field.
-INNER_OBJECTS = {
-    "reply": {"message": "reply", "created_at": "reply_created_at"},
-    "origin": ORIGIN_FIELDS,
-}
+INNER_OBJECTS = {"reply": {"message": "reply", "created_at": "reply_created_at"}, "origin": ORIGIN_FIELDS}
 INNER_FIELDS = {one for inner in INNER_OBJECTS.values() for one in inner.values()}
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import text_marks
-from guestbook.comments.spam.learned_words import Score
-from guestbook.comments.spam.learned_words import score as learned_score
+from guestbook.comments.spam.learned_words import Score, score as learned_score
 from guestbook.comments.spam.text_marks import Repeated
 from guestbook.lib import ids
 from guestbook.lib.text import shortened

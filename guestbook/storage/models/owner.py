@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import clock, ids
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, ids, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base

@@ -2,8 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, abort, g, render_template, request
-from flask import session as browser_session
+from flask import Blueprint, abort, g, render_template, request, session as browser_session
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup

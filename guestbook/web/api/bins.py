@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import bins, source_json
 from guestbook.inbound.source_json import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
-from guestbook.lib import json_schema as schema
-from guestbook.lib import validate
+from guestbook.lib import json_schema as schema, validate
 from guestbook.lib.json_schema import Schema
 from guestbook.lib.redaction import HIDDEN
 from guestbook.storage.database import db, writing

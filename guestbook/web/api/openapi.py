@@ -8,17 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import VERSION
 from guestbook.lib.json_schema import HEADERS, ID, JSON, TEXT, Schema, answer, described, integer, one_of, ref
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import (
-    api_call,
-    bins,
-    comments,
-    events,
-    owner,
-    queue,
-    sources,
-    statistics,
-    webhooks,
-)
+from guestbook.web.api import api_call, bins, comments, events, owner, queue, sources, statistics, webhooks
 from guestbook.web.api.api_call import API_PATH, Call, Calls
 from guestbook.web.api.idempotency import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
 from guestbook.web.error_pages import ERROR_TEXTS, InsufficientScope

@@ -12,8 +12,7 @@ from guestbook.auth.login import TooManyTries
 from guestbook.background.doctor import State, examination
 from guestbook.comments.spam import learned_words, spam_report
 from guestbook.comments.spam.spam_report import REFUSAL_REASONS
-from guestbook.lib import clock, fields
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, fields, json_schema as schema
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists

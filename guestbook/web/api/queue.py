@@ -10,8 +10,7 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.inbound import source_json
 from guestbook.inbound.source_json import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
-from guestbook.lib import body_encoding, clock, redaction
-from guestbook.lib import json_schema as schema
+from guestbook.lib import body_encoding, clock, json_schema as schema, redaction
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_json

@@ -14,8 +14,7 @@ from guestbook.inbound import samples, sender_presets, source_json, sources
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.inbound.source_json import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.inbound.sources import SOURCE_FIELDS
-from guestbook.lib import json_schema as schema
-from guestbook.lib import template_sandbox
+from guestbook.lib import json_schema as schema, template_sandbox
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS

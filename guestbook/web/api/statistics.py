@@ -7,8 +7,7 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_json
 from guestbook.queries import cron_status, prometheus_metrics, statistics, webhook_status

@@ -17,8 +17,7 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.comments import backfill
 from guestbook.comments.backfill import BACKFILLED_EVENTS, LOOKED_AT_ONCE, BackfillReport, BackfillRules
-from guestbook.lib import clock
-from guestbook.lib import json_schema as schema
+from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import (
     pulled_deliveries,

@@ -11,11 +11,7 @@ from sqlalchemy import Row, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.background.celery import delivery_consumer
-from guestbook.background.celery.delivery_consumer import (
-    WAIT_WHEN_BUSY,
-    DeliveryConsumer,
-    WorkerEnds,
-)
+from guestbook.background.celery.delivery_consumer import WAIT_WHEN_BUSY, DeliveryConsumer, WorkerEnds
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag

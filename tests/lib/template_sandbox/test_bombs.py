@@ -7,8 +7,7 @@ import sys
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
+from hypothesis import given, settings, strategies as some
 
 from guestbook.lib import template_sandbox
 from guestbook.lib.template_sandbox import TEMPLATE_STEPS, Run, TemplateFault

@@ -157,10 +157,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(source: str, sentence: str) -
             "{% for a in b recursive %}{% endfor %}",
             "Line 1: templates here have no recursive loops. Write one loop in the other.",
         ),
-        (
-            "{{ loop.cycle('a', 'b') }}",
-            "Line 1: templates here cannot call 'cycle'. Use loop.index % 2.",
-        ),
+        ("{{ loop.cycle('a', 'b') }}", "Line 1: templates here cannot call 'cycle'. Use loop.index % 2."),
         ("{% include 'x' %}", "Line 1: templates here have no include. Write the other"),
         ("{% extends 'x' %}", "Line 1: templates here have no extends. Write the whole"),
         ("{% import 'x' as y %}", "Line 1: templates here have no import. "),

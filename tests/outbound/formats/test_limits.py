@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from guestbook.outbound import formats
 from guestbook.outbound.formats import CHAT_FORMATS, chats

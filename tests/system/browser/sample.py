@@ -15,13 +15,11 @@ from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.inbound.sender_presets import PRESETS
 from guestbook.lib import clock, signatures
-from guestbook.outbound import receiver_links
-from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.outbound import receiver_links, webhooks as outbound_webhooks
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Hold, Webhook
-from tests.support import factories, visitor
-from tests.support import inbound_factories as inbox
+from tests.support import factories, inbound_factories as inbox, visitor
 from tests.support.receiver import Answer, Receiver
 
 Rows = dict[str, list[str]]  # by the name of the variable in an address

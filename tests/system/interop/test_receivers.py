@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from gidgethub import ValidationFailure
 from gidgethub.sansio import Event
-from standardwebhooks import Webhook as Verifier
-from standardwebhooks import WebhookVerificationError
+from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.background import whole_pass
 from guestbook.lib import clock, ids, signatures

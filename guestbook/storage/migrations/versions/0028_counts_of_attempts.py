@@ -14,5 +14,5 @@ def upgrade() -> None:
         " milliseconds BIGINT NOT NULL,"
         " PRIMARY KEY (webhook_id, outcome, bound), CONSTRAINT attempt_counts_webhook"
         " FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE)"
-        " /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */",
+        " /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */"
     )

@@ -18,6 +18,6 @@ def upgrade() -> None:
     """Add the table, and copy the rows."""
     steps.run(
         "CREATE TABLE IF NOT EXISTS book_state (name VARCHAR(40) NOT NULL, value TEXT NOT NULL,"
-        " PRIMARY KEY (name)) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */",
+        " PRIMARY KEY (name)) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */"
     )
     steps.change_rows(COPY)
