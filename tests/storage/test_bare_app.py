@@ -40,10 +40,10 @@ def test_the_idiom_makes_a_book_of_its_own_that_vanishes_with_the_app(real_book:
         database.create_tables(db.engine)
         db.engine.dispose()
     assert Visitor(app).send(form_of(app)).status_code == 303
-    assert len(stored()) == 1
     folder = settings_of(app).data_dir
     assert list(folder.glob("guestbook.db"))
     with app.app_context():
+        assert len(stored()) == 1
         db.engine.dispose()
     del app
     gc.collect()
