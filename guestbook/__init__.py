@@ -38,23 +38,23 @@ def _path_by_cgi() -> str | None:
 def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
     """Make the whole application, or for a command that was typed what it needs."""
     from guestbook.cli import app_command, program
-    from guestbook.storage import bare_app
+    from guestbook.storage import app_factory
 
     typed = app_command.typed_name()
     if typed is None or typed in program.NEEDING_PAGES:
         app = _app_with_pages(given)
         program.register(app)
     else:
-        app = bare_app.make(Flask, given, for_doctor=typed == "doctor")
+        app = app_factory.make(Flask, given, for_doctor=typed == "doctor")
         program.register(app, typed)
     return app
 
 
 def _app_with_pages(given: Mapping[str, object] | None, only_path: str | None = None) -> Flask:
     from guestbook import web
-    from guestbook.storage import bare_app
+    from guestbook.storage import app_factory
 
-    app = bare_app.make(web.Application, given)
+    app = app_factory.make(web.Application, given)
     web.register(app, only_path)
     return app
 

@@ -26,7 +26,7 @@ from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
-from guestbook.storage import active_hosts, bare_app, database, engines
+from guestbook.storage import active_hosts, app_factory, database, engines
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
@@ -42,7 +42,7 @@ WRONG_VERSION = {
     Fault.NEW_TABLES: "Error: The tables are newer than the program. Update the program.",
 }
 
-_flask = bare_app.make(Flask)
+_flask = app_factory.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(WITHOUT_BROKER)

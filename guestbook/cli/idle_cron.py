@@ -40,9 +40,9 @@ class IdleCron(click.Command):
             pass
         with paused_gc():
             from guestbook.cli import cron as whole_pass
-            from guestbook.storage import bare_app
+            from guestbook.storage import app_factory
 
-            app = bare_app.make(Flask)
+            app = app_factory.make(Flask)
         parent.with_resource(app.app_context())
         return whole_pass.cron.make_context(info_name, args, parent, **extra)
 

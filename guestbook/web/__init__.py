@@ -10,10 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib import redaction
 from guestbook.web import (
-    before_request,
     error_pages,
     look_and_language,
     public_pages,
+    request_checks,
     response_headers,
     send_after_requests,
     template_filters,
@@ -84,7 +84,7 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
 
         # A visitor's address and scheme come from as many proxies as the owner has named.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
-    before_request.init_app(app, require_version)
+    request_checks.init_app(app, require_version)
     response_headers.init_app(app)
     template_filters.init_app(app)
     error_pages.init_app(app)

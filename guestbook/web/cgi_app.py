@@ -17,7 +17,7 @@ from flask import Flask, g
 
 from guestbook import web
 from guestbook.settings import Settings, database_url
-from guestbook.storage import bare_app, plain_sql, request_notes, schema_version, sqlite_file
+from guestbook.storage import app_factory, plain_sql, request_notes, schema_version, sqlite_file
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
 
@@ -43,7 +43,7 @@ class OtherVersion(Exception):
 
 def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     """Return the app for a reader; the whole one where the book is no plain SQLite file."""
-    app = bare_app.without_database(Flask, given)
+    app = app_factory.without_database(Flask, given)
     settings: Settings = app.config["GUESTBOOK"]
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():

@@ -21,9 +21,9 @@ from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
 from guestbook.web import (
-    before_request,
     database_error_pages,
     error_pages,
+    request_checks,
     request_context,
     response_headers,
     row_lookup,
@@ -99,7 +99,7 @@ def show() -> Response:
     is_right = hmac.compare_digest(given.strip().encode(), token.encode())
     if not token or kind.lower() != "bearer" or not is_right:
         abort(404)
-    before_request.require_version()
+    request_checks.require_version()
     is_open = any(kind.partition(";")[0] == OPENMETRICS and q for kind, q in request.accept_mimetypes)
     text = "".join(_text(one, is_open) for one in prometheus_metrics.read(db.session(), clock.now()))
     kind = OPENMETRICS_TYPE if is_open else TEXT_TYPE

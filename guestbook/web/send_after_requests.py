@@ -16,7 +16,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
-from guestbook.web import before_request
+from guestbook.web import request_checks
 
 if TYPE_CHECKING:  # A page by CGI must not wait for this import.
     from guestbook.background.whole_pass import PassReport
@@ -128,7 +128,7 @@ def _after_requests(app: Flask, wsgi: Callable[..., Iterable[bytes]]) -> Any:
 
     def answer(environ: Environ, start_response: Any) -> Iterable[bytes]:
         body = wsgi(environ, start_response)
-        if not passes.may_be_due(environ["REQUEST_METHOD"]) or before_request.CHECKED not in app.extensions:
+        if not passes.may_be_due(environ["REQUEST_METHOD"]) or request_checks.CHECKED not in app.extensions:
             return body
         work = partial(passes.after_request, environ)
 

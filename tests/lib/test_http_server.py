@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from guestbook.lib import http_server
-from guestbook.web.before_request import BLUEPRINT_LIMIT_BYTES
+from guestbook.web.request_checks import BLUEPRINT_LIMIT_BYTES
 from tests.conftest import run, running
 from tests.support import documents, processes
 

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import before_request, response_headers
+from guestbook.web import request_checks, response_headers
 from guestbook.web.inbound_webhook import WAITERS
 from tests.support import factories, site
 from tests.support.processes import wait_for
@@ -150,7 +150,7 @@ def test_a_body_in_chunks_is_caught(port: int, place: str, size: int) -> None:
 
 
 def test_a_body_above_the_limit_is_refused_with_a_reason(client: FlaskClient, place: str) -> None:
-    limit = before_request.BLUEPRINT_LIMIT_BYTES["bins"]
+    limit = request_checks.BLUEPRINT_LIMIT_BYTES["bins"]
     assert client.post(place, data=b"x" * limit).status_code == 200
     refused = client.post(place, data=b"x" * (limit + 1))
     assert refused.status_code == 413

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from guestbook.storage import schema_version
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import before_request
+from guestbook.web import request_checks
 from tests.support import factories
 from tests.support.api_client import ApiClient
 from tests.support.visitor import Visitor
@@ -86,4 +86,4 @@ def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(
     assert older.get("/?again").status_code == 200  # no page that is kept
     assert asked
     assert schema_version.QUERY not in asked
-    assert before_request.CHECKED in older.app.extensions
+    assert request_checks.CHECKED in older.app.extensions

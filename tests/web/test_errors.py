@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 import guestbook
 from guestbook.storage import database, sqlite_file
 from guestbook.storage.database import db
-from guestbook.web import before_request
+from guestbook.web import request_checks
 from tests.support import site
 from tests.support.visitor import Visitor, by_class, parse, stored, text
 
@@ -69,7 +69,7 @@ def test_an_error_of_an_admin_page_does_not_say_that_there_is_no_cookie(visitor:
 
 
 def test_too_much_is_refused_with_advice(visitor: Visitor) -> None:
-    data = {"message": "x" * before_request.DEFAULT_LIMIT_BYTES}
+    data = {"message": "x" * request_checks.DEFAULT_LIMIT_BYTES}
     status, title = shown(visitor, "POST", "/comments", data=data)
     assert (status, title) == (413, "That is too long")
     assert stored() == []
@@ -84,7 +84,7 @@ def test_the_longest_message_of_the_largest_characters_fits(visitor: Visitor) ->
 def test_a_body_of_unknown_length_is_measured(visitor: Visitor, extra: int, status: int) -> None:
     response = visitor.client.post(
         "/comments",
-        input_stream=io.BytesIO(b"name=" + b"x" * (before_request.DEFAULT_LIMIT_BYTES - 5 + extra)),
+        input_stream=io.BytesIO(b"name=" + b"x" * (request_checks.DEFAULT_LIMIT_BYTES - 5 + extra)),
         content_type="application/x-www-form-urlencoded",
         environ_overrides={"wsgi.input_terminated": True},
     )

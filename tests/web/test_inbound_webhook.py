@@ -24,7 +24,7 @@ from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
-from guestbook.web.before_request import BLUEPRINT_LIMIT_BYTES
+from guestbook.web.request_checks import BLUEPRINT_LIMIT_BYTES
 from tests.inbound import test_sender_presets
 from tests.support import factories, inbound_factories, processes
 from tests.support.visitor import Visitor

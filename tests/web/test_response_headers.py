@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.web import before_request
+from guestbook.web import request_checks
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, parse, scripts
 
 ANSWERS = [
@@ -43,7 +43,7 @@ def test_https_is_kept(app: Flask, monkeypatch: pytest.MonkeyPatch, base_url: st
 
 def test_redirects_refusals_and_not_modified_have_them_too(visitor: Visitor) -> None:
     assert_guarded(visitor.sign().headers)
-    too_long = "x" * (before_request.DEFAULT_LIMIT_BYTES + 1)
+    too_long = "x" * (request_checks.DEFAULT_LIMIT_BYTES + 1)
     assert_guarded(visitor.client.post("/comments", data=too_long).headers)
     [comment_id] = add(["Hello"])
     etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]

@@ -11,7 +11,7 @@ import flask
 from guestbook.background import whole_pass
 from guestbook.cli import program
 from guestbook.lib.current_process import paused_gc
-from guestbook.storage import bare_app
+from guestbook.storage import app_factory
 from guestbook.storage.database import db
 
 
@@ -22,7 +22,7 @@ def main(threads: str) -> None:
     """
     with paused_gc():  # an app without pages, which take a sixth of the memory
         program.load("cron")
-        app = bare_app.make(flask.Flask)
+        app = app_factory.make(flask.Flask)
     folder = Path(os.environ["BENCH_FOLDER"])
     (folder / f"ready {os.getpid()}").touch()
     with (folder / "lock").open() as lock:

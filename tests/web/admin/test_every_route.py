@@ -18,7 +18,7 @@ from guestbook.auth import api_tokens, login
 from guestbook.inbound import bins
 from guestbook.lib import clock
 from guestbook.storage.models import Comment, Day, Limit, Reply, Token
-from guestbook.web import before_request, response_headers
+from guestbook.web import request_checks, response_headers
 from guestbook.web.admin import ADMIN_MENU
 from guestbook.web.admin.login import SESSION_KEY
 from tests.support import factories
@@ -290,7 +290,7 @@ def test_an_unknown_id_is_not_found(app: Flask, filled: dict[str, str], owner: O
 def test_errors_are_kept_by_nobody_either(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     monkeypatch.setitem(app.view_functions, "admin.dashboard.index", lambda: str(1 / 0))
-    too_long = {"csrf_token": owner.key(), "old": "x" * before_request.DEFAULT_LIMIT_BYTES}
+    too_long = {"csrf_token": owner.key(), "old": "x" * request_checks.DEFAULT_LIMIT_BYTES}
     for visitor in (owner, Visitor(app)):
         assert guarded(visitor.get("/admin/nowhere")).status_code == 404
         assert guarded(visitor.open("POST", "/admin/login", data=too_long)).status_code == 413
