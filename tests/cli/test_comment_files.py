@@ -11,6 +11,7 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.queries import statistics
 from guestbook.storage import database
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
@@ -28,8 +29,9 @@ def test_export_writes_json_lines_to_standard_output_oldest_first(shell: Shell) 
     rows = [json.loads(line) for line in shell("comments", "export").splitlines()]
     assert [row["id"] for row in rows] == [old, new]
     assert rows[0] | {"id": "", "created_at": "", "announced_at": ""} == {
-        **{"id": "", "name": "Ada", "website": None, "message": "Grüße 🎈", "status": "published"},
-        **dict.fromkeys(("reason", "reasons", "edited_at", "reply", "origin", "place", "note")),
+        **{"id": "", "name": "Ada", "message": "Grüße 🎈", "status": "published"},
+        **dict.fromkeys((*COMMENT_FIELDS.keys() - {"name", "message"}, "reason", "reasons", "edited_at")),
+        **dict.fromkeys(("reply", "origin")),
         **{"created_at": "", "announced_at": "", "number": 1, "last_sequence": None},
     }
     assert (rows[1]["status"], rows[1]["reason"]) == ("held", "It holds 9 links.")

@@ -9,11 +9,12 @@ from flask import Flask
 from guestbook.comments.spam import spam_report
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import writing
 from tests.cli.conftest import Shell
 from tests.support import factories
 
-COLUMNS = {"id", "name", "website", "message", "place", "note", "status", "reason", "reasons"} | {
+COLUMNS = {"id", *COMMENT_FIELDS, "status", "reason", "reasons"} | {
     *("created_at", "number", "reply", "url", "decisions")
 }
 HELD = Classification("held", ("It holds 9 links.",))
