@@ -135,7 +135,7 @@ def display_width(text: str) -> int:
     """Return the columns that a text without controls takes."""
     if text.isascii():
         return len(text)
-    import wcwidth  # Most of what is printed is ASCII.
+    import wcwidth  # It is imported here, because most of what is printed is ASCII.
 
     return max(0, wcwidth.wcswidth(text))
 

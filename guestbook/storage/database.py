@@ -379,6 +379,6 @@ def _are_new(connection: Connection) -> bool:
 
 def _models() -> Mapping[str, Table]:
     """Return the tables of all models. They are imported here, because they need the Base above."""
-    import guestbook.storage.models  # noqa: F401
+    import guestbook.storage.models  # noqa: F401  it adds its tables to the metadata
 
     return Base.metadata.tables

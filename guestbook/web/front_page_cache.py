@@ -183,10 +183,9 @@ class FrontPages:
         if made.parts is None or "set-cookie" in named or "etag" not in named:
             return
         before, after = made.parts
-        if named.get("content-encoding") == response_headers.GZIP:
-            body = GzipParts(before, after, response_headers.PAGE_LEVEL).around
-        else:
-            body = lambda middle: b"".join((before, middle, after))  # noqa: E731
+        is_packed = named.get("content-encoding") == response_headers.GZIP
+        packed = GzipParts(before, after, response_headers.PAGE_LEVEL) if is_packed else None
+        body = packed.around if packed else lambda middle: b"".join((before, middle, after))
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
         tag = named["etag"].removeprefix("W/").strip('"')
         if key not in self._kept and len(self._kept) >= MOST_KEPT:

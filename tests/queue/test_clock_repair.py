@@ -67,7 +67,7 @@ def test_a_retry_put_off_by_a_clock_goes_out(receiver: Receiver, later: Later, a
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
 
 
-def test_a_lease_of_a_killed_pass_whose_clock_was_ahead_is_mended(hook: str) -> None:
+def test_a_lease_of_a_killed_pass_whose_clock_was_ahead_is_repaired(hook: str) -> None:
     factories.delivery(hook, claimed_by="a killed pass", claims=1, due_at=clock.now() + HOUR)
     factories.run_pass()
     assert factories.one().status == "processed"

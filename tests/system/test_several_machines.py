@@ -1,6 +1,6 @@
 """Several machines with one book: passes and servers with data folders of their own, so no lock is common.
 
-A machine that has lost its network is a process that was stopped: it goes on when the network is back.
+A stopped process stands for a machine that has lost its network. It goes on when the network is back.
 """
 
 import json

@@ -274,7 +274,7 @@ def test_a_worker_returns_messages_until_the_book_is_upgraded(works: Works, rece
         _set_version(works, "0024")
         for queue, taken in messages.items():
             works.vhost.put(queue, *taken)
-        # Four lines are told when one of the two messages has come twice.
+        # The worker logs the sentence a fourth time only when one of the two messages has come twice.
         wait_for(lambda: worker.output.count(OLDER) >= 4, 60, works.show)
         assert [works.vhost.depth(queue) for queue in queues] == [1, 1]
         assert receiver.requests == []

@@ -116,7 +116,7 @@ def test_the_form_shows_no_value_of_a_header_and_keeps_what_it_hides(owner: Owne
     assert "stands for a value that is not shown" in answer.text
 
 
-def test_headers_that_somebody_broke_by_hand_can_be_mended(owner: Owner) -> None:
+def test_headers_that_somebody_broke_by_hand_can_be_repaired(owner: Owner) -> None:
     row_id = factories.webhook()
     factories.sql("UPDATE webhooks SET headers = '[\"geheim\"'")
     assert "geheim" not in text(owner.page(PLACE + row_id))
