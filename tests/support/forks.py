@@ -38,6 +38,12 @@ class Command:
         """Ask it to end, by SIGTERM."""
         os.kill(self.pid, signal.SIGTERM)
 
+    def catches_sigterm(self) -> bool:
+        """Whether it has a handler for SIGTERM by now: proc(5), SigCgt."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+
     def signal(self, number: signal.Signals) -> None:
         """Send it any signal."""
         os.kill(self.pid, number)

@@ -173,6 +173,9 @@ class Works:
         """Give a relay that publishes at once what becomes due; it must end well."""
         relay = self.start_relay("--stay")
         yield relay
+        wait_for(
+            relay.catches_sigterm, 20, lambda: relay.printed
+        )  # before that, the signal would end it at once
         relay.terminate()
         assert relay.wait() == 0, relay.printed
 
