@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
-from guestbook.web import request_context
 
 API_PATH = "/api/v1"
 LONGEST_PAGE = 100  # rows
@@ -80,7 +79,8 @@ class Call(NamedTuple):
         return "moderate" if self.address.partition(" ")[2].startswith(MODERATING) else "manage"
 
 
-View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+Answer = ResponseReturnValue
+View = TypeVar("View", bound=Callable[..., Answer])
 
 
 class Calls(Blueprint):
@@ -134,8 +134,3 @@ def parameters(place: str, schemas: Schema, **more: bool) -> list[dict[str, Any]
         }
         for name, one in schemas.items()
     ]
-
-
-def address(path: str) -> str:
-    """Return the absolute address of a path of the API."""
-    return f"{request_context.settings().base_url}{API_PATH}{path}"

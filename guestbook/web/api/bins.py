@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import abort
-from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import bins, source_json
@@ -16,8 +15,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import PAGE_QUERY, Calls, list_of
+from guestbook.web.api import authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import PAGE_QUERY, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 BIN_FIELDS: Schema = {
@@ -77,17 +76,16 @@ row_calls.serve(calls, Bin, _shown, "its requests", _begin_delete)
 
 
 @calls.serve("POST /bins", {201: "Bin"}, body="NewBin")
-def create_bin() -> ResponseReturnValue:
+def create_bin() -> Answer:
     """Add a bin."""
     fields = request_reader.body()
     with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
         bin_ = bins.add(session, _fields(fields))
-        location = api_call.address(f"/bins/{bin_.id}")
-        return idempotency.keep(session, _shown(bin_), 201, {"Location": location})
+        return idempotency.keep(session, _shown(bin_), 201)
 
 
 @calls.serve("PATCH /bins/{bin_id}", {200: "Bin"}, body="BinChanges", may_match=True)
-def update_bin(bin_id: str) -> ResponseReturnValue:
+def update_bin(bin_id: str) -> Answer:
     """Change a bin; other fields stay."""
     changes = request_reader.body()
     with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
@@ -98,7 +96,7 @@ def update_bin(bin_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("DELETE /bins/{bin_id}/requests", {204: None})
-def clear_bin(bin_id: str) -> ResponseReturnValue:
+def clear_bin(bin_id: str) -> Answer:
     """Delete the requests of a bin."""
     with writing() as session:
         bins.clear(session, find_locked(Bin, bin_id).id)
@@ -114,13 +112,13 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @calls.serve("GET /bins/{bin_id}/requests", {200: "BinRequests"}, query=PAGE_QUERY)
-def list_bin_requests(bin_id: str) -> ResponseReturnValue:
+def list_bin_requests(bin_id: str) -> Answer:
     """List the requests that a bin holds."""
     return row_calls.rows("requests", BinRequest, bin_request, BinRequest.bin_id == find(Bin, bin_id).id)
 
 
 @calls.serve("GET /bins/{bin_id}/requests/{request_id}", {200: "BinRequestInFull"})
-def get_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
+def get_bin_request(bin_id: str, request_id: str) -> Answer:
     """Show a request with its body, and check its signatures."""
     row = _find(bin_id, request_id)
     shape = source_json.bin_request_in_full(row, bins.check_of(db.session(), row)) | bin_request(row)
@@ -131,7 +129,7 @@ def get_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /bins/{bin_id}/requests/{request_id}/replay", {200: "Replayed"}, body="Replay")
-def replay_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
+def replay_bin_request(bin_id: str, request_id: str) -> Answer:
     """Send a request to another URL.
 
     The answer is stored nowhere.

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Response, abort, g, make_response
-from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
@@ -22,8 +21,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import book_signing, request_context, response_headers
-from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
+from guestbook.web.api import authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Answer, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
 
 COMMENT_QUERY = {
@@ -90,7 +89,7 @@ calls = Calls(
 
 
 @calls.serve("GET /comments", {200: "Comments"}, query=COMMENT_QUERY, token="optional")
-def list_comments() -> ResponseReturnValue:
+def list_comments() -> Answer:
     """List comments."""
     query = request_reader.query()
     status = query["status"]
@@ -111,7 +110,7 @@ def list_comments() -> ResponseReturnValue:
 @calls.serve(
     "POST /comments", {201: "Comment", 202: "Comment"}, errors=(403, 429), body="NewComment", token="ignored"
 )
-def create_comment() -> ResponseReturnValue:
+def create_comment() -> Answer:
     """Add a comment: 201 when it is published, 202 when the owner reviews it first.
 
     Spam looks like a held comment, so that a program learns nothing.
@@ -132,7 +131,7 @@ def create_comment() -> ResponseReturnValue:
 
 
 @calls.serve("GET /comments/{comment_id}", {200: "Comment"}, token="optional")
-def get_comment(comment_id: str) -> ResponseReturnValue:
+def get_comment(comment_id: str) -> Answer:
     """Show a comment."""
     comment = find(Comment, comment_id)
     if comment.status != "published" and not authentication.has_token():
@@ -141,7 +140,7 @@ def get_comment(comment_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("PATCH /comments/{comment_id}", {200: "Comment"}, body="CommentChanges", may_match=True)
-def update_comment(comment_id: str) -> ResponseReturnValue:
+def update_comment(comment_id: str) -> Answer:
     """Edit, moderate or reply to a comment.
 
     The text changes first, then the status, then the reply, so webhooks receive the final state.
@@ -161,7 +160,7 @@ def update_comment(comment_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("DELETE /comments/{comment_id}", {204: None}, may_match=True)
-def delete_comment(comment_id: str) -> ResponseReturnValue:
+def delete_comment(comment_id: str) -> Answer:
     """Delete a comment for good."""
     with writing() as session:
         comment = find_locked_comment(comment_id)
@@ -174,8 +173,7 @@ def delete_comment(comment_id: str) -> ResponseReturnValue:
 def _answer_signed(session: Session, comment: Comment) -> None:
     shown = _shown(comment)
     if comment.status == "published":
-        location = api_call.address(f"/comments/{comment.id}")
-        g.signed = idempotency.keep(session, shown, 201, {"Location": location})
+        g.signed = idempotency.keep(session, shown, 201)
     else:
         g.signed = idempotency.keep(session, shown | {"status": "held"}, 202)
 
@@ -203,7 +201,7 @@ def _errors(fields: dict[str, Any]) -> dict[str, str]:
 
 
 @calls.serve("POST /moderate", {200: "Moderated"}, body="Moderation")
-def moderate_comments() -> ResponseReturnValue:
+def moderate_comments() -> Answer:
     """Publish, hold, restore or delete many comments, or mark them as spam."""
     given = request_reader.body()
     with writing() as session:

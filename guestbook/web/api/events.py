@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import abort
-from flask.typing import ResponseReturnValue
 
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import JSON, JSON_SCHEMA_DIALECT, Schema
@@ -11,7 +10,7 @@ from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.web.api import request_reader, row_calls
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of, parameters
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls, list_of, parameters
 
 EVENT_QUERY = {
     "limit": FULL_PAGE_QUERY["limit"],
@@ -76,7 +75,7 @@ calls = Calls("events", **EVENT_SCHEMAS)
 
 
 @calls.serve("GET /events", {200: "EventTypes"}, query=EVENT_QUERY, token="ignored")
-def list_event_types() -> ResponseReturnValue:
+def list_event_types() -> Answer:
     """List the events that webhooks can get."""
     query, names = request_reader.query(), list(EVENTS)
     first = names.index(query["before"]) + 1 if "before" in query else 0
@@ -87,7 +86,7 @@ def list_event_types() -> ResponseReturnValue:
 
 
 @calls.serve("GET /events/{event_name}", {200: "EventType"}, token="ignored")
-def get_event_type(event_name: str) -> ResponseReturnValue:
+def get_event_type(event_name: str) -> Answer:
     """Show an event with the JSON Schema of its body."""
     if event_name not in EVENTS:
         abort(404, f"There is no such event. The events are {', '.join(EVENTS)}.")

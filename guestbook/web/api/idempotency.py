@@ -16,7 +16,7 @@ import logging
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from flask import Response, g, make_response, request
@@ -84,11 +84,11 @@ def look_up() -> Response | None:
     return found
 
 
-def keep(
-    session: Session, shown: object, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
+def keep(session: Session, shown: Any, status: int = HTTPStatus.OK) -> Response:
     """Return the answer to a POST, and store it for repeats in the transaction of its effect."""
-    response = make_response((shown, status, headers or {}))
+    response = make_response((shown, status))
+    if status == HTTPStatus.CREATED:
+        response.location = f"{request_context.settings().base_url}{request.path}/{shown['id']}"
     if "repeatable" in g:
         # An error of these rows is not one of the key.
         session.flush()

@@ -3,13 +3,12 @@
 import re
 from typing import Any
 
-from flask.typing import ResponseReturnValue
-
 from guestbook.lib import VERSION
 from guestbook.lib.json_schema import HEADERS, ID, JSON, TEXT, Schema, answer, described, integer, one_of, ref
 from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.web import request_context
 from guestbook.web.api import api_call, bins, comments, events, owner, queue, sources, statistics, webhooks
-from guestbook.web.api.api_call import API_PATH, Call, Calls
+from guestbook.web.api.api_call import API_PATH, Answer, Call, Calls
 from guestbook.web.api.idempotency import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
 from guestbook.web.error_pages import ERROR_TEXTS, InsufficientScope
 
@@ -117,9 +116,9 @@ calls = Calls(
 
 
 @calls.serve("GET /openapi.json", {200: "Document"}, token="ignored")
-def get_document() -> ResponseReturnValue:
+def get_document() -> Answer:
     """This document."""
-    return build(api_call.address(""))
+    return build(f"{request_context.settings().base_url}{API_PATH}")
 
 
 SUBJECTS = (

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from flask import request
-from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, TooManyRequests
 
 from guestbook.auth import api_tokens, login
@@ -24,7 +23,7 @@ from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
 from guestbook.storage.preferences import PREFERENCE_FIELDS, Preferences
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 AUDIT_QUERY = {
@@ -96,13 +95,13 @@ calls = Calls(
 
 
 @calls.serve("GET /settings", {200: "Settings"})
-def get_settings() -> ResponseReturnValue:
+def get_settings() -> Answer:
     """Show the settings of the book."""
     return _document(preferences.read(db.session()))
 
 
 @calls.serve("PATCH /settings", {200: "Settings"}, body="SettingChanges", may_match=True)
-def update_settings() -> ResponseReturnValue:
+def update_settings() -> Answer:
     """Change settings of the book; others stay."""
     changes = request_reader.body()
     with writing() as session:
@@ -117,20 +116,20 @@ def _document(kept: Preferences) -> dict[str, Any]:
 
 
 @calls.serve("GET /audit", {200: "AuditEntries"}, query=AUDIT_QUERY)
-def list_audit_entries() -> ResponseReturnValue:
+def list_audit_entries() -> Answer:
     """List the entries of the audit log."""
     shape = partial(schema.of_row, properties=AUDIT_ENTRY_SCHEMA)
     return row_calls.filtered("audit", filtered_lists.audit, AuditFilter, shape)
 
 
 @calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)
-def list_tokens() -> ResponseReturnValue:
+def list_tokens() -> Answer:
     """List the tokens, without their values."""
     return row_calls.rows("tokens", Token, api_tokens.shape)
 
 
 @calls.serve("DELETE /tokens/{token_id}", {204: None})
-def revoke_token(token_id: str) -> ResponseReturnValue:
+def revoke_token(token_id: str) -> Answer:
     """Revoke a token.
 
     It may be the caller's own.
@@ -141,7 +140,7 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("GET /doctor", {200: "Examination"})
-def examine() -> ResponseReturnValue:
+def examine() -> Answer:
     """Look for problems, as doctor does."""
     # Doctor has a connection of its own, and tries to write.
     db.session.rollback()
@@ -149,13 +148,13 @@ def examine() -> ResponseReturnValue:
 
 
 @calls.serve("GET /spam", {200: "Spam"})
-def get_spam() -> ResponseReturnValue:
+def get_spam() -> Answer:
     """Show refused comments, a flood and what the score knows."""
     return spam_report.read(db.session(), request_context.settings().secret_key, clock.now()).shape()
 
 
 @calls.serve("POST /spam/end-flood", {204: None})
-def end_flood() -> ResponseReturnValue:
+def end_flood() -> Answer:
     """End the hour in which a flood holds all comments.
 
     Those that were held stay held.
@@ -166,7 +165,7 @@ def end_flood() -> ResponseReturnValue:
 
 
 @calls.serve("POST /spam/forget", {200: "Forgotten"})
-def forget_words() -> ResponseReturnValue:
+def forget_words() -> Answer:
     """Erase what the score has learned."""
     with writing() as session:
         words = learned_words.forget_all(session, request_context.settings().secret_key)
@@ -174,18 +173,18 @@ def forget_words() -> ResponseReturnValue:
 
 
 @calls.serve("POST /webhooks/{webhook_id}/reveal-secret", {200: "Secret"}, errors=(409, 429), body="Reveal")
-def reveal_webhook_secret(webhook_id: str) -> ResponseReturnValue:
+def reveal_webhook_secret(webhook_id: str) -> Answer:
     """Show the secret of a webhook; it needs the owner's password."""
     return _reveal(Webhook, webhook_id)
 
 
 @calls.serve("POST /sources/{source_id}/reveal-secret", {200: "Secret"}, errors=(409, 429), body="Reveal")
-def reveal_source_secret(source_id: str) -> ResponseReturnValue:
+def reveal_source_secret(source_id: str) -> Answer:
     """Show the secret of a source; it needs the owner's password."""
     return _reveal(Source, source_id)
 
 
-def _reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValue:
+def _reveal(model: type[Webhook] | type[Source], row_id: str) -> Answer:
     password = request_reader.body()["password"]
     find(model, row_id)
     # The check writes in a transaction of its own.

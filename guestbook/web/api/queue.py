@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 from werkzeug.exceptions import Conflict
 
@@ -23,14 +22,14 @@ from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
 from guestbook.web import request_context
-from guestbook.web.api import authentication, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
+from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import DRY_RUN, PAGE_QUERY, Answer, Calls, list_of, word
 from guestbook.web.row_lookup import find
 
 TEXT_QUERY = {
     "text": word(
         "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
-        f"payloads may have addresses that work like passwords. {LOOKS_BACK}"
+        f"payloads may have addresses that work like passwords. {api_call.LOOKS_BACK}"
     )
 }
 QUEUE_QUERY = {
@@ -64,7 +63,7 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
     """Return the schema of a request that has either ids or `failed`, with which the rest goes."""
     nothing: Schema = {"not": {}}
     fields = {
-        "ids": schema.described(ids_schema(MOST_REQUEUED), f"These {rows}."),
+        "ids": schema.described(api_call.ids_schema(MOST_REQUEUED), f"These {rows}."),
         "failed": schema.boolean(f"All failed {rows}, in place of ids."),
         owner: schema.id_(f"With failed: only those of this {owner}."),
         "since": schema.time("With failed: only those made at this time or later."),
@@ -129,14 +128,14 @@ BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Tr
 
 
 @calls.serve("GET /deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY)
-def list_deliveries() -> ResponseReturnValue:
+def list_deliveries() -> Answer:
     """List deliveries."""
     names, shape = {"webhook": "webhook_id", "comment": "comment_id"}, webhook_json.delivery
     return row_calls.filtered("deliveries", filtered_lists.deliveries, Deliveries, shape, **names)
 
 
 @calls.serve("GET /deliveries/{delivery_id}", {200: "DeliveryWithAttempts"})
-def get_delivery(delivery_id: str) -> ResponseReturnValue:
+def get_delivery(delivery_id: str) -> Answer:
     """Show a delivery with its attempts."""
     row = find(Delivery, delivery_id)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
@@ -152,7 +151,7 @@ def get_delivery(delivery_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /deliveries/{delivery_id}/redeliver", {202: "Delivery"}, errors=(409,))
-def redeliver(delivery_id: str) -> ResponseReturnValue:
+def redeliver(delivery_id: str) -> Answer:
     """Make a delivery due again, with the same id and payload.
 
     All later deliveries about the same comment to the same webhook follow it.
@@ -168,14 +167,14 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY)
-def list_inbound_events() -> ResponseReturnValue:
+def list_inbound_events() -> Answer:
     """List inbound events."""
     read, shape = filtered_lists.inbound_events, source_json.inbound_event
     return row_calls.filtered("inbound_events", read, InboundEvents, shape, source="source_id")
 
 
 @calls.serve("GET /inbox/{event_id}", {200: "InboundEventInFull"})
-def get_inbound_event(event_id: str) -> ResponseReturnValue:
+def get_inbound_event(event_id: str) -> Answer:
     """Show an inbound event with its payload and how it was verified."""
     event = find(InboundEvent, event_id)
     source, settings = find(Source, event.source_id), request_context.settings()
@@ -184,7 +183,7 @@ def get_inbound_event(event_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /inbox/{event_id}/reprocess", {202: "InboundEvent"}, errors=(409,))
-def reprocess_inbound_event(event_id: str) -> ResponseReturnValue:
+def reprocess_inbound_event(event_id: str) -> Answer:
     """Reprocess with the next pass.
 
     The pass uses the source's settings of that time.
@@ -198,7 +197,7 @@ def reprocess_inbound_event(event_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /redeliver", {200: "Requeued", 202: "Requeued"}, body="Redelivery")
-def redeliver_many() -> ResponseReturnValue:
+def redeliver_many() -> Answer:
     """Redeliver many deliveries, or all that failed; or only count them.
 
     All later ones about the same comments follow them.
@@ -207,12 +206,12 @@ def redeliver_many() -> ResponseReturnValue:
 
 
 @calls.serve("POST /reprocess", {200: "Requeued", 202: "Requeued"}, body="Reprocessing")
-def reprocess_many() -> ResponseReturnValue:
+def reprocess_many() -> Answer:
     """Reprocess many inbound events, or all that failed; or only count them."""
     return _requeue(InboundEvent, request_reader.body())
 
 
-def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
+def _requeue(model: type[M], given: dict[str, Any]) -> Answer:
     which = _condition(model, given)
     groups = redelivery.forecast(db.session(), model, which, clock.now())
     if given["dry_run"]:

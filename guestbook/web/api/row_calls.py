@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
-from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, Engine
 from sqlalchemy.orm import Session
 
@@ -16,7 +15,7 @@ from guestbook.queries.filtered_lists import L, M, RowPage
 from guestbook.storage.database import db, writing
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls
 from guestbook.web.row_lookup import find, find_locked
 
 W = TypeVar("W")
@@ -64,7 +63,7 @@ def serve(
 ) -> None:
     """Serve the calls that list the rows of a noun, show one, and delete one with what belongs to it."""
 
-    def remove(**address: str) -> ResponseReturnValue:
+    def remove(**address: str) -> Answer:
         [row_id] = address.values()
         with writing() as session:
             response_headers.refuse_if_changed(shape(find_locked(model, row_id)))
@@ -74,7 +73,7 @@ def serve(
             end(db.engine, row_id)
         return "", 204
 
-    def get(**address: str) -> ResponseReturnValue:
+    def get(**address: str) -> Answer:
         return shape(find(model, *address.values()))
 
     name, noun = model.__name__, model.__name__.lower()

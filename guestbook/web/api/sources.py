@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from flask.typing import ResponseReturnValue
-
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.inbound import samples, sender_presets, source_json, sources
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
@@ -28,8 +26,8 @@ from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import VERIFY
 from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import OVERLAP_FIELD, Calls, list_of
+from guestbook.web.api import idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import OVERLAP_FIELD, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS.items()}
@@ -77,7 +75,7 @@ row_calls.serve(calls, Source, _shown, "all its events", sources.begin_delete, s
 
 
 @calls.serve("POST /sources", {201: "SourceWithSecret"}, body="NewSource")
-def create_source() -> ResponseReturnValue:
+def create_source() -> Answer:
     """Add a source.
 
     Only this answer shows its secret.
@@ -87,13 +85,11 @@ def create_source() -> ResponseReturnValue:
         source = sources.add(session, _fields(fields))
         if fields.get("disabled"):
             row_changes.disable(session, source)
-        shown = _shown(source, with_secret=True)
-        location = api_call.address(f"/sources/{source.id}")
-        return idempotency.keep(session, shown, 201, {"Location": location})
+        return idempotency.keep(session, _shown(source, with_secret=True), 201)
 
 
 @calls.serve("PATCH /sources/{source_id}", {200: "Source"}, body="SourceChanges", may_match=True)
-def update_source(source_id: str) -> ResponseReturnValue:
+def update_source(source_id: str) -> Answer:
     """Change a source; other fields stay.
 
     The answer shows a secret that this call has made.
@@ -111,7 +107,7 @@ def update_source(source_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /sources/{source_id}/test", {202: "InboundEvent"}, body="SourceTest", needs_body=False)
-def test_source(source_id: str) -> ResponseReturnValue:
+def test_source(source_id: str) -> Answer:
     """Send a sample event to a source, signed as its sender signs."""
     event = request_reader.body().get("event")
     event_id = samples.send_sample(find(Source, source_id), request_context.settings(), event)
@@ -124,7 +120,7 @@ def test_source(source_id: str) -> ResponseReturnValue:
     body="SourceRotation",
     needs_body=False,
 )
-def rotate_source_secret(source_id: str) -> ResponseReturnValue:
+def rotate_source_secret(source_id: str) -> Answer:
     """Rotate the secret; the old one also counts for some hours."""
     given = request_reader.body()
     overlap = timedelta(hours=given["overlap_hours"])
@@ -208,7 +204,7 @@ preview_calls = Calls(
 
 
 @preview_calls.serve("GET /presets", {200: "Presets"})
-def get_presets() -> ResponseReturnValue:
+def get_presets() -> Answer:
     """Show known senders, ready-made templates and ready-made webhooks."""
     return {
         "senders": [_sender_preset(name) for name in SENDER_PRESETS],
@@ -232,7 +228,7 @@ def _webhook_preset(name: str) -> dict[str, object]:
 
 
 @preview_calls.serve("POST /previews/webhook", {200: "PayloadPreview"}, body="WebhookPreview")
-def preview_webhook() -> ResponseReturnValue:
+def preview_webhook() -> Answer:
     """Show the body that a webhook would get."""
     given = request_reader.body()
     made = webhooks.preview_of(
@@ -248,7 +244,7 @@ def preview_webhook() -> ResponseReturnValue:
 
 
 @preview_calls.serve("POST /previews/source", {200: "CommentPreview"}, errors=(404,), body="SourcePreview")
-def preview_source() -> ResponseReturnValue:
+def preview_source() -> Answer:
     """Show the comment that a template would make."""
     given = request_reader.body()
     source = find(Source, given["source"]) if "source" in given else None

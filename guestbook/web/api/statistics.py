@@ -5,8 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from flask.typing import ResponseReturnValue
-
 from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_json
@@ -17,7 +15,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import request_context
-from guestbook.web.api.api_call import Calls
+from guestbook.web.api.api_call import Answer, Calls
 from guestbook.web.row_lookup import find
 
 SHOWN_SOURCES = 50
@@ -123,7 +121,7 @@ calls = Calls(
 
 
 @calls.serve("GET /statistics", {200: "Statistics"})
-def get_statistics() -> ResponseReturnValue:
+def get_statistics() -> Answer:
     """Show how the book, its oldest webhooks and its oldest sources are doing."""
     session, now = db.session(), clock.now()
     found = statistics.overview(session, now)
@@ -148,7 +146,7 @@ def get_statistics() -> ResponseReturnValue:
 
 
 @calls.serve("GET /webhooks/{webhook_id}/statistics", {200: "WebhookStatistics"})
-def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
+def get_webhook_statistics(webhook_id: str) -> Answer:
     """Show the attempts of a webhook, and its next deliveries."""
     session, now = db.session(), clock.now()
     webhook = find(Webhook, webhook_id)
@@ -166,7 +164,7 @@ def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("GET /sources/{source_id}/statistics", {200: "SourceFigures"})
-def get_source_statistics(source_id: str) -> ResponseReturnValue:
+def get_source_statistics(source_id: str) -> Answer:
     """Show how a source is doing."""
     session, now = db.session(), clock.now()
     source = find(Source, source_id)

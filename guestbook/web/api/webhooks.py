@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from flask import abort, g, request
-from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
 from guestbook.comments import backfill
@@ -36,8 +35,8 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
+from guestbook.web.api import authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 # A call makes so many deliveries, or a few more.
@@ -157,7 +156,7 @@ row_calls.serve(calls, Webhook, _shown, "all its deliveries", webhooks.begin_del
 
 
 @calls.serve("POST /webhooks", {201: "WebhookWithSecret"}, body="NewWebhook")
-def create_webhook() -> ResponseReturnValue:
+def create_webhook() -> Answer:
     """Add a webhook.
 
     Only this answer shows its secret.
@@ -169,13 +168,11 @@ def create_webhook() -> ResponseReturnValue:
     with writing() as session:
         disabled = fields.get("disabled", False)
         webhook = webhooks.add(session, _fields(fields), request_context.settings(), disabled=disabled)
-        shown = _shown(webhook, with_secret=True) | {"warnings": warnings}
-        location = api_call.address(f"/webhooks/{webhook.id}")
-        return idempotency.keep(session, shown, 201, {"Location": location})
+        return idempotency.keep(session, _shown(webhook, with_secret=True) | {"warnings": warnings}, 201)
 
 
 @calls.serve("PATCH /webhooks/{webhook_id}", {200: "Webhook"}, body="WebhookChanges", may_match=True)
-def update_webhook(webhook_id: str) -> ResponseReturnValue:
+def update_webhook(webhook_id: str) -> Answer:
     """Change a webhook; other fields stay.
 
     `events` and `headers` replace the old ones.
@@ -195,7 +192,7 @@ def update_webhook(webhook_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /webhooks/{webhook_id}/test", {202: "Delivery"}, body="Test", needs_body=False)
-def test_webhook(webhook_id: str) -> ResponseReturnValue:
+def test_webhook(webhook_id: str) -> Answer:
     """Send a ping, or an example of an event: its delivery is due at once."""
     event = request_reader.body()["event"]
     with writing() as session:
@@ -207,7 +204,7 @@ def test_webhook(webhook_id: str) -> ResponseReturnValue:
 @calls.serve(
     "POST /webhooks/{webhook_id}/rotate-secret", {200: "WebhookWithSecret"}, body="Rotation", needs_body=False
 )
-def rotate_webhook_secret(webhook_id: str) -> ResponseReturnValue:
+def rotate_webhook_secret(webhook_id: str) -> Answer:
     """Rotate the secret; the old one also signs for some hours."""
     given = request_reader.body()
     with writing() as session:
@@ -218,7 +215,7 @@ def rotate_webhook_secret(webhook_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /webhooks/{webhook_id}/rotate-key", {200: "Webhook"}, body="KeyRotation", needs_body=False)
-def rotate_webhook_key(webhook_id: str) -> ResponseReturnValue:
+def rotate_webhook_key(webhook_id: str) -> Answer:
     """Rotate the key pair; the old key also signs for some hours."""
     given = request_reader.body()
     with writing() as session:
@@ -245,7 +242,7 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @calls.serve("POST /webhooks/{webhook_id}/backfill", {200: "Backfilled", 202: "Backfilled"}, body="Backfill")
-def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
+def backfill_webhook(webhook_id: str) -> Answer:
     """Send a webhook past events that it has not had, or only count them."""
     given, _ = request_reader.body(), find(Webhook, webhook_id)
     known = given["since"], request_context.settings(), given["pruned_too"], given.get("after") or ""
@@ -264,7 +261,7 @@ def _backfilled(made: BackfillReport, found: BackfillReport, *, left: int) -> di
 @calls.serve(
     "GET /webhooks/{webhook_id}/pending", {200: "TakenDeliveries"}, errors=(409,), query=PENDING_QUERY
 )
-def take_deliveries(webhook_id: str) -> ResponseReturnValue:
+def take_deliveries(webhook_id: str) -> Answer:
     """Fetch the next deliveries of a pull: webhook and lease them."""
     token, query = pulled_deliveries.new_token(g.token_id), request_reader.query()
     _require_pulled(find(Webhook, webhook_id))
@@ -288,7 +285,7 @@ def take_deliveries(webhook_id: str) -> ResponseReturnValue:
 
 
 @calls.serve("POST /webhooks/{webhook_id}/commit", {200: "Committed"}, errors=(409,), body="Commit")
-def commit_deliveries(webhook_id: str) -> ResponseReturnValue:
+def commit_deliveries(webhook_id: str) -> Answer:
     """Say what came of the fetched deliveries."""
     body = request_reader.body()
     results = [PulledResult(**one) for one in body["results"]]
@@ -333,14 +330,14 @@ def _require_pulled(webhook: Webhook) -> None:
 
 
 @calls.serve("GET /webhooks/{webhook_id}/receiver-links", {200: "ReceiverLinks"}, query=FULL_PAGE_QUERY)
-def list_receiver_links(webhook_id: str) -> ResponseReturnValue:
+def list_receiver_links(webhook_id: str) -> Answer:
     """List the links to the page of its receiver, without their addresses."""
     mine = ReceiverLink.webhook_id == find(Webhook, webhook_id).id
     return row_calls.rows("receiver_links", ReceiverLink, webhook_json.receiver_link, mine)
 
 
 @calls.serve("POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke", {200: "ReceiverLink"})
-def revoke_receiver_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
+def revoke_receiver_link(webhook_id: str, link_id: str) -> Answer:
     """Revoke a link to the page of its receiver."""
     with writing() as session:
         link = find_locked(ReceiverLink, link_id)
