@@ -2,7 +2,8 @@
 
 The file begins with a pass's row in the database and its start and end. Then come `run`, which cron starts,
 and `run_short`, which a web request starts where there is no cron. Last are housekeeping (prune old rows,
-remind the owner, log what cron mails) and the ping to a monitor. A pass without work is in idle_pass.py.
+remind the owner, log what cron mails) and the ping to a monitor. A pass that has nothing to do
+is in pass_with_nothing_due.py.
 """
 
 import logging

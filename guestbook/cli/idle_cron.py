@@ -10,7 +10,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from guestbook import settings
-from guestbook.background import idle_pass
+from guestbook.background import pass_with_nothing_due
 from guestbook.cli import options
 from guestbook.lib.current_process import paused_gc
 
@@ -59,7 +59,7 @@ def _is_done(context: click.Context) -> bool:
         if read.ping_url or not read.secret_key:
             return False
         with options.log_shown(read.log_format):
-            return idle_pass.run(read)
+            return pass_with_nothing_due.run(read)
 
 
 cron: click.Command = options.pass_options(

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.background import idle_pass, whole_pass
+from guestbook.background import pass_with_nothing_due, whole_pass
 from guestbook.lib import clock, files, ids
 from guestbook.lib.errors import Refused
 from guestbook.storage import active_hosts
@@ -184,9 +184,9 @@ def test_a_note_of_a_clock_that_ran_ahead_hides_no_host_and_loses_no_rank(
 
 def test_an_idle_pass_leaves_the_complaint_to_a_whole_one(file: Path, elsewhere: Elsewhere) -> None:
     run()
-    assert idle_pass.run(factories.settings())
+    assert pass_with_nothing_due.run(factories.settings())
     elsewhere.note(file, "web-2", "another-kernel")
-    assert not idle_pass.run(factories.settings())
+    assert not pass_with_nothing_due.run(factories.settings())
 
 
 def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhere) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.background import idle_pass
+from guestbook.background import pass_with_nothing_due
 from guestbook.lib import clock
 from guestbook.outbound import delivery_tasks, pulled_deliveries
 from guestbook.queries import cron_status
@@ -196,7 +196,10 @@ def test_a_row_behind_a_retry_leaves_a_pass_idle() -> None:
         file = factories.settings().data_dir / "guestbook.db"
         with sqlite_file.opened_plain(file, 1.0) as (connection, _):
             names = ("send", "repair due times after a clock jump")
-            return [bool(connection.execute(idle_pass.WORK[name], moments).fetchone()) for name in names]
+            return [
+                bool(connection.execute(pass_with_nothing_due.WORK[name], moments).fetchone())
+                for name in names
+            ]
 
     assert work() == [False, False]
     change(late, due_at=clock.now() + MINUTE)

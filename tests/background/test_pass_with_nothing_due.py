@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from guestbook.background import idle_pass, retention_rules, whole_pass
+from guestbook.background import pass_with_nothing_due, retention_rules, whole_pass
 from guestbook.lib import clock, ids, locks
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -52,7 +52,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
 
 
 def is_idle(**changes: object) -> bool:
-    return idle_pass.run(replace(factories.settings(), **changes))  # type: ignore[arg-type]  # by name
+    return pass_with_nothing_due.run(replace(factories.settings(), **changes))  # type: ignore[arg-type]  # by name
 
 
 def passes() -> list[Pass]:
@@ -234,7 +234,7 @@ def test_a_pass_beside_a_running_one_leaves_no_row(tmp_path: Path) -> None:
 def test_a_writer_that_does_not_end_is_left_to_the_pass_that_waits_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idle_pass, "LOCK_WAIT", 0.01)
+    monkeypatch.setattr(pass_with_nothing_due, "LOCK_WAIT", 0.01)
     with closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
         other.execute("BEGIN IMMEDIATE")
         assert not is_idle()
