@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer, WorkerEnds
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handovers
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.event_processor import Processor
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter

@@ -35,10 +35,10 @@ from guestbook.settings.parsers import Network
 from guestbook.storage import (
     active_hosts,
     database,
+    disk_budget_of_source,
     engines,
     request_notes,
     row_changes,
-    source_budget,
     writable_check,
 )
 from guestbook.storage.active_hosts import HostNote
@@ -79,7 +79,7 @@ def begin_record(engine: Engine) -> str:
 
 def finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
     """Store that the pass has ended, what it did, and which limit of the host it met."""
-    source_budget.recount(engine)  # Verified and deleted events have left room.
+    disk_budget_of_source.recount(engine)  # Verified and deleted events have left room.
     counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
     change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
     database.write_with_retry(engine, lambda connection: connection.execute(change))

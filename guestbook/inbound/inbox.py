@@ -15,7 +15,7 @@ from guestbook.settings import Settings
 from guestbook.storage.models import Source
 
 if TYPE_CHECKING:
-    from guestbook.inbound.processor import Processor
+    from guestbook.inbound.event_processor import Processor
     from guestbook.inbound.verify_and_decide import InboundDecision
 
 
@@ -88,7 +88,7 @@ class Inbox:
         if self._processor is None:
             if not self.anything_due(clock.now()):
                 return False
-            from guestbook.inbound.processor import Processor
+            from guestbook.inbound.event_processor import Processor
 
             self._processor = Processor(self.engine, self.settings, threads=self.threads, limit=self.limit)
         return self._processor.drain(until=until, stop=stop)

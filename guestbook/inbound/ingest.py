@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.lib.errors import Refused
-from guestbook.storage import database, source_budget
+from guestbook.storage import database, disk_budget_of_source
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
 
@@ -64,7 +64,9 @@ def pack(source: Source, headers: Mapping[str, str], body: bytes, *, proof_key: 
     """Return what to store of a request. `proof_key` hashes the secrets in its headers."""
     chosen = kept(headers, source, proof_key)
     payload, encoding = body_encoding.pack(body)
-    return PackedRequest(chosen, payload, encoding, source_budget.size_of(json.dumps(chosen), payload))
+    return PackedRequest(
+        chosen, payload, encoding, disk_budget_of_source.size_of(json.dumps(chosen), payload)
+    )
 
 
 def receive(source: Source, packed: PackedRequest, proof_keys: Sequence[str]) -> str:
@@ -92,10 +94,10 @@ def _insert(source: Source, packed: PackedRequest, *, is_genuine: bool = False) 
 
 def make_room(session: Session, source: Source, packed: PackedRequest) -> None:
     """Drop the oldest refused events, if there are any, in a transaction of its own."""
-    if source_budget.may_make_room(session.connection(), source.id):
+    if disk_budget_of_source.may_make_room(session.connection(), source.id):
         with writing(session):
-            most = source.budget_mb * source_budget.MEGABYTE
-            source_budget.make_room(session.connection(), source.id, packed.unproven_bytes, most)
+            most = source.budget_mb * disk_budget_of_source.MEGABYTE
+            disk_budget_of_source.make_room(session.connection(), source.id, packed.unproven_bytes, most)
 
 
 def is_genuine(source: Source, packed: PackedRequest, proof_keys: Sequence[str]) -> bool:
@@ -123,8 +125,8 @@ def store(
     waiting = select(INBOUND.c.id).where(INBOUND.c.source_id == source.id, INBOUND.c.due_at.is_not(None))
     if connection.execute(waiting.offset(reserve * MOST_WAITING - 1).limit(1)).first():
         raise SourceFull(f"More than {MOST_WAITING:,} webhooks of this source wait to be processed.")
-    most = reserve * source.budget_mb * source_budget.MEGABYTE
-    if not source_budget.take(connection, source.id, packed.unproven_bytes, most):
+    most = reserve * source.budget_mb * disk_budget_of_source.MEGABYTE
+    if not disk_budget_of_source.take(connection, source.id, packed.unproven_bytes, most):
         sentence = "The unverified webhooks of this source fill the {} MB that they may take."
         raise SourceFull(sentence.format(source.budget_mb))
     event_id, now = ids.new(), clock.now()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, defer, load_only
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.text import counted
 from guestbook.queries import statistics
-from guestbook.storage import source_budget
+from guestbook.storage import disk_budget_of_source
 from guestbook.storage.models import FIRST_DUE, Delivery, InboundEvent, Source, Webhook
 
 NEXT_DELIVERIES = 10
@@ -182,7 +182,7 @@ def of_source(session: Session, source: Source) -> SourceStatus:
     latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
     waiting = statistics.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
     word, sentence = _source_words(source, latest, waiting)
-    if source_budget.is_full(source) and waiting:
+    if disk_budget_of_source.is_full(source) and waiting:
         still = "nothing more" if source.verify == "none" else "only what it has signed"
         sentence += f" {FULL.format(source.budget_mb, still)}"
     return SourceStatus(source, word, sentence, latest.received_at if latest else None, waiting)

@@ -388,7 +388,7 @@ finally:
 """
 RARE = {
     *("guestbook.web", "guestbook.comments.book"),
-    *("guestbook.inbound.processor", "guestbook.inbound.verify_and_decide"),
+    *("guestbook.inbound.event_processor", "guestbook.inbound.verify_and_decide"),
     "guestbook.transport.smtp",
     *("alembic", "babel", "bs4", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
     *("email.policy", "smtplib"),

@@ -11,8 +11,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from guestbook.background import whole_pass
-from guestbook.inbound import processor
-from guestbook.inbound.processor import Processor
+from guestbook.inbound import event_processor
+from guestbook.inbound.event_processor import Processor
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent
 from guestbook.lib import clock
 from guestbook.storage import database
@@ -60,7 +60,7 @@ def test_an_event_that_kills_each_pass_is_given_up(environ: dict[str, str], fork
     inbound_factories.source()
     for text in ("before", "poison", "after"):
         inbound_factories.post({"text": text})
-    for kill in range(processor.MOST_LOST_PASSES):
+    for kill in range(event_processor.MOST_LOST_PASSES):
         forks.run(environ, "cron", point="over_poison")
         inbound_factories.expire()
         assert kill or inbound_factories.messages() == []  # in one batch with it, once
@@ -68,7 +68,7 @@ def test_an_event_that_kills_each_pass_is_given_up(environ: dict[str, str], fork
     assert "guestbook: 1 inbound event of source Robot failed" in done.printed
     by_text = {json.loads(one.payload)["text"]: one for one in inbound_factories.rows()}
     assert by_text["poison"].status == "failed"
-    assert by_text["poison"].error == f"{processor.PASSES_ENDED} ({processor.MOST_LOST_PASSES})"
+    assert by_text["poison"].error == f"{event_processor.PASSES_ENDED} ({event_processor.MOST_LOST_PASSES})"
     assert sorted(inbound_factories.messages()) == ["after", "before"]
     inbound_factories.check()
 

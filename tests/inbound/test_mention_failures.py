@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from guestbook.inbound import event_actions, mention_pages as pages_of_mentions, processor
+from guestbook.inbound import event_actions, event_processor, mention_pages as pages_of_mentions
 from guestbook.lib import body_encoding, page_content
 from guestbook.lib.errors import with_detail
 from guestbook.transport import TransportError
@@ -69,7 +69,7 @@ def seen(app: Flask, status: str, language: str) -> str:
     (with_detail(pages_of_mentions.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
     (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),
     (with_detail(body_encoding.BROKEN_PACKING, "gzip"), " (gzip)"),
-    (with_detail(processor.PASSES_ENDED, 10), " (10)"),
+    (with_detail(event_processor.PASSES_ENDED, 10), " (10)"),
     (event_actions.CLOSED, ""),
     (pages_of_mentions.LINKS_ELSEWHERE, ""),
 ])  # fmt: skip

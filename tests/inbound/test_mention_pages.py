@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from guestbook.inbound import mention_pages as pages_of_mentions
+from guestbook.inbound.event_processor import PASSES_ENDED, Processor
 from guestbook.inbound.mention_pages import FETCH_FAILED
-from guestbook.inbound.processor import PASSES_ENDED, Processor
 from guestbook.lib import clock
 from guestbook.outbound.throttle import TimeLimit
 from guestbook.queue import clock_repair

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.inbound import processor
+from guestbook.inbound import event_processor
 from guestbook.lib import clock
 from guestbook.storage.models import INBOUND, Source
 from tests.support import factories, inbound_factories, secret_keys
@@ -35,7 +35,7 @@ def test_an_event_waits_and_is_processed_with_the_right_key(caplog: pytest.LogCa
 
 
 def test_a_pass_warns_once_of_a_source(caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor, "BATCH", 1)
+    monkeypatch.setattr(event_processor, "BATCH", 1)
     shop = inbound_factories.source(verify="github", secret=SECRET, name="Shop", token="shop")
     robot = inbound_factories.source(verify="github", secret=SECRET)
     secret_keys.use(NEW_KEY)

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.event_processor import Processor
 from guestbook.lib import clock, wakeup_socket
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import outbox

@@ -19,7 +19,7 @@ from sqlalchemy.exc import (
 )
 
 import guestbook
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.event_processor import Processor
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, fault_of

@@ -40,7 +40,7 @@ OF_CELERY += ("celery.worker.consumer.delayed_delivery", "celery.events.receiver
 OF_CELERY += ("celery.worker.strategy", "celery.concurrency.thread", "celery.app.amqp", "celery.app.trace")
 OF_CELERY += ("celery.app.control", "celery.app.events", "celery.app.log", "celery.backends.base")
 OF_CELERY += ("kombu.transport.pyamqp", "guestbook.background.celery.delivery_consumer")
-OF_CELERY += ("guestbook.background.celery.relay", "guestbook.inbound.processor")
+OF_CELERY += ("guestbook.background.celery.relay", "guestbook.inbound.event_processor")
 
 
 def warm_up() -> None:

@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import Row, select, update
 from werkzeug.test import TestResponse
 
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.event_processor import Processor
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source

@@ -21,7 +21,7 @@ from wsgiref.simple_server import make_server
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import whole_pass
-from guestbook.inbound import event_actions, processor, verify_and_decide
+from guestbook.inbound import event_actions, event_processor, verify_and_decide
 from guestbook.lib import clock, http_server
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
@@ -252,7 +252,7 @@ def clock_behind() -> None:
 
 def small_batches() -> None:
     """Take so few inbound events at a time that each of four machines comes to some of a small number."""
-    processor.BATCH = 5
+    event_processor.BATCH = 5
 
 
 def _memory(line: str) -> float:

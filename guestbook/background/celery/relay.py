@@ -27,7 +27,7 @@ from guestbook.background.celery.messages import (
     Publisher,
 )
 from guestbook.background.whole_pass import RunningPass
-from guestbook.inbound import processor
+from guestbook.inbound import event_processor
 from guestbook.lib import clock, ids, locks, retry_policy
 from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.text import counted
@@ -282,7 +282,7 @@ def _open_webhooks(now: datetime) -> Any:
 
 def _open_sources(now: datetime) -> Any:
     # They have no failures in a row and no limit.
-    return processor.sources_with_due(now, Source.id, literal(0), null())
+    return event_processor.sources_with_due(now, Source.id, literal(0), null())
 
 
 def _done_since(engine: Engine, since: datetime) -> Tally:

@@ -17,7 +17,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS
 from guestbook.queries import statistics, webhook_status
-from guestbook.storage import source_budget
+from guestbook.storage import disk_budget_of_source
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import MENTIONS
@@ -242,7 +242,7 @@ def show(source_id: str, **more: object) -> str:
         scheme=source.signature_scheme,
         action=ACTION_WORDS[source.action][0],
         preset=sources.preset_name(source.template),
-        taken=source_budget.taken(source),
+        taken=disk_budget_of_source.taken(source),
         samples=list(samples.choices(source)),
         no_samples=samples.hindrance(source),
         **more,

@@ -33,7 +33,7 @@ from guestbook.lib.retry_policy import INBOX_LEASE
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.queue import claims, erasure
 from guestbook.settings import Settings, installation
-from guestbook.storage import database, database_errors, source_budget
+from guestbook.storage import database, database_errors, disk_budget_of_source
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
 from guestbook.storage.models.source import MENTIONS
 
@@ -286,7 +286,7 @@ class Processor:
         began = time.monotonic()
         if self._recount_is_needed and began >= self._recount_at:
             self._recount_is_needed = False
-            source_budget.recount(self._engine)
+            disk_budget_of_source.recount(self._engine)
             ended = time.monotonic()
             self._recount_at = ended + max(RECOUNT_EVERY, RECOUNT_SHARE * (ended - began))
 

@@ -13,7 +13,7 @@ from guestbook.background import retention_rules, whole_pass
 from guestbook.inbound import ingest
 from guestbook.lib import clock
 from guestbook.queries import webhook_status
-from guestbook.storage import source_budget
+from guestbook.storage import disk_budget_of_source
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import factories, inbound_factories, query_plans
@@ -69,7 +69,7 @@ def test_strangers_fill_the_budget_and_no_more() -> None:
     assert int(answer.headers["Retry-After"]) > 0
     assert "fill the 1 MB" in answer.get_json()["error"]["message"]
     assert len(inbound_factories.rows()) == 3
-    assert used(source_id) == added_up() <= source_budget.MEGABYTE
+    assert used(source_id) == added_up() <= disk_budget_of_source.MEGABYTE
     state = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
     assert "Until a pass makes room" not in state  # a short one would still find room
     assert junk(95_000).status_code == 202
@@ -83,10 +83,10 @@ def test_the_genuine_sender_finds_room_when_strangers_have_filled_it() -> None:
     assert [genuine(f"d{number}").status_code for number in range(3)] == [202] * 3
     assert genuine("d3").status_code == 429  # the reserve is as large as the budget
     assert junk().status_code == 429
-    assert used(source_id) == added_up() <= 2 * source_budget.MEGABYTE
+    assert used(source_id) == added_up() <= 2 * disk_budget_of_source.MEGABYTE
     work()
     assert statuses() == ["failed"] * 3 + ["processed"] * 3
-    assert used(source_id) == added_up() < source_budget.MEGABYTE
+    assert used(source_id) == added_up() < disk_budget_of_source.MEGABYTE
     assert [row.unproven_bytes for row in inbound_factories.rows()][3:] == [0] * 3
 
 
@@ -100,7 +100,7 @@ def test_what_was_refused_makes_room_and_the_oldest_goes_first() -> None:
     assert junk().status_code == 202
     assert [row.id for row in inbound_factories.rows()][:2] == before[1:]
     assert statuses() == ["failed", "failed", "new"]
-    assert used(source_id) == added_up() <= source_budget.MEGABYTE
+    assert used(source_id) == added_up() <= disk_budget_of_source.MEGABYTE
 
 
 def test_proven_events_do_not_count_and_never_make_room() -> None:
@@ -157,7 +157,7 @@ def test_many_at_once_do_not_go_beyond_it(each_app: Flask) -> None:
 
     answers = [status for some in at_once(each_app, 6, send) for status in some]
     assert sorted(answers) == [202] * 10 + [429] * 14
-    assert used(source_id) == added_up() <= source_budget.MEGABYTE
+    assert used(source_id) == added_up() <= disk_budget_of_source.MEGABYTE
 
 
 def test_ten_thousand_that_wait_do_not_keep_the_genuine_sender_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_the_page_says_what_they_take_and_when_it_is_full() -> None:
         pass
     state = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
     assert "Unverified events fill its 1 MB. Until a pass makes room, only what it has signed is a" in state
-    assert source_budget.taken(db.session.get_one(Source, source_id)) == "1.0 of 1 MB"
+    assert disk_budget_of_source.taken(db.session.get_one(Source, source_id)) == "1.0 of 1 MB"
     work()
     db.session.rollback()
     now = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id))
@@ -208,8 +208,8 @@ def test_the_sum_and_the_oldest_are_found_by_an_index() -> None:
     if db.engine.dialect.name != "sqlite":
         pytest.skip("needs SQLite")
     for query in (
-        source_budget._sum(source_id),
-        select(INBOUND.c.id).where(*source_budget._droppable(source_id)),
+        disk_budget_of_source._sum(source_id),
+        select(INBOUND.c.id).where(*disk_budget_of_source._droppable(source_id)),
     ):
         sql = str(query.compile(db.engine, compile_kwargs={"literal_binds": True}))
         plan = query_plans.explain(sql, {})
@@ -222,5 +222,5 @@ def test_a_wrong_sum_is_set_right() -> None:
     junk()
     right = used(source_id)
     factories.execute(update(Source).values(unproven_bytes=7))
-    source_budget.recount(db.engine)
+    disk_budget_of_source.recount(db.engine)
     assert used(source_id) == right == added_up()

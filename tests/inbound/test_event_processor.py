@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from guestbook.inbound import processor, sender_presets, verify_and_decide
-from guestbook.inbound.processor import Processor
+from guestbook.inbound import event_processor, sender_presets, verify_and_decide
+from guestbook.inbound.event_processor import Processor
 from guestbook.lib import clock, verification
 from guestbook.queries import filtered_lists
 from guestbook.queue import redelivery
@@ -271,7 +271,7 @@ def test_a_long_batch_gives_back_the_rest(each_app: Flask, monkeypatch: pytest.M
     for word in ("a", "b", "c"):
         inbound_factories.post({"text": word})
     due = [one.due_at for one in inbound_factories.rows()]
-    monkeypatch.setattr(processor, "BATCH_TIME", 0)
+    monkeypatch.setattr(event_processor, "BATCH_TIME", 0)
     inbox = Processor(db.engine, each_app.config["GUESTBOOK"])
     inbox.work()
     first, *others = inbound_factories.rows()
@@ -297,7 +297,7 @@ def test_one_starts_afresh_with_its_bytes_untouched() -> None:
 
 
 def test_what_many_passes_died_over_gets_a_fresh_count() -> None:
-    key = factories.inbound(factories.source(), claims=processor.MOST_LOST_PASSES)
+    key = factories.inbound(factories.source(), claims=event_processor.MOST_LOST_PASSES)
     factories.run_pass()
     assert "passes ended in the middle of it" in (factories.the(InboundEvent, key).error or "")
     assert redelivery.run(InboundEvent, FAILED) == 1
