@@ -44,10 +44,6 @@ NO_GUESTBOOK = "The book at {} has no such webhook, or it is no guestbook."
 NOT_COUNTED = "  This came too late, or another listener was started. The book hands it out again if it must."
 
 
-class CallRefused(Exception):
-    """The book refused a call; the sentence is for people."""
-
-
 class Unreachable(Exception):
     """The book gave no answer, or is overloaded; the text says why, in a few words."""
 
@@ -86,8 +82,6 @@ def listen(
         row_id = webhook or _add(there, events)
         click.echo(f"Listening to {address}. Ctrl-C stops.")
         _follow(there, f"/webhooks/{quote(row_id, safe='', errors='replace')}", forward, once=once)
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo("\nStopped. Everything else stays in the book.")
 
@@ -127,7 +121,7 @@ def _add(there: "Book", events: Sequence[str]) -> str:
     try:
         added = there.call("POST", "/webhooks", wanted)
     except Unreachable as error:  # It may have arrived, so it is not repeated.
-        raise CallRefused(f"The book cannot be reached ({error}).") from None
+        raise click.ClickException(f"The book cannot be reached ({error}).") from None
     there.check(added, id=str, secret=str)
     row_id = str(added["id"])
     click.echo(f"Added the webhook {row_id}. Next time: --webhook {row_id}")
@@ -203,14 +197,16 @@ class Book:
         self._first_token = ""
 
     def call(self, method: str, path: str, body: object = None, **query: str | int) -> dict[str, Any]:
-        """Make a call and return the answer; raises CallRefused or Unreachable."""
+        """Make a call and return the answer; raises ClickException or Unreachable."""
         url = f"{self._address}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers, "Content-Type": "application/json"} if body else self._headers
         sent = json.dumps(body).encode() if body else b""
         try:
             answer = self._transport.send(method, url, headers, sent, body_limit=ANSWER_LIMIT)
         except TransportError as error:
-            raise (CallRefused(str(error)) if error.is_lasting else Unreachable(_in_words(error))) from None
+            if error.is_lasting:
+                raise click.ClickException(str(error)) from None
+            raise Unreachable(_in_words(error)) from None
         if answer.note == "body_cut":
             raise self.is_odd()
         if answer.note or retry_policy.may_pass(answer.status):
@@ -221,9 +217,9 @@ class Book:
             found = None
         found = found if isinstance(found, dict) else {}
         if answer.status == HTTPStatus.NOT_FOUND or (answer.status < 300 and not found):
-            raise CallRefused(NO_GUESTBOOK.format(self._address))
+            raise click.ClickException(NO_GUESTBOOK.format(self._address))
         if answer.status >= 300:
-            raise CallRefused(_refusal(answer, found))
+            raise click.ClickException(_refusal(answer, found))
         return found
 
     def fetch(self, place: str, wait: int) -> dict[str, Any]:
@@ -249,9 +245,9 @@ class Book:
         if not is_fit or not all(ids.ID.fullmatch(found[name]) for name in types.keys() & {"id", "token"}):
             raise self.is_odd()
 
-    def is_odd(self) -> CallRefused:
+    def is_odd(self) -> click.ClickException:
         """Return the error for an answer that no guestbook gives."""
-        return CallRefused(f"The answer of {self._address} is not that of a guestbook.")
+        return click.ClickException(f"The answer of {self._address} is not that of a guestbook.")
 
 
 def _proxy(address: str) -> str | None:

@@ -138,29 +138,26 @@ def _run_passes(read_end: int, stopping: threading.Event, running: "list[subproc
 
 
 HOST = "127.0.0.1"
-HIGHEST_PORT = 65535
 OTHER_PORTS = range(5001, 5100)  # One of these is advised.
 
 
 @click.command()
-@click.option(
+@with_default(
     "--port",
-    default="5000",
+    type=click.IntRange(1, 65535),
+    default=5000,
     envvar="PORT",
     metavar="NUMBER",
-    show_default=True,
     show_envvar=True,
     help="Serve on this port of 127.0.0.1.",
 )
-def run(port: str) -> None:
+def run(port: int) -> None:
     """Run the book on this machine: the web server, and the work of cron beside it.
 
     The first start makes the data folder, the tables and a password for the admin pages, which it prints.
     Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine.
     """
-    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= HIGHEST_PORT):
-        _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}", code=2)
-    if not _is_free(int(port)):
+    if not _is_free(port):
         _refuse(port)  # Before anything is made.
     with suppress(KeyboardInterrupt), current_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
         context = click.get_current_context()
@@ -168,7 +165,7 @@ def run(port: str) -> None:
         app_command.call(partial(_serve, port))
 
 
-def _serve(port: str) -> None:
+def _serve(port: int) -> None:
     """Serve the site until a signal comes. The first time, set a password."""
     password = None if login.has_password(db.session()) else login.random_password()
     if password:
@@ -186,13 +183,13 @@ def _serve(port: str) -> None:
         server.run()
 
 
-def _refuse(port: str, why: str = "is in use or cannot be used", code: int = 1) -> NoReturn:
+def _refuse(port: int) -> NoReturn:
     source = click.get_current_context().get_parameter_source("port")
     is_script = installation.in_checkout() and source is not ParameterSource.COMMANDLINE
     free = next(filter(_is_free, OTHER_PORTS), OTHER_PORTS[0])
     other = f"PORT={free} scripts/run" if is_script else installation.typed(f"run --port {free}")
-    click.echo(f"Port {printable(port)} {why}. Take another one: {other}", err=True)
-    sys.exit(code)
+    click.echo(f"Port {port} is in use or cannot be used. Take another one: {other}", err=True)
+    sys.exit(1)
 
 
 def _is_free(port: int) -> bool:
@@ -204,7 +201,7 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def _settings_noted(port: str) -> Iterator[None]:
+def _settings_noted(port: int) -> Iterator[None]:
     """Let the web server, passes and commands typed beside them use the book's address on this machine."""
     try:
         values = settings.read_all()
@@ -212,5 +209,5 @@ def _settings_noted(port: str) -> Iterator[None]:
         raise click.ClickException(str(error)) from None
     with ExitStack() as stack:
         with suppress(OSError):  # Commands themselves say that the disk is full.
-            stack.callback(environment.note_run(values, port, os.getpid()).unlink, missing_ok=True)
+            stack.callback(environment.note_run(values, str(port), os.getpid()).unlink, missing_ok=True)
         yield

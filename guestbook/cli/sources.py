@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, options, output, row_commands
-from guestbook.cli.options import Choice, Decorator, together
+from guestbook.cli.options import Choice, together
 from guestbook.cli.row_commands import Noun
 from guestbook.inbound import samples, source_json, sources as inbound_sources
 from guestbook.inbound.sender_presets import SENDER_PRESETS
@@ -22,7 +22,6 @@ GROUPS_OF_SOURCE = {
     "Verification": "verify header scheme secret previous_secret previous_secret_expires_at",
     "Action": "action template relayed_since forwarded_in_full_since",
 }
-IN_FULL = "Whether forwarded events have payloads above 14 kB too, up to 1 MB."
 secret_option = options.secret_option("sender shows")
 _option = partial(options.of_field, SOURCE_FIELDS)
 fields_of_source = together(
@@ -42,17 +41,11 @@ fields_of_source = together(
     _option("content", "--signed-content"),
     _option("action"),
     click.option("--template", metavar="TEXT", help=inbound_sources.TEMPLATE_FORMS),
+    _option("relayed", "--notify-webhooks/--no-notify-webhooks"),
+    _option("relayed", "--relay/--no-relay", hidden=True),  # The old name still works.
+    _option("in_full", "--forward-in-full/--no-forward-in-full"),
     _option("budget_mb", "--budget", metavar="MB"),
 )
-
-
-def notify(name: str, old_name: str, help_text: str) -> Decorator:
-    """Return --notify-webhooks with its old name --relay, which still works."""
-    given: dict[str, Any] = {"is_flag": True, "default": None}
-    return together(
-        click.option(name, "relayed", help=help_text, **given),
-        click.option(old_name, "relayed", hidden=True, help="The old name of --notify-webhooks.", **given),
-    )
 
 
 @click.group(cls=app_command.Group)
@@ -63,8 +56,6 @@ def sources() -> None:
 @sources.command()
 @click.argument("name")
 @fields_of_source
-@notify("--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source.")
-@click.option("--forward-in-full", "in_full", is_flag=True, default=None, help=IN_FULL)
 def add(**fields: Any) -> None:
     """Add a source and print its URL and its secret. Name its --preset or how to --verify it."""
     if not fields["verify"] and not fields["preset"]:
@@ -121,12 +112,6 @@ def show_(id_: str) -> None:
 @row_commands.id_argument
 @click.option("--name", help="The name you give it.")
 @fields_of_source
-@notify(
-    "--notify-webhooks/--no-notify-webhooks",
-    "--relay/--no-relay",
-    "Whether our webhooks get to know about comments from this source.",
-)
-@click.option("--forward-in-full/--no-forward-in-full", "in_full", default=None, help=IN_FULL)
 def update(id_: str, **fields: Any) -> None:
     """Change the named settings of a source."""
     wanted = output.given(fields)

@@ -16,7 +16,6 @@ from guestbook.outbound import (
     webhook_urls,
     webhooks as outbound_webhooks,
 )
-from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
 from guestbook.queries import statistics, webhook_status
@@ -46,9 +45,7 @@ _option = partial(options.of_field, WEBHOOK_FIELDS)
 fields_of_webhook = together(
     _option("format"),
     _option("template", metavar="TEXT"),
-    click.option(
-        "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
-    ),
+    _option("events", "--event", multiple=True, help="Send this event (repeatable)."),
     click.option(
         "--header",
         "headers",
@@ -57,11 +54,7 @@ fields_of_webhook = together(
         callback=options.header_lines,
         help="Send this header too (repeatable). A VALUE of - is read from standard input.",
     ),
-    click.option(
-        "--rate",
-        metavar="N/s|N/m",
-        help="Begin at most N attempts in any second or minute, such as 30/m. Not for the URL pull:.",
-    ),
+    _option("rate", metavar="N/s|N/m"),
     _option("moderation_links"),
     _option("sign_with"),
     signing_key_option,

@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -19,23 +20,35 @@ from tests.support.receiver import HANG, Receiver
 HOST = "127.0.0.1"
 
 
-@pytest.mark.parametrize("port", ["5001", "http", "70000"])
-def test_the_port_that_is_advised_instead_can_be_had(port: str) -> None:
+@pytest.fixture
+def taken() -> Iterator[ExitStack]:
+    """The port 5001 is in use, and those that the test takes."""
     with ExitStack() as held:
         with suppress(OSError):  # if another program has it, that is as good
             held.enter_context(socket.create_server((HOST, 5001)))
-        done = CliRunner().invoke(run, ["--port", port])
-        assert (done.exit_code, done.stdout) == (1 if port == "5001" else 2, "")
-        [advised] = re.findall(r"run --port (\d+)\n", done.stderr)
-        held.enter_context(socket.create_server((HOST, int(advised))))
+        yield held
+
+
+def test_the_port_that_is_advised_instead_can_be_had(taken: ExitStack) -> None:
+    done = CliRunner().invoke(run, ["--port", "5001"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    [advised] = re.findall(r"run --port (\d+)\n", done.stderr)
+    taken.enter_context(socket.create_server((HOST, int(advised))))
+
+
+@pytest.mark.usefixtures("taken")
+def test_in_a_checkout_the_advice_for_a_port_of_the_environment_names_the_script() -> None:
+    done = CliRunner().invoke(run, [], env={"PORT": "5001"})
+    assert (done.exit_code, done.stdout) == (1, "")
+    sentence = "Port 5001 is in use or cannot be used. Take another one: PORT="
+    assert re.fullmatch(rf"{sentence}50\d\d scripts/run\n", done.stderr)
 
 
 @pytest.mark.parametrize("port", ["http", "70000"])
-def test_in_a_checkout_the_advice_for_a_port_of_the_environment_names_the_script(port: str) -> None:
+def test_what_is_no_port_is_wrong_usage(port: str) -> None:
     done = CliRunner().invoke(run, [], env={"PORT": port})
     assert (done.exit_code, done.stdout) == (2, "")
-    sentence = f"Port {port} is not a number from 1 to 65535. Take another one: PORT="
-    assert re.fullmatch(rf"{sentence}50\d\d scripts/run\n", done.stderr)
+    assert re.search(rf"Invalid value for '--port'.+{port}", done.stderr)
 
 
 def test_the_process_of_a_pass_can_import_what_its_code_names() -> None:
