@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine, Table, TextClause, func, insert, select, text, update
 
 from guestbook.background import retention_rules
-from guestbook.comments import announcements
+from guestbook.comments import events_and_reminders
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, current_process, ids, locks
 from guestbook.lib.current_process import StopFlag
@@ -278,7 +278,7 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with database.read(engine) as connection:
         due = {row.id for row in delivery_tasks.open_with_due(connection, now)}
-        reminds = announcements.is_reminder_due(connection)
+        reminds = events_and_reminders.is_reminder_due(connection)
     return bool(due - skipped) or reminds or Inbox(engine, settings).anything_due(now)
 
 
@@ -313,9 +313,11 @@ def conditions(settings: Settings, now: datetime) -> Iterator[tuple[Table, TextC
 def remind(engine: Engine, settings: Settings) -> None:
     """Store the reminder, if one is due; the same pass sends it."""
     with database.read(engine) as connection:
-        if not announcements.is_reminder_due(connection):
+        if not events_and_reminders.is_reminder_due(connection):
             return
-    count = database.write_with_retry(engine, lambda connection: announcements.remind(connection, settings))
+    count = database.write_with_retry(
+        engine, lambda connection: events_and_reminders.remind(connection, settings)
+    )
     if count:
         log.info("Reminded of %s.", counted(count, "held comment"), extra={"held_comments": count})
 

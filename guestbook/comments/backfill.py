@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import announcements, book
+from guestbook.comments import book, events_and_reminders
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import formats
@@ -168,7 +168,9 @@ def _store(
         for comment_id, event, past in missing:
             comment = comments[comment_id]
             reply = comment.reply if event == "comment.replied" else None
-            announcements.tell(session, event, comment, rules.settings, reply, only={webhook_id}, past=past)
+            events_and_reminders.tell(
+                session, event, comment, rules.settings, reply, only={webhook_id}, past=past
+            )
         if missing and is_first:  # There is one entry, however many transactions follow.
             since = f"since {clock.to_text(rules.since)}"
             audit_log.record(session, "backfilled", "webhook", webhook.id, webhook.name, detail=since)

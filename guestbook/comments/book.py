@@ -11,9 +11,9 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from guestbook.comments import announcements, comment_form
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments import comment_form, events_and_reminders
 from guestbook.comments.comment_form import Draft
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.comments.spam import learned_words, text_marks
 from guestbook.comments.spam.spam_rules import SEVERITY, Classification
 from guestbook.lib import clock, ids, retry_policy, validate
@@ -120,7 +120,7 @@ def sign(
     give_number(connection, [comment])
     _insert(session, comment)
     if comment.announced_at:
-        announcements.tell_first(session, comment, settings)
+        events_and_reminders.tell_first(session, comment, settings)
     text_marks.remember_new_text(connection, comment)
     return comment
 
@@ -154,7 +154,7 @@ def announce(session: Session, comment: Comment, settings: Settings, answer: Rep
     if comment.is_known and comment.goes_to_webhooks:
         comment.announced_at = clock.now()
         session.flush()
-        announcements.tell_first(session, comment, settings, answer)
+        events_and_reminders.tell_first(session, comment, settings, answer)
 
 
 def _insert(session: Session, comment: Comment) -> None:
@@ -166,7 +166,7 @@ def _insert(session: Session, comment: Comment) -> None:
     make_transient_to_detached(comment)
     session.add(comment)
     if comment.status == "held":
-        announcements.begin_hold(session, comment)
+        events_and_reminders.begin_hold(session, comment)
 
 
 def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
@@ -194,19 +194,19 @@ def move(
         _note(comment, status, by)
     session.flush()
     if was == "held" != status:
-        announcements.end_hold(session, comment)
+        events_and_reminders.end_hold(session, comment)
     elif status == "held" != was:
-        announcements.begin_hold(session, comment)
+        events_and_reminders.begin_hold(session, comment)
     is_news = was == "spam" or comment.last_announced_at is None
     is_back = comment.is_known and not was_known and comment.goes_to_webhooks
     if is_back:
-        announcements.announce_restored(session, comment, settings, is_news=is_news)
+        events_and_reminders.announce_restored(session, comment, settings, is_news=is_news)
     if status == "published" != was:
-        announcements.tell(session, "comment.published", comment, settings)
+        events_and_reminders.tell(session, "comment.published", comment, settings)
     if is_back and comment.reply:
-        announcements.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply)
+        events_and_reminders.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply)
     if was_known and not comment.is_known:
-        announcements.tell(session, "comment.deleted", comment, settings)
+        events_and_reminders.tell(session, "comment.deleted", comment, settings)
 
 
 def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
@@ -249,7 +249,7 @@ def edit(
     if learned_as:
         learned_words.learn(session, settings.secret_key, comment, learned_as)
     if is_changed and comment.status == "published" and comment.goes_to_webhooks:
-        announcements.tell_websites(session, comment, before, settings)
+        events_and_reminders.tell_websites(session, comment, before, settings)
 
 
 def revise(
@@ -289,7 +289,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     _note(comment, "replied" if message else "reply_removed", None)
     session.flush()
     if comment.is_known and comment.reply:
-        announcements.tell(session, "comment.replied", comment, settings, reply=comment.reply)
+        events_and_reminders.tell(session, "comment.replied", comment, settings, reply=comment.reply)
 
 
 def delete(session: Session, comment: Comment, settings: Settings) -> None:

@@ -12,10 +12,10 @@ from guestbook.inbound import event_reader, mentions, verify_and_decide
 from guestbook.inbound.event_reader import SENDER_LIMIT, BodyError, Metadata
 from guestbook.inbound.mentions import MentionRequest
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent, UpdateMention
-from guestbook.lib import clock, page_content, retry_policy, text
+from guestbook.lib import clock, parse_html, retry_policy, text
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
-from guestbook.lib.page_content import PageEntry
+from guestbook.lib.parse_html import PageEntry
 from guestbook.lib.rate_counters import WindowCounter
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
@@ -151,15 +151,15 @@ class PageReader(NamedTuple):
             later = retry_policy.may_pass(answer.status)
             wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else None
             return _failure(host, with_detail(NOT_SENT, f"HTTP {answer.status}"), wait)
-        target = page_content.normal_address(request.target)
+        target = parse_html.normal_address(request.target)
         try:
-            page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
-            addresses = [page_content.normal_address(one) for one in page_content.addresses(page)]
+            page = parse_html.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
+            addresses = [parse_html.normal_address(one) for one in parse_html.addresses(page)]
             if target not in addresses:
                 return self._without_link(request, addresses, answer.note)
             entry = PageEntry()
             if page.is_html:
-                entry = page_content.read_entry(page, page_content.read_links(page.text, page.url), target)
+                entry = parse_html.read_entry(page, parse_html.read_links(page.text, page.url), target)
             name = text.clean_line(entry.name[:RAW_LIMIT]) or host
             website = text.clean_line(entry.website[:RAW_LIMIT])
             return _update(request, name, verify_and_decide.fitting(name, website, _message(entry)))

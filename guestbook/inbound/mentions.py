@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import ingest
-from guestbook.lib import clock, ids, page_content
+from guestbook.lib import clock, ids, parse_html
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.queue import claims
 from guestbook.storage import database
@@ -59,7 +59,7 @@ def checked(form: Mapping[str, Any], base_url: str) -> MentionRequest:
     }
     if wrong := {field: reason for field, reason in reasons.items() if reason}:
         raise Refused.of(wrong)
-    if page_content.normal_address(source) == page_content.normal_address(target):
+    if parse_html.normal_address(source) == parse_html.normal_address(target):
         raise Refused(Translatable("The source and the target must be different pages."), field="source")
     if not is_page_of(target, base_url):
         raise Refused(Translatable("The target is not a page of this book."), field="target")
@@ -98,7 +98,7 @@ def _fault(url: str, name: str, limit: int) -> str | None:
 
 def _path_below(url: str, base_url: str) -> str | None:
     """Return the path of a page of this book's site, as seen from the book; None on other sites."""
-    theirs, ours = (urlsplit(page_content.normal_address(one)) for one in (url, base_url))
+    theirs, ours = (urlsplit(parse_html.normal_address(one)) for one in (url, base_url))
     below = ours.path.rstrip("/")
     is_below = theirs.netloc == ours.netloc and f"{theirs.path}/".startswith(f"{below}/")
     return theirs.path.removeprefix(below) if is_below else None

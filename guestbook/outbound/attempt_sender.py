@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import urldefrag, urlencode, urlsplit
 
-from guestbook.lib import clock, current_process, page_content, retry_policy, validate
+from guestbook.lib import clock, current_process, parse_html, retry_policy, validate
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import printable
@@ -191,10 +191,10 @@ class Sender:
 def _endpoint(page: FetchedPage) -> str | None:
     """Return where a website takes webmentions, if it does."""
     try:
-        content = page_content.read(page.url, page.answer.headers, page.answer.body, PAGE_LIMIT)
+        content = parse_html.read(page.url, page.answer.headers, page.answer.body, PAGE_LIMIT)
     except PackedWrongly:  # Its headers can be read all the same.
-        content = page_content.WebPage(page.url, "text/plain", page.answer.headers.get("link", ""), "")
-    found = page_content.endpoint(content)
+        content = parse_html.WebPage(page.url, "text/plain", page.answer.headers.get("link", ""), "")
+    found = parse_html.endpoint(content)
     return urldefrag(found).url if found else None
 
 

@@ -32,7 +32,7 @@ PAGES_BELOW = {
     "/webmention": "webmention.pages",
     "/bin": "inbound_webhook.bin_pages",
     "/moderate": "moderation.pages",
-    "/receiver": "receiver_pages.pages",
+    "/receiver": "delivery_log_for_receivers.pages",
     "/admin": "admin.register",
     "/api": "api.register",
 }

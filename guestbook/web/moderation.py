@@ -7,9 +7,9 @@ authority; the form's token shows that a person has opened the page, and how lon
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import announcements, book, comment_form
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments import book, comment_form, events_and_reminders
 from guestbook.comments.book import STATUS_AFTER_LINK, LinkedComment
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import MODERATION_PATH
@@ -55,7 +55,7 @@ def decide(token: str) -> ResponseReturnValue:
 def _link(token: str) -> SignedLink:
     """Return what the token says; 404 when it is not ours, and 429 for those who guess."""
     settings = request_context.settings()
-    link = announcements.read_link(token, settings.secret_keys)
+    link = events_and_reminders.read_link(token, settings.secret_keys)
     if link is None:
         row_lookup.count_wrong_link("moderation")
         abort(404, BROKEN_LINK)

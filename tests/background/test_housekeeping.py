@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, func, select, update
 
 from guestbook.background import whole_pass
-from guestbook.comments import announcements, book
+from guestbook.comments import book, events_and_reminders
 from guestbook.lib import clock, ids
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.attempt_recorder import Tally
@@ -242,11 +242,11 @@ def test_passes_at_once_remind_the_owner_once() -> None:
     with database.write(db.engine) as connection:
         connection.execute(update(Hold).values(remind_at=clock.now() - HOUR))
     engine, settings = db.engine, factories.settings()
-    assert factories.written(lambda session: announcements.is_reminder_due(session.connection()))
+    assert factories.written(lambda session: events_and_reminders.is_reminder_due(session.connection()))
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(whole_pass.remind, engine, settings) for _ in range(8)]:
             done.result()
-    assert not factories.written(lambda session: announcements.is_reminder_due(session.connection()))
+    assert not factories.written(lambda session: events_and_reminders.is_reminder_due(session.connection()))
     assert [row.event for row in factories.deliveries()] == ["comments.waiting"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from guestbook.background import whole_pass
-from guestbook.comments import announcements, book
+from guestbook.comments import book, events_and_reminders
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.storage import database
@@ -55,7 +55,7 @@ def test_only_webhooks_whose_owner_wants_it_get_the_link() -> None:
     comment_id = factories.sign(verdict=HELD)
     [linked], [plain] = sent("comment.created", with_links), sent("comment.created", without)
     token = linked["moderation"]["url"].rpartition("/")[2]
-    found = announcements.read_link(token, factories.settings().secret_keys)
+    found = events_and_reminders.read_link(token, factories.settings().secret_keys)
     assert found.comment_id == comment_id == linked["comment"]["id"]
     assert timedelta(days=6) < found.expires_at - clock.now() <= timedelta(days=7)
     assert "moderation" not in plain
@@ -117,7 +117,7 @@ def test_after_a_day_a_pass_reminds_once_of_all_that_have_waited_half_as_long() 
     assert [one["id"] for one in waiting["comments"]] == [oldest, along]
     for one in waiting["comments"]:
         token = one.pop("moderation")["url"].rpartition("/")[2]
-        found = announcements.read_link(token, factories.settings().secret_keys)
+        found = events_and_reminders.read_link(token, factories.settings().secret_keys)
         assert (found.comment_id, found.held_at) == (one["id"], hold_of(one["id"]).held_at)
     assert waiting == without["waiting"]
     assert hold_of(young).remind_at is not None

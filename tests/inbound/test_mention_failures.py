@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound import event_actions, event_processor, mention_pages as pages_of_mentions
-from guestbook.lib import body_encoding, page_content
+from guestbook.lib import body_encoding, parse_html
 from guestbook.lib.errors import with_detail
 from guestbook.transport import TransportError
 from scripts import message_catalogues
@@ -67,7 +67,7 @@ def seen(app: Flask, status: str, language: str) -> str:
     (f"{pages_of_mentions.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
     (with_detail(pages_of_mentions.READING_FAILED, "ZeroDivisionError"), ""),
     (with_detail(pages_of_mentions.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
-    (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),
+    (with_detail(parse_html.UNREADABLE_KIND, "x" * 600)[:500], None),
     (with_detail(body_encoding.BROKEN_PACKING, "gzip"), " (gzip)"),
     (with_detail(event_processor.PASSES_ENDED, 10), " (10)"),
     (event_actions.CLOSED, ""),

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from guestbook.comments import book
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db

@@ -9,7 +9,7 @@ from guestbook.lib import clock
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound import receiver_links
 from guestbook.storage.models import AuditEntry, Delivery, ReceiverLink, Webhook
-from guestbook.web import receiver_pages
+from guestbook.web import delivery_log_for_receivers
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson
 from tests.support.visitor import attributes, by_class, parse, text
@@ -43,7 +43,7 @@ def test_what_was_given_up_lately_is_redelivered_after_a_look(ada: ReceiverPerso
     foreign = factories.delivery(other, status="failed")
     done = factories.delivery(ada.webhook_id, status="processed")
     choices = ada.log().findall(".//select[@id='since']/option")
-    assert [one.attrib["value"] for one in choices] == list(receiver_pages.PERIODS)
+    assert [one.attrib["value"] for one in choices] == list(delivery_log_for_receivers.PERIODS)
     page = ada.page(f"{ada.home}redeliver?since=24h")
     assert text(page.find(".//h1")) == "Redeliver 2 deliveries?"
     assert {row.status for row in all_of().values()} == {"failed", "processed"}
@@ -214,7 +214,7 @@ def test_too_many_actions_wait_whatever_the_link(app: Flask, ada: ReceiverPerson
     later.stand_still()
     mark = attributes(ada.log(), ".//input[@name='form_key']")
     sent = {"form_key": mark["value"], "event": "nothing"}
-    for _ in range(receiver_pages.MOST_ACTIONS):
+    for _ in range(delivery_log_for_receivers.MOST_ACTIONS):
         assert ada.open("POST", f"{ada.home}test", data=sent).status_code == 422
     for person in (ada, ReceiverPerson(app, ada.webhook_id).come_in()):
         answer = person.act("test", event="ping")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock, ids, signatures
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import announcements, book, comment_form
+from guestbook.comments import book, comment_form, events_and_reminders
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange.file_formats import FileRow
 from guestbook.comments.spam import text_marks
@@ -255,7 +255,7 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
         for row in rows:
             text_marks.remember_new_text(session.connection(), row)
             if row.status == "held":
-                announcements.begin_hold(session, row)
+                events_and_reminders.begin_hold(session, row)
         for row in rows if rules.with_events else ():
             book.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)

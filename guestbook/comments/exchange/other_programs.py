@@ -20,7 +20,7 @@ from guestbook.comments.book import REPLIED_LIMIT, REPLY_LIMIT
 from guestbook.comments.comment_form import MESSAGE_LIMIT
 from guestbook.comments.exchange import file_formats
 from guestbook.comments.exchange.file_formats import LINE_LIMIT, FileRow
-from guestbook.lib import clock, page_content
+from guestbook.lib import clock, parse_html
 from guestbook.lib.errors import Refused
 from guestbook.storage.backup import SQLITE_HEAD
 
@@ -132,10 +132,10 @@ def _isso_row(
     except (ValueError, OverflowError, OSError):
         return FileRow(where, problem="its time is not a number of seconds")
     email, author, website, text = ("" if one is None else str(one) for one in words)
-    author = page_content.unescaped(author)  # Isso escapes it and the website when it stores them
+    author = parse_html.unescaped(author)  # Isso escapes it and the website when it stores them
     fields = {
         "name": author or ANONYMOUS,
-        "website": page_content.unescaped(website),
+        "website": parse_html.unescaped(website),
         "message": text,  # It stays in Markdown.
         "status": MODES[mode],
         "created_at": clock.to_text(moment),
@@ -256,9 +256,9 @@ class _Export:
         if approved not in APPROVALS:
             return FileRow(where, problem=f"its comment_approved is {approved!r}")
         fields = {
-            "name": page_content.of_html(found.get("comment_author", "")).strip() or ANONYMOUS,
-            "website": page_content.of_html(found.get("comment_author_url", "")),
-            "message": page_content.of_html(found.get("comment_content", "")),
+            "name": parse_html.of_html(found.get("comment_author", "")).strip() or ANONYMOUS,
+            "website": parse_html.of_html(found.get("comment_author_url", "")),
+            "message": parse_html.of_html(found.get("comment_content", "")),
             "status": APPROVALS[approved],
             "created_at": found.get("comment_date", "") if gmt.strip() == NO_TIME else gmt,
         }

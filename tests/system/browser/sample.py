@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
-from guestbook.comments import announcements, book
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments import book, events_and_reminders
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.inbound.sender_presets import PRESETS
@@ -28,8 +28,8 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 NO_PAGES = (
     *("static", "public.picture", "looks.own_css", "inbound_webhook.greet", "pinger.run_pass"),
     *("metrics.show", "own_comment.show", "webmention.status"),
-    *(f"receiver_pages.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
-    "receiver_pages.ask_redelivery",
+    *(f"receiver.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
+    "receiver.ask_redelivery",
 )
 RECEIVER_PAGES = (  # after the first, which sets a cookie, the others open
     "/receiver/{receiver_token}",
@@ -145,7 +145,9 @@ def _sign() -> list[str]:
 def _links(held_id: str) -> list[str]:
     """Return the token of a link that works, and of one that no longer does."""
     key, now = factories.settings().secret_key, clock.now()
-    factories.written(lambda session: announcements.begin_hold(session, session.get_one(Comment, held_id)))
+    factories.written(
+        lambda session: events_and_reminders.begin_hold(session, session.get_one(Comment, held_id))
+    )
     held_at = db.session.get_one(Hold, held_id).held_at
     return [
         SignedLink(held_id, since, now + timedelta(days=1)).token(key)

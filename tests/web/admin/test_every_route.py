@@ -42,7 +42,7 @@ PUBLIC_VIEWS = {
     "own_comment": "show edit delete",  # with the cookie after signing
     "moderation": "show decide",  # with a signed token
     # With the cookie that a signed link gives.
-    "receiver_pages": "open_link index show payload verify redeliver ask_redelivery redeliver_failed"
+    "receiver": "open_link index show payload verify redeliver ask_redelivery redeliver_failed"
     " test rotate rotate_key",
     "metrics": "show",  # with a token of its own
 }

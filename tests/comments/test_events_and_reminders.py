@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.comments import announcements
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments import events_and_reminders
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock, ids, signed_links
 
 KEY = "a secret key"
@@ -16,7 +16,7 @@ LINK = SignedLink(ids.new(), NOW, NOW + timedelta(days=7))
 
 
 def test_what_a_link_says_comes_back() -> None:
-    assert announcements.read_link(LINK.token(KEY), (KEY,)) == LINK
+    assert events_and_reminders.read_link(LINK.token(KEY), (KEY,)) == LINK
 
 
 @pytest.mark.parametrize("other", [
@@ -27,15 +27,15 @@ def test_what_a_link_says_comes_back() -> None:
 def test_each_part_is_signed(other: SignedLink) -> None:
     signature = LINK.token(KEY)[-signed_links.SIGNATURE_DIGITS :]
     forged = other.token(KEY)[: -signed_links.SIGNATURE_DIGITS] + signature
-    assert announcements.read_link(forged, (KEY,)) is None
+    assert events_and_reminders.read_link(forged, (KEY,)) is None
 
 
 def test_no_altered_or_cut_token_is_one() -> None:
     token, luck = LINK.token(KEY), random.Random(1)
     for place, digit in enumerate(token):
         other = luck.choice([one for one in "0123456789abcdef" if one != digit])
-        assert announcements.read_link(token[:place] + other + token[place + 1 :], (KEY,)) is None
-        assert announcements.read_link(token[:place], (KEY,)) is None
+        assert events_and_reminders.read_link(token[:place] + other + token[place + 1 :], (KEY,)) is None
+        assert events_and_reminders.read_link(token[:place], (KEY,)) is None
     for other in (
         token.upper(),
         token + "0",
@@ -45,4 +45,4 @@ def test_no_altered_or_cut_token_is_one() -> None:
         "٣" * len(token),
         "",
     ):
-        assert announcements.read_link(other, (KEY,)) is None
+        assert events_and_reminders.read_link(other, (KEY,)) is None

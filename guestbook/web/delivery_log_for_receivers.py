@@ -39,11 +39,11 @@ from guestbook.web.admin import responses, row_actions, signature_explanation
 from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_CHOICES, delivery_facts
 from guestbook.web.error_pages import PageExpired
 
-pages = Blueprint("receiver_pages", __name__, url_prefix=RECEIVER_PATH)
+pages = Blueprint("receiver", __name__, url_prefix=RECEIVER_PATH)
 
 RECEIVER_COOKIE = "guestbook_receiver"
 COOKIE_LASTS = timedelta(hours=12)
-LOG, DELIVERY = "receiver_pages.index", "receiver_pages.show"
+LOG, DELIVERY = "receiver.index", "receiver.show"
 MOST_ACTIONS = 30  # All who have a link to one webhook share them.
 ACTIONS_WITHIN = timedelta(minutes=10)
 TOO_MANY_ACTIONS = (

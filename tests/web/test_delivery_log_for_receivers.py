@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.comments.announcements import SignedLink
+from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock, ids, signed_links
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.storage.database import db
 from guestbook.storage.models import AuditEntry, ReceiverLink
-from guestbook.web import receiver_pages, response_headers, row_lookup
+from guestbook.web import delivery_log_for_receivers, response_headers, row_lookup
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson, add_link, update_webhook
 from tests.support.visitor import Visitor, parse, text
@@ -65,7 +65,7 @@ def test_a_made_up_cookie_opens_nothing(app: Flask, value: str) -> None:
 
 
 def test_the_cookie_ends_after_hours_and_the_link_gives_another(ada: ReceiverPerson, later: Later) -> None:
-    later(receiver_pages.COOKIE_LASTS.total_seconds() + 1)
+    later(delivery_log_for_receivers.COOKIE_LASTS.total_seconds() + 1)
     assert ada.get(ada.home).status_code == 403
     assert ada.come_in().log() is not None
 
@@ -177,7 +177,7 @@ def test_links_stay_unlogged(
 ) -> None:
     person = ReceiverPerson(app)
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
-    monkeypatch.setitem(app.view_functions, "receiver_pages.open_link", lambda **_: str(1 / 0))
+    monkeypatch.setitem(app.view_functions, "receiver.open_link", lambda **_: str(1 / 0))
     with caplog.at_level(logging.DEBUG):
         assert person.get(person.path).status_code == 500
     assert "ZeroDivisionError" in caplog.text

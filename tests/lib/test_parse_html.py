@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from guestbook.lib import page_content
-from guestbook.lib.page_content import PageEntry, WebPage
+from guestbook.lib import parse_html
+from guestbook.lib.parse_html import PageEntry, WebPage
 
 PAGE = "https://site.example/blog/post"
 LARGE = 500_000  # characters, half of what is read at most
@@ -13,7 +13,7 @@ MOST_SECONDS = 30  # of CPU; what takes the square of the size would need many m
 
 
 def urls(html: str) -> list[str]:
-    return [link.url for link in page_content.read_links(html, PAGE).links]
+    return [link.url for link in parse_html.read_links(html, PAGE).links]
 
 
 def test_links_stand_in_the_order_of_the_document_and_are_absolute() -> None:
@@ -27,7 +27,7 @@ def test_links_stand_in_the_order_of_the_document_and_are_absolute() -> None:
         "https://site.example/blog/post?e",
         PAGE,
     ]
-    assert page_content.read_links(html, PAGE).links[0].rel == {"me", "x"}
+    assert parse_html.read_links(html, PAGE).links[0].rel == {"me", "x"}
 
 
 def test_the_first_base_counts() -> None:
@@ -54,7 +54,7 @@ def test_what_only_looks_like_a_link_is_none(html: str) -> None:
 
 
 def test_a_title_and_the_size_are_noted() -> None:
-    found = page_content.read_links('<title>A &amp; B</title><p class="a b"><i><br></i></p><p>', PAGE)
+    found = parse_html.read_links('<title>A &amp; B</title><p class="a b"><i><br></i></p><p>', PAGE)
     assert (found.title, found.tags, found.depth, found.class_names) == ("A & B", 5, 2, 2)
 
 
@@ -70,10 +70,10 @@ def test_a_title_and_the_size_are_noted() -> None:
 )
 def test_a_hostile_page_is_read_in_linear_time(html: str) -> None:
     began = time.thread_time()
-    found = page_content.read_links(html, PAGE)
+    found = parse_html.read_links(html, PAGE)
     page = WebPage(PAGE, "text/html", "", html)
-    assert page_content.read_entry(page, found, "https://book.example/").relation == ""
-    page_content.of_html(html)  # of a comment in another program's file
+    assert parse_html.read_entry(page, found, "https://book.example/").relation == ""
+    parse_html.of_html(html)  # of a comment in another program's file
     assert time.thread_time() - began < MOST_SECONDS
 
 
@@ -91,7 +91,7 @@ def test_a_hostile_page_is_read_in_linear_time(html: str) -> None:
     ],
 )
 def test_a_link_header_is_read(header: str, expected: list[tuple[str, set[str]]]) -> None:
-    assert list(page_content.header_links(header)) == expected
+    assert list(parse_html.header_links(header)) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_link_header_is_read(header: str, expected: list[tuple[str, set[str]]]
     ],
 )
 def test_a_page_is_decoded_as_it_says(kind: str, body: bytes, text: str) -> None:
-    assert page_content.read(PAGE, {"content-type": kind}, body, 1000).text == text
+    assert parse_html.read(PAGE, {"content-type": kind}, body, 1000).text == text
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_a_page_is_decoded_as_it_says(kind: str, body: bytes, text: str) -> None
     ],
 )
 def test_addresses_are_compared_in_their_normal_form(one: str, other: str, same: bool) -> None:
-    assert (page_content.normal_address(one) == page_content.normal_address(other)) is same
-    assert page_content.normal_address("http://[") == page_content.normal_address("http://a:99999/") == ""
+    assert (parse_html.normal_address(one) == parse_html.normal_address(other)) is same
+    assert parse_html.normal_address("http://[") == parse_html.normal_address("http://a:99999/") == ""
 
 
 # --- microformats
@@ -131,8 +131,8 @@ ENTRY_PAGE, BOOK = "https://site.example/post", "https://book.example/"
 
 
 def read(html: str) -> PageEntry:
-    return page_content.read_entry(
-        WebPage(ENTRY_PAGE, "text/html", "", html), page_content.read_links(html, ENTRY_PAGE), BOOK
+    return parse_html.read_entry(
+        WebPage(ENTRY_PAGE, "text/html", "", html), parse_html.read_links(html, ENTRY_PAGE), BOOK
     )
 
 
@@ -179,11 +179,11 @@ def test_a_title_that_only_repeats_the_text_is_left_out() -> None:
 def test_a_number_of_thousands_of_digits_costs_one_character() -> None:
     long = f"a &#{'9' * 5000}; b"
     html = f'<title>{long}</title><p class="h-entry" title="{long}"><i class="e-content">{long}</i></p>'
-    found = page_content.read_links(f'{html}<a href="/?{long}">', ENTRY_PAGE)
+    found = parse_html.read_links(f'{html}<a href="/?{long}">', ENTRY_PAGE)
     assert (found.title, len(found.links)) == ("a \ufffd b", 1)
     assert read(html).content == "a \ufffd b"
     page = WebPage(ENTRY_PAGE, "application/json", "", f'[{"9" * 5000}, "{BOOK}"]')
-    assert page_content.addresses(page) == [BOOK]
+    assert parse_html.addresses(page) == [BOOK]
 
 
 def test_a_page_that_is_too_large_gives_its_title() -> None:
