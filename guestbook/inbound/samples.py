@@ -251,15 +251,16 @@ class TemplatePreview(NamedTuple):
 
 
 def preview_of(
-    session: Session, source_id: str | None, name: str, verify: str, template: str, base_url: str
+    session: Session, source: Source | None, verify: str, template: str, base_url: str, name: str = ""
 ) -> TemplatePreview:
     """Try a template with the latest events of a source, the newest first, or with samples if it has none.
 
     All of them count as genuine. Return the first that gives a comment or fails; else the first.
     """
+    name = name or (source.name if source else "The name of the source")
     trial = Source(name=name, verify="none", action="comment", template=template)
     first = None
-    for what, event in _tried(session, source_id, verify):
+    for what, event in _tried(session, source.id if source else None, verify):
         decision = verify_and_decide.decide(event, trial, base_url=base_url, proof_keys=())
         draft = decision.action.draft if isinstance(decision.action, WriteComment) else None
         sentence = decision.error or decision.note or "The other book removed this comment."

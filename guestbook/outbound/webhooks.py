@@ -223,25 +223,30 @@ class PayloadPreview:
     format: str
     event: str
     is_real: bool  # It is made from a comment in the book, not from sample data.
-    body: str = ""  # indented JSON
-    error: str = ""
+    body: str | None = None  # indented JSON
+    error: str | None = None
 
 
 def preview_of(
-    session: Session, base_url: str, *, url: str, format_name: str, events: Sequence[str], wording: str
+    session: Session,
+    base_url: str,
+    url: str = "",
+    format: str = "",
+    events: Sequence[str] = DEFAULT_EVENTS,
+    template: str = "",
 ) -> PayloadPreview:
-    """Return what such a webhook would get for the first of its events; `wording` is its template."""
+    """Return what a webhook with these fields would get for the first of its events."""
     known = [name for name in events if name in EVENTS]
     event = next(iter(known), DEFAULT_EVENTS[0])
     data, is_real = _preview_data(session, base_url, event)
-    name = format_name or ("template" if wording else chats.suggest(url) or DEFAULT_FORMAT)
+    name = format or ("template" if template else chats.suggest(url) or DEFAULT_FORMAT)
     if name not in FORMATS:
         return PayloadPreview(name, event, is_real, error=f"There is no format {name!r}.")
-    given = formats.FormatInput(event, clock.now(), data, url=url, template=wording or None)
+    given = formats.FormatInput(event, clock.now(), data, url=url, template=template or None)
     try:
         body = formats.render(name, given)
-        if name == "template" and wording:
-            bodies.check_template(wording, known)
+        if name == "template" and template:
+            bodies.check_template(template, known)
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
     return PayloadPreview(name, event, is_real, body_view.views(body.encode())[0].text)

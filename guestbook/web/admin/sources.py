@@ -208,9 +208,8 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     except Refused as error:
         return edit(source_id, typed, reasons=error.fields), 422
     source = row_lookup.find(Source, source_id) if source_id else None
-    name = typed.name or (source.name if source else "The name of the source")
     base_url = request_context.settings().base_url
-    made = samples.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
+    made = samples.preview_of(db.session(), source, typed.verify, wording, base_url, typed.name)
     return edit(source_id, typed, preview=made)
 
 

@@ -184,14 +184,11 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     typed = WebhookForm.read()
     if "fill" in request.form:
         return edit(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
-    found = webhooks.preview_of(
-        db.session(),
+    fields, base_url = (
+        (typed.url, typed.format, typed.events, typed.template),
         request_context.settings().base_url,
-        url=typed.url,
-        format_name=typed.format,
-        events=typed.events,
-        wording=typed.template,
     )
+    found = webhooks.preview_of(db.session(), base_url, *fields)
     return edit(webhook_id, typed, preview=found)
 
 

@@ -49,19 +49,17 @@ def _input_schema(field: CommentField) -> Schema:
 
 
 TYPED_FIELDS: Schema = {name: _input_schema(COMMENT_FIELDS[name]) for name in DRAFT_FIELDS}
-ANSWER_FIELD: Schema = {
-    "answer": schema.or_null(
-        schema.text(
-            "The answer to the owner's question, if the book has one. "
-            "The error for a wrong answer has the question.",
-            maxLength=comment_form.ANSWER_LIMIT,
-        )
-    )
-}
+ANSWERED = (
+    "The answer to the owner's question, if the book has one. The error for a wrong answer has the question."
+)
 
 calls = Calls(
     "comments",
-    NewComment=schema.request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
+    NewComment=schema.request(
+        TYPED_FIELDS,
+        answer=schema.or_null(schema.text(ANSWERED, maxLength=comment_form.ANSWER_LIMIT)),
+        required=("name", "message"),
+    ),
     CommentChanges=schema.request(
         status=schema.one_of(*COMMENT_STATUSES),
         **TYPED_FIELDS,
@@ -92,18 +90,11 @@ calls = Calls(
 def list_comments() -> Answer:
     """List comments."""
     query = request_reader.query()
-    status = query["status"]
+    status = query.pop("status")
     if (status != "published" or "words" in query) and not authentication.has_token():
         # A search finds words in notes to the owner, too.
         authentication.refuse()
-    page = filtered_lists.comments(
-        db.session(),
-        None if status == "all" else status,
-        query.get("words"),
-        before=query.get("before"),
-        after=query.get("after"),
-        limit=query["limit"],
-    )
+    page = filtered_lists.comments(db.session(), None if status == "all" else status, **query)
     return row_calls.page("comments", page, _shown)
 
 

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from flask import request
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import Conflict, TooManyRequests
 
 from guestbook.auth import api_tokens, login
@@ -20,7 +21,7 @@ from guestbook.storage import preferences, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Token, Webhook, owner
 from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
-from guestbook.storage.preferences import PREFERENCE_FIELDS, Preferences
+from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Answer, Calls, list_of
@@ -44,26 +45,20 @@ SETTING_FIELDS: Schema = {
     for name, schema in SHOWN_SETTINGS.items()
 }
 
-REFUSAL_SCHEMA: Schema = {
-    "reason": schema.one_of(*REFUSAL_REASONS),
-    "sentence": schema.TEXT,
-    "number": schema.number("How often, in the last 30 days."),
-    "today": schema.NUMBER,
-}
-SPAM_SCHEMA: Schema = {
-    "refused": schema.array(schema.answer(REFUSAL_SCHEMA), "Why comments were refused at the form."),
-    "held_until": schema.or_null(schema.time("Until when a flood holds all new comments; null without one.")),
-    "learned_good": schema.number("Comments from which the score has learned what belongs here."),
-    "learned_spam": schema.number("Comments from which it has learned what spam is."),
-    "learned_words": schema.number("Words that it knows."),
-}
-FINDING_SCHEMA: Schema = {
-    "subject": schema.TEXT,
-    "state": schema.one_of(*(state.value for state in State)),
-    "sentence": schema.TEXT,
-    "advice": schema.or_null(schema.text("What to do, if there is something.")),
-    "command": schema.or_null(schema.text("A command that helps.")),
-}
+REFUSAL = schema.answer(
+    reason=schema.one_of(*REFUSAL_REASONS),
+    sentence=schema.TEXT,
+    number=schema.number("How often, in the last 30 days."),
+    today=schema.NUMBER,
+)
+STATE = schema.one_of(*(state.value for state in State))
+FINDING = schema.answer(
+    subject=schema.TEXT,
+    state=STATE,
+    sentence=schema.TEXT,
+    advice=schema.or_null(schema.text("What to do, if there is something.")),
+    command=schema.or_null(schema.text("A command that helps.")),
+)
 CANNOT_REVEAL = "The secret cannot be decrypted with this secret key. Run doctor on the book's host."
 
 calls = Calls(
@@ -74,13 +69,18 @@ calls = Calls(
     AuditEntries=list_of("audit", "AuditEntry"),
     Token=schema.answer(api_tokens.TOKEN_SCHEMA),
     Tokens=list_of("tokens", "Token"),
-    Spam=schema.answer(SPAM_SCHEMA),
+    Spam=schema.answer(
+        refused=schema.array(REFUSAL, "Why comments were refused at the form."),
+        held_until=schema.or_null(
+            schema.time("Until when a flood holds all new comments; null without one.")
+        ),
+        learned_good=schema.number("Comments from which the score has learned what belongs here."),
+        learned_spam=schema.number("Comments from which it has learned what spam is."),
+        learned_words=schema.number("Words that it knows."),
+    ),
     Forgotten=schema.answer(words=schema.number("How many words it knew.")),
     Examination=schema.answer(
-        state=schema.described(
-            schema.one_of(*(state.value for state in State)), "The gravest state among them."
-        ),
-        findings=schema.array(schema.answer(FINDING_SCHEMA)),
+        state=schema.described(STATE, "The gravest state among them."), findings=schema.array(FINDING)
     ),
     Reveal=schema.request(
         password=schema.text(
@@ -97,7 +97,7 @@ calls = Calls(
 @calls.serve("GET /settings", {200: "Settings"})
 def get_settings() -> Answer:
     """Show the settings of the book."""
-    return _document(preferences.read(db.session()))
+    return _shown(db.session())
 
 
 @calls.serve("PATCH /settings", {200: "Settings"}, body="SettingChanges", may_match=True)
@@ -106,13 +106,13 @@ def update_settings() -> Answer:
     changes = request_reader.body()
     with writing() as session:
         preferences.lock(session)
-        response_headers.refuse_if_changed(_document(preferences.read(session)))
+        response_headers.refuse_if_changed(_shown(session))
         preferences.save(session, {name: fields.as_typed(value) for name, value in changes.items()})
-        return _document(preferences.read(session))
+        return _shown(session)
 
 
-def _document(kept: Preferences) -> dict[str, Any]:
-    return schema.of_row(kept, PREFERENCE_FIELDS)
+def _shown(session: Session) -> dict[str, Any]:
+    return schema.of_row(preferences.read(session), PREFERENCE_FIELDS)
 
 
 @calls.serve("GET /audit", {200: "AuditEntries"}, query=AUDIT_QUERY)
@@ -172,13 +172,13 @@ def forget_words() -> Answer:
         return idempotency.keep(session, {"words": words})
 
 
-@calls.serve("POST /webhooks/{webhook_id}/reveal-secret", {200: "Secret"}, errors=(409, 429), body="Reveal")
+@calls.serve("POST /webhooks/{webhook_id}/reveal-secret", {200: "Secret"}, body="Reveal")
 def reveal_webhook_secret(webhook_id: str) -> Answer:
     """Show the secret of a webhook; it needs the owner's password."""
     return _reveal(Webhook, webhook_id)
 
 
-@calls.serve("POST /sources/{source_id}/reveal-secret", {200: "Secret"}, errors=(409, 429), body="Reveal")
+@calls.serve("POST /sources/{source_id}/reveal-secret", {200: "Secret"}, body="Reveal")
 def reveal_source_secret(source_id: str) -> Answer:
     """Show the secret of a source; it needs the owner's password."""
     return _reveal(Source, source_id)

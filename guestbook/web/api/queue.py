@@ -150,7 +150,7 @@ def get_delivery(delivery_id: str) -> Answer:
     return shape | {"payload": shown(shape["payload"])}
 
 
-@calls.serve("POST /deliveries/{delivery_id}/redeliver", {202: "Delivery"}, errors=(409,))
+@calls.serve("POST /deliveries/{delivery_id}/redeliver", {202: "Delivery"})
 def redeliver(delivery_id: str) -> Answer:
     """Make a delivery due again, with the same id and payload.
 
@@ -182,7 +182,7 @@ def get_inbound_event(event_id: str) -> Answer:
     return shape | authentication.packed("payload", event.body)
 
 
-@calls.serve("POST /inbox/{event_id}/reprocess", {202: "InboundEvent"}, errors=(409,))
+@calls.serve("POST /inbox/{event_id}/reprocess", {202: "InboundEvent"})
 def reprocess_inbound_event(event_id: str) -> Answer:
     """Reprocess with the next pass.
 

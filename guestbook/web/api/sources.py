@@ -17,7 +17,7 @@ from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
-from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
+from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_json import EVENTS_SCHEMA
 from guestbook.outbound.webhook_urls import PLACEHOLDERS, REBUILD_EVENTS, REBUILD_PRESETS
 from guestbook.storage import row_changes
@@ -230,17 +230,9 @@ def _webhook_preset(name: str) -> dict[str, object]:
 @preview_calls.serve("POST /previews/webhook", {200: "PayloadPreview"}, body="WebhookPreview")
 def preview_webhook() -> Answer:
     """Show the body that a webhook would get."""
-    given = request_reader.body()
-    made = webhooks.preview_of(
-        db.session(),
-        request_context.settings().base_url,
-        url=given.get("url", ""),
-        format_name=given.get("format", ""),
-        events=given.get("events", DEFAULT_EVENTS),
-        wording=given.get("template", ""),
-    )
-    nothing = {"body": made.body or None, "error": made.error or None}
-    return schema.of_row(made, PAYLOAD_PREVIEW, nothing)
+    base_url = request_context.settings().base_url
+    made = webhooks.preview_of(db.session(), base_url, **request_reader.body())
+    return schema.of_row(made, PAYLOAD_PREVIEW)
 
 
 @preview_calls.serve("POST /previews/source", {200: "CommentPreview"}, errors=(404,), body="SourcePreview")
@@ -250,8 +242,6 @@ def preview_source() -> Answer:
     source = find(Source, given["source"]) if "source" in given else None
     verify = given.get("verify", source.verify if source else "none")
     wording = sources.template_for(verify, given.get("template", source.template if source else None))
-    source_id, name = (source.id, source.name) if source else (None, "The name of the source")
-    base_url = request_context.settings().base_url
-    made = samples.preview_of(db.session(), source_id, name, verify, wording, base_url)
+    made = samples.preview_of(db.session(), source, verify, wording, request_context.settings().base_url)
     comment, sentence = made.draft.values if made.draft else None, made.sentence or None
     return {"event": made.what, "comment": comment, "sentence": sentence, "is_error": made.is_error}

@@ -7,7 +7,6 @@ Making such a link needs the owner's password, so that stays on the admin pages.
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -47,11 +46,9 @@ WEBHOOK_CHANGES: Schema = {
     "disabled": schema.boolean("Send nothing; deliveries wait until it is enabled. false ends a pause, too."),
 }
 GIVEN_SECRET: Schema = {"secret": WEBHOOK_FIELDS["secret"].described}
-SECRET_SCHEMA: Schema = {
-    "secret": schema.text("The receiver verifies with it. It is shown in this answer only.")
-}
 WARNED = "Warnings about the accepted URL: its name resolves to a private address."
 WARNINGS_SCHEMA: Schema = {"warnings": schema.array(schema.TEXT, WARNED)}
+NEW_SECRET = schema.text("The receiver verifies with it. It is shown in this answer only.")
 
 # In seconds. Proxies give up after thirty.
 LONGEST_POLL = 25
@@ -64,8 +61,7 @@ PENDING_QUERY = {
         "The token of your first answer. Deliveries that you had leased before it are handed out at once."
     ),
 }
-
-RESULT_SCHEMA = schema.request(
+RESULT = schema.request(
     id=schema.ID,
     ok=schema.boolean("True if the receiver has it and needs no other attempt."),
     status_code=schema.or_null(schema.integer(minimum=100, maximum=999)),
@@ -102,7 +98,9 @@ calls = Calls(
         required=("since",),
     ),
     Webhook=schema.answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
-    WebhookWithSecret=schema.answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+    WebhookWithSecret=schema.answer(
+        WEBHOOK_SCHEMA | WARNINGS_SCHEMA, secret=NEW_SECRET, optional=("warnings",)
+    ),
     Webhooks=list_of("webhooks", "Webhook"),
     Backfilled=schema.answer(
         deliveries=schema.number("How many deliveries were made, or would be."),
@@ -122,7 +120,7 @@ calls = Calls(
     ),
     Commit=schema.request(
         token=schema.id_("The one that came with the deliveries."),
-        results=schema.array(RESULT_SCHEMA, minItems=1, maxItems=pulled_deliveries.MOST_TAKEN),
+        results=schema.array(RESULT, minItems=1, maxItems=pulled_deliveries.MOST_TAKEN),
         required=("token", "results"),
     ),
     TakenDelivery=schema.answer(
@@ -280,11 +278,11 @@ def take_deliveries(webhook_id: str) -> Answer:
         "lease_seconds": int(pulled_deliveries.PULL_LEASE.total_seconds()),
         # Another listener may have been faster. Then asking again at once could go on and on.
         "retry_after": 0 if taken or (has_waited and not found) else ASK_AGAIN,
-        "deliveries": [asdict(one) for one in taken],
+        "deliveries": taken,
     }
 
 
-@calls.serve("POST /webhooks/{webhook_id}/commit", {200: "Committed"}, errors=(409,), body="Commit")
+@calls.serve("POST /webhooks/{webhook_id}/commit", {200: "Committed"}, body="Commit")
 def commit_deliveries(webhook_id: str) -> Answer:
     """Say what came of the fetched deliveries."""
     body = request_reader.body()
