@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Flask
 from playwright.sync_api import sync_playwright
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock, ids
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
@@ -66,7 +66,7 @@ def fill(app: Flask) -> None:
             with writing() as session:
                 session.add(Comment(id=ids.first_of(at), status="published", created_at=at, **columns))
             if number == 1:
-                factories.change(ids.first_of(at), book.reply, "Next time: more salt.")
+                factories.change(ids.first_of(at), comment_actions.reply, "Next time: more salt.")
         webhook = factories.webhook(name="Chat")
         for hour in range(30 * 24):
             for _ in range(luck.choice((1, 2, 3, 3, 4))):

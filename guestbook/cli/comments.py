@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, comment_files, output, row_commands
 from guestbook.cli.options import Choice
-from guestbook.comments import book, comment_json
+from guestbook.comments import comment_actions, comment_json
 from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted, printable, shortened
@@ -59,9 +59,9 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
             found = _locked(session, ids)
             for comment in found:
                 if status:
-                    book.decide(session, comment, status, settings)
+                    comment_actions.decide(session, comment, status, settings)
                 else:
-                    book.restore(session, comment, settings)
+                    comment_actions.restore(session, comment, settings)
             facts = list(map(_document, found))
         output.print_done(facts, f"{did} {counted(len(found), 'comment')}.")
 
@@ -90,7 +90,7 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
         raise click.UsageError("Give the text of the reply, or --remove to remove it.")
     with writing() as session:
         [comment] = _locked(session, [short_id])
-        book.reply(session, comment, message, app_command.settings())
+        comment_actions.reply(session, comment, message, app_command.settings())
         facts = _document(comment)
     output.print_done(facts, "Removed the reply." if remove else "Replied.")
 
@@ -106,9 +106,9 @@ def delete(ids: tuple[str, ...], yes: bool) -> None:
     chosen = {row.id: row for row in (row_commands.find(Comment, one) for one in ids)}
     output.ask_on_terminal(lambda: _going(list(chosen.values())), yes)
     with writing() as session:
-        found = book.lock(session, list(chosen))
+        found = comment_actions.lock(session, list(chosen))
         for comment in found:
-            book.delete(session, comment, app_command.settings())
+            comment_actions.delete(session, comment, app_command.settings())
     engines.clear_wal(db.engine)
     gone = {"deleted": [comment.id for comment in found]}
     output.print_done(gone, f"Deleted {counted(len(found), 'comment')}.")
@@ -155,7 +155,7 @@ def _shortened(text: str, limit: int) -> str:
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
-    return book.lock(session, [row_commands.find(Comment, short_id).id for short_id in ids])
+    return comment_actions.lock(session, [row_commands.find(Comment, short_id).id for short_id in ids])
 
 
 @click.group(cls=app_command.Group)

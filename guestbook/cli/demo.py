@@ -27,7 +27,7 @@ from werkzeug.datastructures import Headers
 from guestbook import settings
 from guestbook.auth import login
 from guestbook.cli import app_command, output
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import bins
@@ -218,8 +218,8 @@ class Tour:
             login.set_password(session, self.password)
             for name, message in SAMPLE_COMMENTS:
                 draft, published = Draft(name, None, message, {}), Classification("published")
-                comment = book.sign(session, draft, published, settings=self.read)
-            book.reply(session, comment, REPLY, self.read)
+                comment = comment_actions.sign(session, draft, published, settings=self.read)
+            comment_actions.reply(session, comment, REPLY, self.read)
             bin_ = bins.add(session, {"name": "demo", "body": "Thank you!\n"})
             fields = {"url": bin_.url(self.address), "name": "the bin"}
             self.bin_id, self.secret = bin_.id, webhooks.add(session, fields, self.read).secret

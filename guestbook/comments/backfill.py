@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, events_and_reminders
+from guestbook.comments import comment_actions, events_and_reminders
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import formats
@@ -162,7 +162,7 @@ def _store(
     """
     with database.writing() as session:
         webhook = _webhook(session, webhook_id)
-        comments = {comment.id: comment for comment in book.lock(session, comment_ids)}
+        comments = {comment.id: comment for comment in comment_actions.lock(session, comment_ids)}
         still = with_events(session, rules.since, Comment.id.in_(comments))
         missing = missing_events(session, webhook, still, rules, BackfillReport(), with_ids=True)
         for comment_id, event, past in missing:

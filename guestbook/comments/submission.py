@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.auth.rate_limit import NetworkLimit
-from guestbook.comments import book, comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import spam_report, spam_rules
 from guestbook.comments.spam.spam_rules import Classification, CommentFacts
@@ -130,12 +130,12 @@ def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = 
     verdict = spam_rules.classify(facts, visitor.book.moderation)
     with writing() as session:
         visitor.count(session.connection())
-        for locked in book.lock(session, [comment.id]):
+        for locked in comment_actions.lock(session, [comment.id]):
             if locked.status != "trash":
                 now = comment_form.draft_of(locked)
                 if mark and mark != comment_form.mark_of(locked, words_alone=True) and draft != now:
                     raise CommentChanged(CHANGED_MEANWHILE)
-                book.revise(session, locked, draft, verdict, visitor.settings)
+                comment_actions.revise(session, locked, draft, verdict, visitor.settings)
                 return locked
     return None
 
@@ -151,7 +151,9 @@ def _store(facts: CommentFacts, visitor: Visitor, form_key: str | None, then: Al
             if ends := spam_report.pass_one(connection, secret_key, visitor.now, most):
                 facts = replace(facts, flood_ends=f"{ends:%H:%M} UTC")
                 found = spam_rules.classify(facts, visitor.book.moderation)
-        comment = book.sign(session, facts.draft, found, form_key=form_key, settings=visitor.settings)
+        comment = comment_actions.sign(
+            session, facts.draft, found, form_key=form_key, settings=visitor.settings
+        )
         if then:
             then(session, comment)
         return comment

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_form, submission
+from guestbook.comments import comment_actions, comment_form, submission
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound.verify_and_decide import (
@@ -90,7 +90,7 @@ def _signed(
 ) -> Effect:
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=name, url=home, told_at=told_at, source_id=source.id)
-    row = book.sign(session, draft, found, settings=settings, origin=origin)
+    row = comment_actions.sign(session, draft, found, settings=settings, origin=origin)
     return Effect(f"{BECAME}." if row.status == "published" else f"{BECAME}, {row.status}.", row.id)
 
 
@@ -115,7 +115,7 @@ def _remove_comment(session: Session, source: Source, home: str, settings: Setti
     row = session.scalars(mine.with_for_update(of=Comment)).first()
     if row is None or not row.is_known:
         return Effect("The book does not have this comment.", _comment_at(session, home, settings))
-    book.move(session, row, "trash", settings, by=Actor("source", name=source.name))
+    comment_actions.move(session, row, "trash", settings, by=Actor("source", name=source.name))
     return Effect("The other book took it out, so it went into the trash.", row.id)
 
 
@@ -143,10 +143,12 @@ def _write_mention(
     if not is_back and comment_form.draft_of(row) == draft:
         return Effect("Its comment is up to date.", row.id)
     page = Actor("source", name=host)
-    book.edit(session, row, draft, settings, by=page)
+    comment_actions.edit(session, row, draft, settings, by=page)
     if is_back or found.status != "published":  # a held one stays held: new words do not publish it
         row.reason, row.reasons = found.reason, found.text
-        book.move(session, row, found.status, settings, by=page if is_back else book.RULES)
+        comment_actions.move(
+            session, row, found.status, settings, by=page if is_back else comment_actions.RULES
+        )
     return Effect("Its comment is brought up to date.", row.id)
 
 
@@ -159,7 +161,7 @@ def _remove_mention(session: Session, action: UpdateMention, settings: Settings)
         return Effect(NOT_OURS, row.id)
     if not row.is_known:
         return Effect(f"{action.why} Its comment is not in the book.", row.id)
-    book.move(session, row, "trash", settings, by=Actor("source", name=action.host))
+    comment_actions.move(session, row, "trash", settings, by=Actor("source", name=action.host))
     row.reason = row.reasons = NO_LONGER
     session.flush()
     return Effect(f"{action.why} So its comment went into the trash.", row.id)

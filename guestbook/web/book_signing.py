@@ -10,7 +10,7 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import book, comment_form, submission
+from guestbook.comments import comment_actions, comment_form, submission
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_report, spam_rules
 from guestbook.comments.submission import CommentChanged, TooManyComments
@@ -172,8 +172,8 @@ def delete(comment_id: str) -> ResponseReturnValue:
         now = comment_form.draft_of(comment)
         return _own_page(comment, now, visitor_tokens.new_token(), OPEN_TOO_LONG), 422
     with writing() as session:
-        for locked in book.lock(session, [comment_id]):
-            book.move(session, locked, "trash", request_context.settings())
+        for locked in comment_actions.lock(session, [comment_id]):
+            comment_actions.move(session, locked, "trash", request_context.settings())
     return redirect(embed.home(signed=visitor_tokens.DELETED, _anchor="thanks"), 303)
 
 

@@ -7,8 +7,8 @@ authority; the form's token shows that a person has opened the page, and how lon
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import book, comment_form, events_and_reminders
-from guestbook.comments.book import STATUS_AFTER_LINK, LinkedComment
+from guestbook.comments import comment_actions, comment_form, events_and_reminders
+from guestbook.comments.comment_actions import STATUS_AFTER_LINK, LinkedComment
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
@@ -29,7 +29,7 @@ COMMENT_CHANGED = "The comment was changed after you opened this page. Nothing w
 def show(token: str) -> ResponseReturnValue:
     """Show the comment with its buttons, or what was decided."""
     link = _link(token)
-    found = book.find_linked(db.session(), link, clock.now())
+    found = comment_actions.find_linked(db.session(), link, clock.now())
     return _gone(found, is_done="done" in request.args) if found.gone else _page(found, link)
 
 
@@ -42,10 +42,10 @@ def decide(token: str) -> ResponseReturnValue:
         if action not in STATUS_AFTER_LINK:
             raise Refused("Nothing was changed. Choose one of the buttons.")
         with writing() as session:
-            found = book.find_linked(session, link, clock.now(), to_lock=True)
+            found = comment_actions.find_linked(session, link, clock.now(), to_lock=True)
             comment = None if found.gone else found.comment
             if comment and comment_form.mark_of(comment) == request.form.get("mark"):
-                book.decide_by_link(session, comment, action, reply, request_context.settings())
+                comment_actions.decide_by_link(session, comment, action, reply, request_context.settings())
                 return redirect(url_for(".show", token=token, done=""), 303)
     except Refused as error:
         return _repeated(link, str(error), 422)
@@ -65,7 +65,7 @@ def _link(token: str) -> SignedLink:
 
 def _repeated(link: SignedLink, notice: str, status: int) -> ResponseReturnValue:
     """Show the page again with a notice and the text of the reply; nothing was done."""
-    found = book.find_linked(db.session(), link, clock.now())
+    found = comment_actions.find_linked(db.session(), link, clock.now())
     return _gone(found) if found.gone else (_page(found, link, notice), status)
 
 
@@ -76,7 +76,7 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
         expires_at=link.expires_at,
         token=visitor_tokens.new_token(),
         reply=clean_text(request.form.get("reply", "")),
-        reply_limit=book.REPLY_LIMIT,
+        reply_limit=comment_actions.REPLY_LIMIT,
         notice=notice,
     )
 

@@ -8,7 +8,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
 from guestbook.auth.rate_limit import NetworkLimit
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock, ids
 from guestbook.storage.database import Base, db, writing
 from guestbook.storage.models import Comment
@@ -32,8 +32,8 @@ def find_locked(model: type[M], row_id: str) -> M:
 
 
 def find_locked_comment(comment_id: str) -> Comment:
-    """Return the comment, locked as `book.lock` does; 404 when there is none."""
-    found = book.lock(db.session(), [comment_id] if ids.ID.fullmatch(comment_id) else [])
+    """Return the comment, locked as `comment_actions.lock` does; 404 when there is none."""
+    found = comment_actions.lock(db.session(), [comment_id] if ids.ID.fullmatch(comment_id) else [])
     return found[0] if found else abort(404)
 
 

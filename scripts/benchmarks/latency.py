@@ -6,7 +6,7 @@ import time
 import click
 from flask import Flask
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage.database import db, writing
@@ -48,4 +48,4 @@ def _sign(app: Flask) -> str:
     draft = Draft(name="Ada", website=None, message=temp_book.MESSAGE, errors={})
     with writing() as session:
         settings = app.config["GUESTBOOK"]
-        return book.sign(session, draft, Classification("published"), settings=settings).id
+        return comment_actions.sign(session, draft, Classification("published"), settings=settings).id

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, func, select, update
 
 from guestbook.background import whole_pass
-from guestbook.comments import book, events_and_reminders
+from guestbook.comments import comment_actions, events_and_reminders
 from guestbook.lib import clock, ids
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.attempt_recorder import Tally
@@ -210,7 +210,7 @@ def test_the_owner_sets_for_how_long_spam_is_kept() -> None:
 def test_spam_with_deliveries_stays_as_long_as_its_deliveries() -> None:
     factories.webhook(events="comment.created comment.deleted")
     comment_id = factories.sign(LONG)
-    factories.change(comment_id, book.move, "spam")
+    factories.change(comment_id, comment_actions.move, "spam")
     factories.written(
         lambda session: session.execute(update(Comment).values(spam_since=clock.now() - 50 * DAY))
     )
@@ -225,9 +225,9 @@ def test_a_comment_that_becomes_spam_again_starts_its_time_again() -> None:
     with writing() as session:
         comment = session.get_one(Comment, comment_id)
         assert comment.spam_since == comment.created_at
-        book.move(session, comment, "held", factories.settings())
+        comment_actions.move(session, comment, "held", factories.settings())
         assert comment.spam_since is None
-        book.move(session, comment, "spam", factories.settings())
+        comment_actions.move(session, comment, "spam", factories.settings())
         assert comment.spam_since is not None
 
 

@@ -387,7 +387,7 @@ finally:
     print(gc.get_freeze_count() > len(gc.get_objects()), *sys.modules)
 """
 RARE = {
-    *("guestbook.web", "guestbook.comments.book"),
+    *("guestbook.web", "guestbook.comments.comment_actions"),
     *("guestbook.inbound.event_processor", "guestbook.inbound.verify_and_decide"),
     "guestbook.transport.smtp",
     *("alembic", "babel", "bs4", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),

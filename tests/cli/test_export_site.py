@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 import html5lib
 import pytest
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
@@ -123,7 +123,7 @@ def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, site: Path) ->
 
 def test_json_has_the_comments_as_the_api_shows_them(shell: Shell, site: Path) -> None:
     comment_id = factories.sign("Grüße 🎈")
-    factories.change(comment_id, book.reply, "Welcome")
+    factories.change(comment_id, comment_actions.reply, "Welcome")
     shell("export-site", str(site))
     document = json.loads((site / "comments.json").read_text())
     [shown] = document["comments"]

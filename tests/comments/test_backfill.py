@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.comments import backfill, book
+from guestbook.comments import backfill, comment_actions
 from guestbook.comments.backfill import BackfillReport, BackfillRules
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
@@ -59,7 +59,7 @@ def age(comment_id: str, days: float) -> None:
 def test_a_new_webhook_gets_what_the_book_has_in_order(each_app: Flask) -> None:  # noqa: ARG001  it has the tables
     published = factories.PUBLISHED
     first, second, third = (factories.sign(verdict=one) for one in (published, factories.HELD, published))
-    factories.change(first, book.reply, "Thanks")
+    factories.change(first, comment_actions.reply, "Thanks")
     hook = factories.webhook(events=ALL)
     report = run(hook)
     assert of(hook) == [
@@ -75,7 +75,7 @@ def test_a_new_webhook_gets_what_the_book_has_in_order(each_app: Flask) -> None:
 
 def test_it_goes_out_in_the_format_of_the_webhook_and_in_order_also_with_retries(receiver: Receiver) -> None:
     comment_id = factories.sign("Hello from the harbour")
-    factories.change(comment_id, book.reply, "Thanks")
+    factories.change(comment_id, comment_actions.reply, "Thanks")
     hook = factories.webhook(receiver.url("/hook"), events=ALL, format="slack")
     run(hook)
     receiver.answer("/hook", Answer(500), Answer(200))
@@ -113,7 +113,7 @@ def test_an_event_keeps_the_id_that_other_webhooks_know_and_the_time_when_it_hap
 def test_an_answer_that_was_changed_is_another_event() -> None:
     comment_id = factories.sign()
     hook = factories.webhook(events="comment.replied")
-    factories.change(comment_id, book.reply, "Thanks")
+    factories.change(comment_id, comment_actions.reply, "Thanks")
     assert run(hook).present == 1
     factories.execute(DELIVERIES.update().values(created_at=clock.now() - DAY))
     assert run(hook).deliveries == 1
@@ -121,10 +121,10 @@ def test_an_answer_that_was_changed_is_another_event() -> None:
 
 def test_what_was_deleted_trashed_or_corrected_is_not_sent() -> None:
     for status in ("trash", "spam"):
-        factories.change(factories.sign("Secret words"), book.move, status)
-    factories.change(factories.sign("Secret words"), book.delete)
+        factories.change(factories.sign("Secret words"), comment_actions.move, status)
+    factories.change(factories.sign("Secret words"), comment_actions.delete)
     kept = factories.sign("Secret words")
-    factories.change(kept, book.edit, Draft("Ada", None, "Other words", {}))
+    factories.change(kept, comment_actions.edit, Draft("Ada", None, "Other words", {}))
     hook = factories.webhook(events=ALL)
     assert run(hook).comments == 1
     assert {comment_id for comment_id, _ in of(hook)} == {kept}
@@ -134,7 +134,7 @@ def test_what_was_deleted_trashed_or_corrected_is_not_sent() -> None:
 def test_a_comment_that_is_deleted_before_it_goes_out_is_not_sent(receiver: Receiver) -> None:
     comment_id = factories.sign("Secret words")
     run(factories.webhook(receiver.url("/hook"), events=ALL))
-    factories.change(comment_id, book.delete)
+    factories.change(comment_id, comment_actions.delete)
     factories.all_due()
     factories.run_pass()
     assert [request.json["type"] for request in receiver.requests] == ["comment.deleted"]
@@ -144,7 +144,7 @@ def test_a_comment_that_is_deleted_before_it_goes_out_is_not_sent(receiver: Rece
 def test_what_a_deletion_superseded_is_sent_after_the_comment_is_back() -> None:
     hook = factories.webhook(events="comment.created comment.deleted")
     comment_id = factories.sign()
-    factories.change(comment_id, book.move, "trash")
+    factories.change(comment_id, comment_actions.move, "trash")
     with database.writing() as session:  # as if it came back without events
         session.execute(update(Comment).values(status="published"))
     assert run(hook).deliveries == 1
@@ -154,7 +154,7 @@ def test_what_a_deletion_superseded_is_sent_after_the_comment_is_back() -> None:
 def test_only_since_then_counts_and_the_answer_has_a_time_of_its_own() -> None:
     old, new = factories.sign(), factories.sign()
     age(old, 3)
-    factories.change(old, book.reply, "Thanks, late")
+    factories.change(old, comment_actions.reply, "Thanks, late")
     hook = factories.webhook(events=ALL)
     run(hook)
     created = [(new, "comment.created"), (new, "comment.published")]
@@ -181,7 +181,7 @@ def test_comments_of_sources_go_where_their_events_go(is_relayed: bool, count: i
 
     def sign(session: Any) -> None:
         draft, settings = Draft("Ada", None, "Hi", {}), factories.settings()
-        book.sign(session, draft, verdict, settings=settings, origin=origin)
+        comment_actions.sign(session, draft, verdict, settings=settings, origin=origin)
 
     factories.written(sign)
     assert run(factories.webhook()).deliveries == count
@@ -255,7 +255,7 @@ def test_what_was_moved_since_the_look_is_not_sent(monkeypatch: pytest.MonkeyPat
     hook = factories.webhook()
 
     def store_later(*given: Any, **named: Any) -> Any:
-        factories.change(comment_id, book.move, "trash")
+        factories.change(comment_id, comment_actions.move, "trash")
         return store(*given, **named)
 
     monkeypatch.setattr(backfill, "_store", store_later)

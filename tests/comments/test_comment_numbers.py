@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange import comment_import, file_formats
 from guestbook.comments.exchange.comment_import import ImportRules
@@ -42,7 +42,7 @@ def test_comments_are_counted_in_the_order_of_signing_and_keep_their_number() ->
     factories.sign(verdict=factories.HELD)
     factories.sign()
     for status in ("trash", "spam", "published"):
-        factories.change(first, book.move, status)
+        factories.change(first, comment_actions.move, status)
         assert numbers() == [1, 2, 3]
 
 
@@ -51,14 +51,14 @@ def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
     spam = factories.sign(verdict=factories.SPAM)
     factories.sign()
     assert numbers() == [None, 1]
-    factories.change(spam, book.move, "published")
+    factories.change(spam, comment_actions.move, "published")
     assert numbers() == [2, 1]
 
 
 def test_a_comment_that_is_not_stored_takes_no_number() -> None:
     def stumble(session: database.Session) -> None:
         draft, read = Draft("Ada", None, "Hello", {}), factories.settings()
-        book.sign(session, draft, factories.PUBLISHED, settings=read)
+        comment_actions.sign(session, draft, factories.PUBLISHED, settings=read)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -69,23 +69,23 @@ def test_a_comment_that_is_not_stored_takes_no_number() -> None:
 
 def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
     first, *_ = (factories.sign() for _ in range(3))
-    factories.change(first, book.delete)
+    factories.change(first, comment_actions.delete)
     factories.written(lambda session: session.execute(delete(BookState)))
     factories.sign()
     assert numbers() == [2, 3, 4]
 
 
 def test_an_older_web_server_counts_among_the_settings_and_no_number_is_given_twice() -> None:
-    factories.written(lambda session: session.add(Setting(name=book.LAST_NUMBER, value="0")))
+    factories.written(lambda session: session.add(Setting(name=comment_actions.LAST_NUMBER, value="0")))
     factories.sign()
-    assert db.session.get_one(Setting, book.LAST_NUMBER).value == "1"
+    assert db.session.get_one(Setting, comment_actions.LAST_NUMBER).value == "1"
     factories.written(lambda session: session.execute(update(Comment).values(number=5)))
     factories.sign()
     assert numbers() == [5, 6]
 
 
 def test_an_import_of_low_numbers_does_not_take_the_count_back(tmp_path: Path) -> None:
-    factories.change([factories.sign() for _ in range(3)][1], book.delete)
+    factories.change([factories.sign() for _ in range(3)][1], comment_actions.delete)
     imported(tmp_path, 2, 2)
     factories.sign()
     assert sorted(number or 0 for number in numbers()) == [1, 2, 3, 4, 5]

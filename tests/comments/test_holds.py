@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from guestbook.background import whole_pass
-from guestbook.comments import book, events_and_reminders
+from guestbook.comments import comment_actions, events_and_reminders
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.storage import database
@@ -34,7 +34,7 @@ def held_webhook(**values: Any) -> str:
 
 def moved(comment_id: str, *statuses: str) -> None:
     for status in statuses:
-        factories.change(comment_id, book.move, status)
+        factories.change(comment_id, comment_actions.move, status)
 
 
 def hold_of(comment_id: str) -> Hold:
@@ -141,7 +141,7 @@ def test_of_what_was_decided_or_deleted_nobody_is_reminded() -> None:
     decided, deleted = factories.sign(verdict=HELD), factories.sign(verdict=HELD)
     waited(timedelta(days=2), decided, deleted)
     moved(decided, "trash")
-    factories.change(deleted, book.delete)
+    factories.change(deleted, comment_actions.delete)
     factories.run_pass()
     assert sent("comments.waiting") == []
     assert hold_of(decided).remind_at is None

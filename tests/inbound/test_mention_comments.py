@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import event_actions, sender_presets
 from tests.support import factories, inbound_factories, mention_pages
@@ -112,7 +112,7 @@ def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
 def test_a_comment_that_the_owner_has_removed_stays_removed(receiver: Receiver) -> None:
     mention(receiver, page())
     for status in ("trash", "spam"):
-        factories.change(comments()[0].id, book.move, status)
+        factories.change(comments()[0].id, comment_actions.move, status)
         mention(receiver, page(f"Again, though in the {status}"))
         (comment,) = comments()
         assert (comment.status, comment.message) == (status, "What a lovely book!")

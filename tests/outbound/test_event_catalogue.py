@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlalchemy import update
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import VERSION, clock, json_schema
 from guestbook.outbound import event_catalogue, formats, outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_BOOK, SAMPLE_TIME, EventType
@@ -155,11 +155,11 @@ def everything_sent(receiver: Receiver, **columns: Any) -> dict[str, bytes]:
     with database.writing() as session:
         webhooks.store_sample(session, session.get_one(Webhook, one), read_settings)
         comment = session.get_one(Comment, comment_id)
-        book.reply(session, comment, "Welcome!", read_settings)
+        comment_actions.reply(session, comment, "Welcome!", read_settings)
         for status in ("held", "published"):
-            book.move(session, comment, status, read_settings)
+            comment_actions.move(session, comment, status, read_settings)
     _send_all()  # before the deletion, which would take its place
-    factories.change(comment_id, book.move, "trash")
+    factories.change(comment_id, comment_actions.move, "trash")
     _send_all()
     factories.sign(verdict=factories.HELD)
     with database.write(db.engine) as connection:

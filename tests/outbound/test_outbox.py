@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, select
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock
 from guestbook.outbound import outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
@@ -239,6 +239,6 @@ def test_a_template_says_of_an_answer_what_is_kept_of_it() -> None:
     hook = factories.webhook(format="template", events="comment.replied")
     factories.written(lambda session: session.add(Template(webhook_id=hook, text=text)))
     comment_id = factories.sign()
-    factories.change(comment_id, book.reply, "Thanks")
+    factories.change(comment_id, comment_actions.reply, "Thanks")
     kept = factories.the(Comment, comment_id).reply.public()
     assert json.loads(factories.one().payload) == {"event": "comment.replied", "reply": kept}

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.outbound import webhooks
@@ -73,7 +73,7 @@ def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> 
     held = sign(website, "held")
     sign(website, "spam")
     assert factories.deliveries() == []
-    factories.change(held, book.move, "published")
+    factories.change(held, comment_actions.move, "published")
     assert [row.event for row in factories.deliveries()] == ["comment.published"]
 
 
@@ -93,7 +93,7 @@ def test_a_changed_comment_is_told_again_and_a_new_website_too(receiver: Receive
     for website, words in ((old, "Changed"), (old, "Changed"), (new, "Moved")):
         with database.writing() as session:
             draft = comment_form.read({"name": "Ada", "website": website, "message": words})
-            book.edit(session, session.get_one(Comment, comment_id), draft, factories.settings())
+            comment_actions.edit(session, session.get_one(Comment, comment_id), draft, factories.settings())
     told = [row.payload.rpartition('"target": ')[2] for row in factories.deliveries()]
     assert sorted(told) == sorted([f'"{old}"}}'] * 3 + [f'"{new}"}}'])
 
@@ -102,9 +102,9 @@ def test_a_removed_comment_is_told_and_one_deleted_for_good_leaves_no_words(rece
     website = ONE.serve(receiver)
     switch_on()
     comment_id = sign(website)
-    factories.change(comment_id, book.move, "trash")
+    factories.change(comment_id, comment_actions.move, "trash")
     assert [row.event for row in factories.deliveries()] == ["comment.published", "comment.deleted"]
-    factories.change(comment_id, book.delete)
+    factories.change(comment_id, comment_actions.delete)
     assert not [row for row in factories.deliveries() if website in row.payload]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.queries import public_comments
@@ -49,7 +49,7 @@ def test_a_comment_comes_with_its_reply_and_its_origin() -> None:
     assert (bare.reply, bare.replied_at, bare.origin, bare.origin_url) == (None,) * 4
     with database.writing() as session:
         comment = session.get_one(Comment, row_id)
-        book.reply(session, comment, "Welcome", factories.settings())
+        comment_actions.reply(session, comment, "Welcome", factories.settings())
         session.add(Origin(comment_id=row_id, name="elsewhere", url=None))
     stored = factories.the(Comment, row_id)
     for found in (public_comments.find(select(), row_id), *public_comments.page(select(), None, 1).rows):

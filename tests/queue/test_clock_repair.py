@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.background import whole_pass
 from guestbook.background.whole_pass import Options
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.queue import claims, clock_repair
@@ -47,7 +47,7 @@ def test_no_repair_lets_the_end_of_an_erased_comment_leave_before_the_longest_re
 
     def erase(session: Session) -> None:
         session.execute(update(Delivery).values(claimed_by="a pass", claims=1, due_at=under_way))
-        book.delete(session, session.get_one(Comment, comment_id), settings)
+        comment_actions.delete(session, session.get_one(Comment, comment_id), settings)
 
     factories.written(erase)
     clock_repair.repair(db.engine, settings.timeout, settings.retry_schedule)

@@ -11,7 +11,7 @@ from werkzeug.security import generate_password_hash
 
 from guestbook.auth import api_tokens, login
 from guestbook.background import whole_pass
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.spam import learned_words
 from guestbook.inbound import bins, sources
 from guestbook.lib import clock, ids
@@ -231,7 +231,7 @@ def test_deleting_a_comment_for_good_leaves_none_of_its_words(app: Flask) -> Non
     assert app
     comment_id = factories.sign("Very private words", "Ada")
     assert entries() == [], "moderation has its own trail, and visitors are not in the log"
-    factories.change(comment_id, book.delete)
+    factories.change(comment_id, comment_actions.delete)
     [entry] = entries()
     assert (entry.action, entry.object, entry.object_id) == ("deleted", "comment", comment_id)
     assert not_in_the_log("Very private", "Ada")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
@@ -85,18 +85,18 @@ class BusyComments:
     def _sign(self, session: Session, verdict: Classification) -> str:
         self._words += 1
         draft = Draft("Ada", None, f"Hello {self._words}", {})
-        signed = book.sign(session, draft, verdict, settings=self._store.settings)
+        signed = comment_actions.sign(session, draft, verdict, settings=self._store.settings)
         return signed.id
 
     def _change(self, session: Session, comment_id: str, what: str) -> str:
-        [comment] = book.lock(session, [comment_id])
+        [comment] = comment_actions.lock(session, [comment_id])
         if what == "reply":
             self._words += 1
-            book.reply(session, comment, f"Thanks {self._words}", self._store.settings)
+            comment_actions.reply(session, comment, f"Thanks {self._words}", self._store.settings)
         elif what == "delete":
-            book.delete(session, comment, self._store.settings)
+            comment_actions.delete(session, comment, self._store.settings)
         else:
-            book.move(session, comment, what, self._store.settings)
+            comment_actions.move(session, comment, what, self._store.settings)
         return comment_id
 
     def _written(self, do: Callable[[Session], str], known: str | None = None) -> None:

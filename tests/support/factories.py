@@ -11,7 +11,7 @@ from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.background import whole_pass
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
@@ -85,7 +85,7 @@ def sign(message: str = "Hello", name: str = "Ada", verdict: Classification = PU
 @in_book
 def sign_draft(draft: Draft, verdict: Classification = PUBLISHED) -> str:
     """The same from a draft."""
-    return written(lambda session: book.sign(session, draft, verdict, settings=settings()).id)
+    return written(lambda session: comment_actions.sign(session, draft, verdict, settings=settings()).id)
 
 
 @in_book
@@ -120,10 +120,10 @@ def alter(model: type[Any], row_id: str, **values: Any) -> None:
 
 @in_book
 def change(comment_id: str, do: Callable[..., object], *values: Any) -> None:
-    """Let a function of the book, such as `book.move`, do it to a comment."""
+    """Let a function such as `comment_actions.move` do it to a comment."""
 
     def once(session: Session) -> None:
-        [comment] = book.lock(session, [comment_id])
+        [comment] = comment_actions.lock(session, [comment_id])
         do(session, comment, *values, settings())
 
     written(once)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.outbound import delivery_tasks
@@ -68,16 +68,18 @@ class Order(OutboxMachine):
     @rule(data=st.data(), status=st.sampled_from(["published", "held", "trash", "spam", "restore"]))
     def move(self, data: st.DataObject, status: str) -> None:
         with database.writing() as session:
-            [comment] = book.lock(session, [data.draw(st.sampled_from(self.comments))])
-            book.move(session, comment, comment.home if status == "restore" else status, factories.settings())
+            [comment] = comment_actions.lock(session, [data.draw(st.sampled_from(self.comments))])
+            comment_actions.move(
+                session, comment, comment.home if status == "restore" else status, factories.settings()
+            )
         self._learn()
 
     @precondition(lambda self: self.comments)
     @rule(data=st.data(), words=st.sampled_from(["Thanks", "Thank you"]))
     def reply(self, data: st.DataObject, words: str) -> None:
         with database.writing() as session:
-            [comment] = book.lock(session, [data.draw(st.sampled_from(self.comments))])
-            book.reply(session, comment, words, factories.settings())
+            [comment] = comment_actions.lock(session, [data.draw(st.sampled_from(self.comments))])
+            comment_actions.reply(session, comment, words, factories.settings())
         self._learn()
 
     @precondition(lambda self: self.comments)
@@ -85,8 +87,8 @@ class Order(OutboxMachine):
     def delete_for_good(self, data: st.DataObject) -> None:
         comment_id = data.draw(st.sampled_from(self.comments))
         with database.writing() as session:
-            [comment] = book.lock(session, [comment_id])
-            book.delete(session, comment, factories.settings())
+            [comment] = comment_actions.lock(session, [comment_id])
+            comment_actions.delete(session, comment, factories.settings())
         self.gone.add(comment_id)
         self._learn(comment_id)
 

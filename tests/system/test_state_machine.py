@@ -12,7 +12,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
 from guestbook.background import whole_pass
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, retry_policy
@@ -68,7 +68,7 @@ class Outbox(OutboxMachine):
         before = set(self.rows())
         try:
             with database.writing() as session:
-                book.sign(session, DRAFT, verdict, settings=factories.settings())
+                comment_actions.sign(session, DRAFT, verdict, settings=factories.settings())
                 if breaks:
                     raise ZeroDivisionError
         except ZeroDivisionError:
@@ -147,7 +147,7 @@ class Outbox(OutboxMachine):
     def delete_for_good(self, data: st.DataObject) -> None:
         comment_id = data.draw(st.sampled_from(sorted(self._ids(Comment))))
         before = self.rows()
-        factories.change(comment_id, book.delete)
+        factories.change(comment_id, comment_actions.delete)
         rows = self.rows()
         for key in (key for key, row in before.items() if row.comment_id == comment_id):
             assert rows[key].payload == ""

@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import guestbook
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.storage.database import db
 from guestbook.storage.models import Origin
 from guestbook.web import Application, cgi_app
@@ -79,7 +79,7 @@ def same(one: TestResponse, other: TestResponse) -> bool:
 def ids(app: Flask) -> list[str]:  # noqa: ARG001  the factories fill it
     """A book of two pages with a reply, an origin and a hidden comment, oldest first."""
     made = add([f"{number} of https://example.org" for number in range(25)], website="https://a.example")
-    factories.change(made[-1], book.reply, "Thank you")
+    factories.change(made[-1], comment_actions.reply, "Thank you")
     origin = Origin(comment_id=made[-2], name="elsewhere", url="https://elsewhere.example")
     factories.written(lambda session: session.add(origin))
     set_(title="Our <island>", theme="dark")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from sqlalchemy import insert
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.lib import clock
 from guestbook.storage import preferences
 from guestbook.storage.models import Comment
@@ -111,7 +111,7 @@ def test_the_owners_reply_is_in_it_and_makes_it_new(visitor: Visitor, later: Lat
     later.stand_still()
     (comment_id,) = add(["Hello"], created_at=clock.now())
     later(60)
-    factories.change(comment_id, book.reply, "<b>Thank\nyou")
+    factories.change(comment_id, comment_actions.reply, "<b>Thank\nyou")
     feed = atom(visitor)
     [entry] = feed.entries
     assert "<p>The owner replied:</p><p>&lt;b&gt;Thank<br />you</p>" in entry.content[0].value
@@ -127,7 +127,9 @@ def test_an_edited_comment_is_new_too(visitor: Visitor, later: Later) -> None:
     (comment_id,) = add(["Hello"], created_at=clock.now())
     for message, minutes in (("Hello", 0), ("Hello you", 60)):
         later(60)
-        factories.change(comment_id, book.edit, comment_form.read({"name": "Ada", "message": message}))
+        factories.change(
+            comment_id, comment_actions.edit, comment_form.read({"name": "Ada", "message": message})
+        )
         [entry] = atom(visitor).entries
         assert entry.updated == clock.to_text(clock.now() - timedelta(seconds=60 if not minutes else 0))
 
@@ -215,8 +217,16 @@ def test_it_is_sent_again_only_when_it_has_changed(visitor: Visitor, url: str) -
     seen: list[str] = []
 
     same, other = (comment_form.read({"name": "Ada", "message": words}) for words in ("Hello", "Hello you"))
-    steps: list[tuple[Any, Any]] = [(book.edit, same), (book.edit, other), (book.reply, "Welcome")]
-    steps += [(book.reply, "Welcome!"), (book.reply, ""), (book.move, "trash")]
+    steps: list[tuple[Any, Any]] = [
+        (comment_actions.edit, same),
+        (comment_actions.edit, other),
+        (comment_actions.reply, "Welcome"),
+    ]
+    steps += [
+        (comment_actions.reply, "Welcome!"),
+        (comment_actions.reply, ""),
+        (comment_actions.move, "trash"),
+    ]
     for number, (do, words) in enumerate(steps):
         answer = visitor.get(url)
         etag = answer.headers["ETag"]

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
@@ -45,7 +45,9 @@ CHANGES: dict[str, Callable[..., object]] = {
     ),
     "a correction": lambda _, comment: setattr(comment, "message", "Corrected"),
     "a deletion": lambda session, comment: session.delete(comment),
-    "a reply": lambda session, comment: book.reply(session, comment, "Thanks", factories.settings()),
+    "a reply": lambda session, comment: comment_actions.reply(
+        session, comment, "Thanks", factories.settings()
+    ),
     "a title": lambda session, _: preferences.save(session, {"title": "Another"}),
     "a look": lambda session, _: preferences.save(session, {"look": "terminal"}),
     "it is closed": lambda session, _: preferences.save(session, {"closed": "yes"}),

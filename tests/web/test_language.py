@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug.test import TestResponse
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support import factories
 from tests.support.owner import Owner
@@ -128,7 +128,7 @@ def test_default_texts_are_translated_and_the_owner_s_are_not(visitor: Visitor) 
 
 def test_feeds_have_the_owner_s_language(visitor: Visitor) -> None:
     [comment_id] = add(["Hello"])
-    factories.change(comment_id, book.reply, "Thank you")
+    factories.change(comment_id, comment_actions.reply, "Thank you")
     set_(language="es")
     for url in ("/feed.atom", "/feed.json"):
         answer = asking(visitor, "de", url)

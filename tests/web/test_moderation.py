@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
@@ -135,12 +135,12 @@ def test_a_link_works_once(moderator: Moderator) -> None:
 
 def test_a_decision_elsewhere_ends_the_link_and_another_hold_does_not_revive_it(moderator: Moderator) -> None:
     form = fields(moderator.page(moderator.path))
-    factories.change(moderator.comment_id, book.move, "trash")
+    factories.change(moderator.comment_id, comment_actions.move, "trash")
     seen = moderator.press("publish", form=form)
     assert seen.status_code == 410
     assert "This comment was decided elsewhere" in seen.text
     assert "in the trash" in seen.text
-    factories.change(moderator.comment_id, book.move, "held")
+    factories.change(moderator.comment_id, comment_actions.move, "held")
     assert moderator.press("publish", form=form).status_code == 410
     assert "This link no longer works" in moderator.get(moderator.path).text
     assert moderator.stored().status == "held"
@@ -157,7 +157,7 @@ def test_after_seven_days_it_has_expired(moderator: Moderator, later: Later) -> 
 
 
 def test_of_a_deleted_comment_it_says_so(moderator: Moderator) -> None:
-    factories.change(moderator.comment_id, book.delete)
+    factories.change(moderator.comment_id, comment_actions.delete)
     seen = moderator.get(moderator.path)
     assert seen.status_code == 410
     assert "This comment was deleted" in seen.text

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from guestbook.comments import book, submission
+from guestbook.comments import comment_actions, submission
 from guestbook.comments.comment_form import Draft
 from guestbook.storage.models import Comment
 from guestbook.web import book_signing, visitor_tokens
@@ -187,7 +187,9 @@ def test_a_wrong_id_is_refused_with_a_sentence(visitor: Visitor, comment_id: str
 def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: Visitor, how: str) -> None:
     comment_id, _ = signed(visitor)
     seen = factories.the(Comment, comment_id)
-    factories.change(comment_id, *((book.decide, "trash") if how == "trash" else (book.delete,)))
+    factories.change(
+        comment_id, *((comment_actions.decide, "trash") if how == "trash" else (comment_actions.delete,))
+    )
     changed = Draft("Ada", None, "Changed", {})
     with app.test_request_context():
         assert submission.revise(seen, changed, book_signing.visitor()) is None
@@ -199,7 +201,7 @@ def test_a_correction_by_the_owner_is_not_overwritten_unread(visitor: Visitor) -
     form |= {"message": "Hello, all"}
     preview = parse(send(visitor, comment_id, form | {"preview": "yes"}))
     assert fields(preview)["mark"] == form["mark"]
-    factories.change(comment_id, book.edit, Draft("Ada", None, "Hello, owner", {}))
+    factories.change(comment_id, comment_actions.edit, Draft("Ada", None, "Hello, owner", {}))
     assert fields(parse(send(visitor, comment_id, form | {"name": ""})))["mark"] == form["mark"]
     answer = send(visitor, comment_id, form)
     page = parse(answer)
@@ -214,14 +216,14 @@ def test_a_correction_by_the_owner_is_not_overwritten_unread(visitor: Visitor) -
 def test_a_double_click_and_a_decision_of_the_owners_are_no_other_words(visitor: Visitor) -> None:
     comment_id, form = signed(visitor)
     form |= {"message": "Hello, all"}
-    factories.change(comment_id, book.decide, "held")
+    factories.change(comment_id, comment_actions.decide, "held")
     assert [send(visitor, comment_id, form).status_code for _ in range(2)] == [303, 303]
     assert [comment.message for comment in stored()] == ["Hello, all"]
 
 
 def test_an_answered_comment_keeps_its_words(visitor: Visitor) -> None:
     comment_id, form = signed(visitor)
-    factories.change(comment_id, book.reply, "Welcome!")
+    factories.change(comment_id, comment_actions.reply, "Welcome!")
     answer = send(visitor, comment_id, form | {"message": "I hate you"})
     assert answer.status_code == 422
     assert "The owner has answered" in answer.text

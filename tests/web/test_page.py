@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from jinja2.utils import urlize
 from markupsafe import escape
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.storage.database import db
 from guestbook.web import template_filters
 from tests.support import factories
@@ -40,7 +40,7 @@ def test_a_drawing_is_one_on_every_page(owner: Owner, visitor: Visitor, tmp_path
     visitor.sign(message="\r\n" + cat.replace("    ", "\t").replace("\n", " \r\n") + "  \r\n\r\n")
     [comment_id] = [one.id for one in stored()]
     set_(embed_sites="https://one.example")
-    factories.change(comment_id, book.reply, cat)
+    factories.change(comment_id, comment_actions.reply, cat)
     paths = ("/", f"/comments/{comment_id}", "/embed?site=https://one.example")
     admin = ("/admin/comments/", f"/admin/comments/{comment_id}")
     for shown in (*map(visitor.page, paths), *map(owner.page, admin)):
@@ -106,7 +106,7 @@ def test_a_comment_tells_its_time_for_people_and_for_programs(visitor: Visitor) 
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_what_is_not_published_is_nowhere_to_be_seen(visitor: Visitor, status: str) -> None:
     [hidden] = add(["you must not read this"], name="Mallory", status=status, reason="because")
-    factories.change(hidden, book.reply, "A secret answer")
+    factories.change(hidden, comment_actions.reply, "A secret answer")
     add(["fine"])
     for url in ("/", f"/?signed={hidden}", f"/?before={'f' * 32}", f"/comments/{hidden}", "/healthz"):
         answer = visitor.get(url).text
@@ -116,7 +116,7 @@ def test_what_is_not_published_is_nowhere_to_be_seen(visitor: Visitor, status: s
 
 def test_a_reply_stands_under_its_comment_on_both_pages(visitor: Visitor) -> None:
     first, second = add(["One", "Two"])
-    factories.change(first, book.reply, "Thank you.\nCome again!")
+    factories.change(first, comment_actions.reply, "Thank you.\nCome again!")
     for url in ("/", f"/?signed={first}", f"/comments/{first}"):
         [letter] = [one for one in by_class(visitor.page(url), "comment") if one.attrib["id"] == f"c-{first}"]
         assert messages(letter) == ["One"]
@@ -224,7 +224,7 @@ def test_a_form_that_the_browser_kept_can_be_sent_for_hours(visitor: Visitor, la
 def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
     ids = add(map(str, range(20)))
     for comment_id in ids:
-        factories.change(comment_id, book.reply, "Thank you")
+        factories.change(comment_id, comment_actions.reply, "Thank you")
     with app.app_context(), closing(db.engine.raw_connection()) as connection:
         raw = connection.dbapi_connection
     assert isinstance(raw, sqlite3.Connection)

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.lib import avatar
 from guestbook.storage import preferences
 from guestbook.storage.database import db
@@ -76,7 +76,7 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
     set_(pictures="drawn", embed_sites="https://one.example")
     ada, *_ = add(["One", "Two"])
     add(["Three"], name="Grace")
-    factories.change(ada, book.reply, "Thank you")
+    factories.change(ada, comment_actions.reply, "Thank you")
     key = str(app.secret_key)
     of = {name: f"/pictures/{comment_form.picture_id_of(name, key)}.svg" for name in ("Ada", "Grace")}
     for url in ("/", "/embed"):

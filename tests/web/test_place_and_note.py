@@ -5,7 +5,7 @@ import json
 import pytest
 from flask import Flask
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
@@ -64,7 +64,7 @@ def test_nothing_of_either_stays_after_a_deletion_for_good(visitor: Visitor) -> 
     ask()
     factories.webhook(events="comment.created comment.deleted", moderation_links_since=clock.now())
     visitor.sign(**TYPED)
-    factories.change(stored()[0].id, book.delete)
+    factories.change(stored()[0].id, comment_actions.delete)
     kept = [row.payload for row in factories.deliveries()]
     assert not stored()
     assert not any("the cat" in one or "rlitz" in one for one in kept)

@@ -19,7 +19,7 @@ from guestbook.storage import active_hosts, cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
 from guestbook.transport import ReceiverAnswer, Transport
-from guestbook.web import health, send_after_requests
+from guestbook.web import health_metrics_pinger, send_after_requests
 from tests.conftest import running, settings_for
 from tests.support import factories
 from tests.support.book import Book
@@ -188,7 +188,10 @@ def test_beside_a_pass_nothing_is_sent(site: Flask, receiver: Receiver, environ:
         assert ask(site) < MUCH_TOO_LONG
         with writing() as session:
             token = cron_token.make(session)
-        assert site.test_client().post(f"/cron/{token}").json == {"status": "busy", "message": health.BUSY}
+        assert site.test_client().post(f"/cron/{token}").json == {
+            "status": "busy",
+            "message": health_metrics_pinger.BUSY,
+        }
     assert receiver.requests == []
 
 
@@ -224,14 +227,14 @@ def test_a_call_sends_what_is_due_and_says_so(
 
 
 def test_a_wrong_address_is_unknown_and_its_network_must_wait(client: FlaskClient, address: str) -> None:
-    codes = [client.post(f"{address}x").status_code for _ in range(health.MOST_WRONG + 1)]
-    assert codes == [404] * health.MOST_WRONG + [429]
+    codes = [client.post(f"{address}x").status_code for _ in range(health_metrics_pinger.MOST_WRONG + 1)]
+    assert codes == [404] * health_metrics_pinger.MOST_WRONG + [429]
     assert client.get("/cron/né").status_code == 429
     assert client.post(address).status_code == 200
 
 
 def test_too_many_calls_must_wait(client: FlaskClient, address: str) -> None:
-    for _ in range(health.MOST_CALLS):
+    for _ in range(health_metrics_pinger.MOST_CALLS):
         assert client.post(address).status_code == 200
     answer = client.post(address)
     assert answer.status_code == 429

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_form, events_and_reminders
+from guestbook.comments import comment_actions, comment_form, events_and_reminders
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange.file_formats import FileRow
 from guestbook.comments.spam import text_marks
@@ -133,8 +133,8 @@ def _moment(row: FileRow, name: str, now: datetime) -> datetime | None:
 def _whole(row: FileRow, name: str, *, least: int) -> int | None:
     """Return a number that the book can go on counting from; raises Refused for any other."""
     text = row.fields.get(name, "").strip()
-    if text and not (PLAIN_NUMBER.fullmatch(text) and least <= int(text) <= book.HIGHEST_IMPORTED):
-        raise Refused(f"its {name} {text!r} is not from {least} to {book.HIGHEST_IMPORTED:,}")
+    if text and not (PLAIN_NUMBER.fullmatch(text) and least <= int(text) <= comment_actions.HIGHEST_IMPORTED):
+        raise Refused(f"its {name} {text!r} is not from {least} to {comment_actions.HIGHEST_IMPORTED:,}")
     return int(text) if text else None
 
 
@@ -228,8 +228,8 @@ def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport)
         try:
             comment = check_row(file_row, clock.now())
             if (row := comment.row()).reply:
-                _refuse_long("reply", row.reply.message, book.REPLY_LIMIT)
-                if book.reply_excess(row, row.reply, rules.settings) > 0:
+                _refuse_long("reply", row.reply.message, comment_actions.REPLY_LIMIT)
+                if comment_actions.reply_excess(row, row.reply, rules.settings) > 0:
                     raise Refused("comment and reply are together too long for a webhook")
         except Refused as error:
             report.refused += 1
@@ -248,8 +248,8 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
         return counts
     with database.writing() as session:
         rows = [one.row() for one in _new(session, comments)]
-        book.keep_number(session, rows)
-        book.give_number(session.connection(), sorted(rows, key=lambda row: row.id))
+        comment_actions.keep_number(session, rows)
+        comment_actions.give_number(session.connection(), sorted(rows, key=lambda row: row.id))
         session.add_all(rows)
         session.flush()
         for row in rows:
@@ -257,7 +257,7 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
             if row.status == "held":
                 events_and_reminders.begin_hold(session, row)
         for row in rows if rules.with_events else ():
-            book.announce(session, row, rules.settings, row.reply)
+            comment_actions.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)
     session.expunge_all()  # A large file needs no more memory than a small one.
     return counts

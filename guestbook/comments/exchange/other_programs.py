@@ -16,7 +16,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 from xml.parsers import expat
 
-from guestbook.comments.book import REPLIED_LIMIT, REPLY_LIMIT
+from guestbook.comments.comment_actions import REPLIED_LIMIT, REPLY_LIMIT
 from guestbook.comments.comment_form import MESSAGE_LIMIT
 from guestbook.comments.exchange import file_formats
 from guestbook.comments.exchange.file_formats import LINE_LIMIT, FileRow

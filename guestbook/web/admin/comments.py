@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_form
-from guestbook.comments.book import BULK_LIMIT, STATUS_AFTER
+from guestbook.comments import comment_actions, comment_form
+from guestbook.comments.comment_actions import BULK_LIMIT, STATUS_AFTER
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock, ids
@@ -84,7 +84,7 @@ def run_many(session: Session, comments: Sequence[Comment], action: str, back: s
     """Do it to each comment; return the undo's id, None where nothing can be undone."""
     statuses = {comment.id: comment.status for comment in comments}
     for comment in comments:
-        book.act(session, comment, action, request_context.settings())
+        comment_actions.act(session, comment, action, request_context.settings())
     changes = [(comment.id, statuses[comment.id], comment.status) for comment in comments]
     return undo.of_comments(session, changes, back) if action != "delete" else None
 
@@ -158,7 +158,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
             comment = row_lookup.find_locked_comment(comment_id)
             if draft != comment_form.draft_of(comment):  # else the second click of a double click
                 comment = find_as_shown(comment_id)
-            book.edit(session, comment, draft, request_context.settings())
+            comment_actions.edit(session, comment, draft, request_context.settings())
     except Refused as error:
         return show(comment_id, draft=draft, reasons=error.fields), 422
     except ChangedSince as changed:
@@ -173,7 +173,7 @@ def reply(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = find_as_shown(comment_id)
-            book.reply(session, comment, text, request_context.settings())
+            comment_actions.reply(session, comment, text, request_context.settings())
             if not comment.reply:
                 sentence = "The comment has no reply now."
             elif comment.status != "published":
@@ -213,7 +213,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
         with writing() as session:
             comment = find_as_shown(comment_id)
             sentence = f"The comment by {comment.name} is deleted."
-            book.delete(session, comment, request_context.settings())
+            comment_actions.delete(session, comment, request_context.settings())
     except ChangedSince as changed:
         return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, str(changed)), 409
     engines.clear_wal(db.engine)
@@ -232,7 +232,7 @@ def bulk() -> ResponseReturnValue:
         query = select(Comment).where(Comment.id.in_(known)).order_by(Comment.id.desc())
         return _confirm(db.session.scalars(query).all(), chosen, url_for(".bulk"))
     with writing() as session:
-        found = book.lock(session, known)
+        found = comment_actions.lock(session, known)
         changed = changed_since(found, action)
         done = [comment for comment in found if comment not in changed]
         undo_id = run_many(session, done, action, chosen.address)
@@ -271,7 +271,7 @@ def show(comment_id: str, *, draft: Draft | None = None, reply: str | None = Non
         labels=ACTION_LABELS,
         labels_of_fields=OWNER_LABELS | {"reply": "Your reply"},
         actions=ACTIONS_BY_STATUS[comment.status],
-        reply_limit=book.REPLY_LIMIT,
+        reply_limit=comment_actions.REPLY_LIMIT,
         **more,
     )
 

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
@@ -103,11 +103,11 @@ def _move_back(session: Session, moved: Sequence[StatusChange], at: str) -> str:
     """Move comments back, but those that have another status or other words since: nobody has read them."""
     found = []
     steps = {comment_id: (was, is_now) for comment_id, was, is_now in moved}
-    for comment in book.lock(session, list(steps)):
+    for comment in comment_actions.lock(session, list(steps)):
         was, is_now = steps[comment.id]
         is_edited_since = comment.edited_at and clock.to_text(comment.edited_at) >= at
         if comment.status == is_now and not is_edited_since:
-            book.move(session, comment, was, request_context.settings())
+            comment_actions.move(session, comment, was, request_context.settings())
             found.append(comment)
     if not found:
         return CHANGED_SINCE

@@ -6,8 +6,8 @@ from flask import Response, abort, g, make_response
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
-from guestbook.comments import book, comment_form, comment_json, submission
-from guestbook.comments.book import MODERATION_ACTIONS
+from guestbook.comments import comment_actions, comment_form, comment_json, submission
+from guestbook.comments.comment_actions import MODERATION_ACTIONS
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_json import COMMENT_SCHEMA
 from guestbook.comments.spam import spam_report
@@ -64,7 +64,9 @@ calls = Calls(
         status=schema.one_of(*COMMENT_STATUSES),
         **TYPED_FIELDS,
         reply=schema.or_null(
-            schema.text("The owner's reply; null or an empty text removes it.", maxLength=book.REPLY_LIMIT)
+            schema.text(
+                "The owner's reply; null or an empty text removes it.", maxLength=comment_actions.REPLY_LIMIT
+            )
         ),
         least=1,
     ),
@@ -74,7 +76,7 @@ calls = Calls(
             description="restore moves them from the trash or the spam to where they were, and "
             "delete removes them for good.",
         ),
-        ids=schema.described(ids_schema(book.BULK_LIMIT), "These comments."),
+        ids=schema.described(ids_schema(comment_actions.BULK_LIMIT), "These comments."),
         required=("action", "ids"),
     ),
     Comment=schema.answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")),
@@ -142,11 +144,11 @@ def update_comment(comment_id: str) -> Answer:
         response_headers.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         if any(name in changes for name in DRAFT_FIELDS):
             typed = comment_form.draft_of(comment).values | changes
-            book.edit(session, comment, _draft(typed), request_context.settings())
+            comment_actions.edit(session, comment, _draft(typed), request_context.settings())
         if "status" in changes:
-            book.decide(session, comment, changes["status"], request_context.settings())
+            comment_actions.decide(session, comment, changes["status"], request_context.settings())
         if "reply" in changes:
-            book.reply(session, comment, changes["reply"] or "", request_context.settings())
+            comment_actions.reply(session, comment, changes["reply"] or "", request_context.settings())
         return _shown(comment)
 
 
@@ -156,7 +158,7 @@ def delete_comment(comment_id: str) -> Answer:
     with writing() as session:
         comment = find_locked_comment(comment_id)
         response_headers.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
-        book.delete(session, comment, request_context.settings())
+        comment_actions.delete(session, comment, request_context.settings())
     engines.clear_wal(db.engine)
     return "", 204
 
@@ -196,10 +198,10 @@ def moderate_comments() -> Answer:
     """Publish, hold, restore or delete many comments, or mark them as spam."""
     given = request_reader.body()
     with writing() as session:
-        found = book.lock(session, given["ids"])
+        found = comment_actions.lock(session, given["ids"])
         done = [comment.id for comment in found]
         for comment in found:
-            book.act(session, comment, given["action"], request_context.settings())
+            comment_actions.act(session, comment, given["action"], request_context.settings())
         missing = [row_id for row_id in given["ids"] if row_id not in done]
         answer = idempotency.keep(session, {"done": done, "missing": missing})
     if given["action"] == "delete":

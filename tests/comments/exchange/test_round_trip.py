@@ -13,7 +13,7 @@ from flask import Flask
 from hypothesis import given, strategies as st
 from sqlalchemy import delete, select
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.exchange import comment_import, file_formats
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules, check_row
 from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments, FileRow
@@ -202,13 +202,13 @@ def test_an_import_goes_on_where_it_was_killed() -> None:
 def test_an_import_with_events_lets_visitors_sign_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     factories.webhook()
     rows = [FileRow(f"{n}", {"name": "A", "message": f"{n}", "created_at": "2020-01-31"}) for n in range(12)]
-    announce, counts = book.announce, [0]
+    announce, counts = comment_actions.announce, [0]
 
     def slowly(*arguments: Any) -> None:
         time.sleep(comment_import.TURN / 2)
         announce(*arguments)
 
-    monkeypatch.setattr(book, "announce", slowly)
+    monkeypatch.setattr(comment_actions, "announce", slowly)
     rules = ImportRules(
         factories.settings(), with_events=True, after_chunk=lambda _: counts.append(len(exported()))
     )

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.storage import database, plain_sql
@@ -38,7 +38,7 @@ def signed(app: Flask, count: int) -> list[str]:
 
 
 def decision(comment_id: str, status: str) -> Callable[[], object]:
-    return lambda: factories.change(comment_id, book.decide, status)
+    return lambda: factories.change(comment_id, comment_actions.decide, status)
 
 
 def forget() -> object:

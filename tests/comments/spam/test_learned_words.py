@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words
 from guestbook.comments.spam.learned_words import Count, Score
@@ -37,13 +37,13 @@ def score(message: str) -> Score | None:
 
 def teach(times: int = learned_words.FEWEST_DECISIONS) -> None:
     for number in range(times):
-        factories.change(factories.sign(f"{LANTERNS} {number}"), book.decide, "spam")
-        factories.change(factories.sign(f"{GREETING} {number}"), book.decide, "published")
+        factories.change(factories.sign(f"{LANTERNS} {number}"), comment_actions.decide, "spam")
+        factories.change(factories.sign(f"{GREETING} {number}"), comment_actions.decide, "published")
 
 
 def test_a_decision_counts_each_word_once_and_no_word_is_stored() -> None:
     comment_id = factories.sign("Lantern lantern boat")
-    factories.change(comment_id, book.decide, "spam")
+    factories.change(comment_id, comment_actions.decide, "spam")
     words = learned_words.features_of(Draft("Ada", None, "Lantern lantern boat", {}))
     assert decisions() == (0, 1)
     assert list(rows().values()) == [Count(0, 1)] * (len(words) + 1)
@@ -53,39 +53,39 @@ def test_a_decision_counts_each_word_once_and_no_word_is_stored() -> None:
 
 def test_another_decision_takes_back_the_one_before() -> None:
     comment_id = factories.sign(LANTERNS)
-    factories.change(comment_id, book.decide, "spam")
-    factories.change(comment_id, book.decide, "spam")
+    factories.change(comment_id, comment_actions.decide, "spam")
+    factories.change(comment_id, comment_actions.decide, "spam")
     assert decisions() == (0, 1)
-    factories.change(comment_id, book.decide, "published")
+    factories.change(comment_id, comment_actions.decide, "published")
     assert decisions() == (1, 0)
     assert set(rows().values()) == {Count(1, 0)}
     for status in ("held", "trash"):
-        factories.change(comment_id, book.decide, "published")
-        factories.change(comment_id, book.decide, status)
+        factories.change(comment_id, comment_actions.decide, "published")
+        factories.change(comment_id, comment_actions.decide, status)
         assert rows() == {}
         assert db.session.get_one(Comment, comment_id, populate_existing=True).learned_as is None
 
 
 def test_restoring_and_deleting_take_it_back_too() -> None:
-    for undo in (book.delete, book.restore):
+    for undo in (comment_actions.delete, comment_actions.restore):
         comment_id = factories.sign(LANTERNS)
-        factories.change(comment_id, book.decide, "spam")
+        factories.change(comment_id, comment_actions.decide, "spam")
         factories.change(comment_id, undo)
         assert rows() == {}
 
 
 def test_a_correction_moves_the_counts_to_the_new_words() -> None:
     comment_id = factories.sign(LANTERNS)
-    factories.change(comment_id, book.decide, "spam")
+    factories.change(comment_id, comment_actions.decide, "spam")
     draft = Draft("Ada", None, "Short", {})
-    factories.change(comment_id, book.edit, draft)
+    factories.change(comment_id, comment_actions.edit, draft)
     assert decisions() == (0, 1)
     assert len(rows()) == len(learned_words.features_of(draft)) + 1
 
 
 def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
     standing = [factories.sign(f"{GREETING} {number}") for number in range(4)]
-    factories.change(factories.sign(LANTERNS), book.decide, "spam")
+    factories.change(factories.sign(LANTERNS), comment_actions.decide, "spam")
     assert decisions() == (3, 1)
     kinds = [db.session.get_one(Comment, one, populate_existing=True).learned_as for one in standing]
     assert kinds == [None, "good", "good", "good"]
@@ -107,8 +107,8 @@ def test_forgetting_leaves_nothing_and_later_decisions_begin_anew() -> None:
     assert rows() == {}
     assert db.session.scalar(select(func.count()).where(Comment.learned_as.is_not(None))) == 0
     comment_id = factories.sign(LANTERNS)
-    factories.change(comment_id, book.decide, "spam")
-    factories.change(comment_id, book.decide, "trash")
+    factories.change(comment_id, comment_actions.decide, "spam")
+    factories.change(comment_id, comment_actions.decide, "trash")
     assert min(decisions()) >= 0
 
 
@@ -117,6 +117,6 @@ def test_the_table_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learned_words, "FORGOTTEN_AT_ONCE", 30)
     for number in range(12):
         words = " ".join(f"word{number}x{place}" for place in range(8))
-        factories.change(factories.sign(f"lantern {words}"), book.decide, "spam")
+        factories.change(factories.sign(f"lantern {words}"), comment_actions.decide, "spam")
         assert len(rows()) <= 61
     assert decisions().spam == 12  # the sums stay

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.lib import clock
 from guestbook.queue import claims
 from guestbook.storage.database import db
@@ -37,15 +37,15 @@ def change(row_id: str, **values: Any) -> None:
 
 
 def move(comment_id: str, status: str) -> None:
-    factories.change(comment_id, book.move, status)
+    factories.change(comment_id, comment_actions.move, status)
 
 
 def reply(comment_id: str, words: str) -> None:
-    factories.change(comment_id, book.reply, words)
+    factories.change(comment_id, comment_actions.reply, words)
 
 
 def delete(comment_id: str) -> None:
-    factories.change(comment_id, book.delete)
+    factories.change(comment_id, comment_actions.delete)
 
 
 def rows_of(hook: str) -> dict[int, Delivery]:

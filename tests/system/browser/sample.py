@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
-from guestbook.comments import book, events_and_reminders
+from guestbook.comments import comment_actions, events_and_reminders
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
@@ -158,7 +158,7 @@ def _links(held_id: str) -> list[str]:
 def _moderate(comments: list[str]) -> None:
     def reply(session: Session) -> None:
         answered = session.get_one(Comment, comments[0])
-        book.reply(session, answered, f"Thank you, come again! {HOSTILE}", factories.settings())
+        comment_actions.reply(session, answered, f"Thank you, come again! {HOSTILE}", factories.settings())
 
     factories.written(reply)
 

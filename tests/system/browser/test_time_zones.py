@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support import factories
 from tests.support.visitor import add, set_
@@ -36,7 +36,7 @@ def filled(app: Flask, zone: str) -> str:  # noqa: ARG001  the factories fill it
     """Fill a book in this zone; return the id of its comment."""
     [comment_id] = add(["Hello"], created_at=LATE)
     set_(timezone=zone)
-    factories.change(comment_id, book.reply, "Welcome")
+    factories.change(comment_id, comment_actions.reply, "Welcome")
     return comment_id
 
 

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from tests.support import factories
 from tests.support.owner import Owner
@@ -29,7 +29,7 @@ MOVES = [
 def test_its_page_has_all_that_is_known_of_it(owner: Owner) -> None:
     [comment_id] = add(["Hello"], website="https://ada.example", reason="It holds 9 links.")
     listen()
-    factories.change(comment_id, book.reply, "Thank you")
+    factories.change(comment_id, comment_actions.reply, "Thank you")
     page = owner.page(COMMENTS + comment_id)
     said = text(page)
     facts = ("Ada", "published", "Hello", "Thank you", "https://ada.example", "It holds 9 links.", comment_id)
@@ -147,7 +147,7 @@ def test_an_answer_waits_for_a_comment_that_is_not_published(owner: Owner) -> No
 
 def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(owner: Owner) -> None:
     [comment_id] = add(["Hello"])
-    factories.change(comment_id, book.reply, "Thank you")
+    factories.change(comment_id, comment_actions.reply, "Thank you")
     page = owner.refused(f"{COMMENTS}{comment_id}/reply", {"reply": "x" * 4001})
     assert fields(page)["reply"].strip() == "x" * 4001
     assert [one.attrib["id"] for one in by_class(page, "reason")] == ["reply-reason"]
@@ -156,7 +156,7 @@ def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(owne
 
 def test_one_is_deleted_after_a_question(owner: Owner) -> None:
     [comment_id] = add(["Hello"])
-    factories.change(comment_id, book.reply, "Thank you")
+    factories.change(comment_id, comment_actions.reply, "Thank you")
     listen()
     page = owner.page(f"{COMMENTS}{comment_id}/delete?status=published&words=hell")
     [form] = page.findall(".//main//form")

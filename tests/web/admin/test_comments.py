@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.queries import filtered_lists
 from tests.support import factories
 from tests.support.owner import Owner
@@ -97,7 +97,7 @@ def test_hostile_text_is_inert(owner: Owner) -> None:
     for hostile in HOSTILE:
         short = {"name": hostile[:80], "reason": hostile[:200], "website": hostile[:500]}
         [comment_id] = add([hostile], status="spam", **short)
-        factories.change(comment_id, book.reply, hostile)
+        factories.change(comment_id, comment_actions.reply, hostile)
         for url in (f"{COMMENTS}?status=spam", f"{COMMENTS}{comment_id}", f"{COMMENTS}{comment_id}/delete"):
             assert hostile.strip()[:100] in owner.inert(url)
     searched = owner.page(f"{COMMENTS}?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.storage.models import Comment
 from tests.support import factories
@@ -16,7 +16,7 @@ Change = Callable[[str], None]
 
 
 def rewrite(comment_id: str, message: str = "Buy watches") -> None:
-    factories.change(comment_id, book.edit, Draft("Eve", None, message, {}))
+    factories.change(comment_id, comment_actions.edit, Draft("Eve", None, message, {}))
 
 
 def set_one(**values: str) -> Change:
@@ -134,7 +134,7 @@ def test_no_correction_overwrites_newer_words_of_the_visitor(owner: Owner) -> No
 def test_a_reply_under_the_page_is_no_change(owner: Owner) -> None:
     [comment_id] = add(["Hello"], status="held")
     form: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id))}
-    factories.change(comment_id, book.reply, "Thank you")
+    factories.change(comment_id, comment_actions.reply, "Thank you")
     assert owner.post(f"{COMMENTS}{comment_id}/publish", form).status_code == 303
 
 

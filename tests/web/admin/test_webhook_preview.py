@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.outbound import webhooks
 from guestbook.storage.models import Webhook
 from tests.support import factories
@@ -56,7 +56,7 @@ def test_the_newest_comment_is_shown_as_it_would_be_sent(owner: Owner) -> None:
 
 def test_the_first_event_that_was_ticked_is_shown(owner: Owner) -> None:
     comment_id = factories.sign("Hello")
-    factories.change(comment_id, book.reply, "Welcome")
+    factories.change(comment_id, comment_actions.reply, "Welcome")
     seen = preview(owner, format="json", events=["comment.replied", "ping"])
     assert "This is comment.replied in the format json, with the newest comment" in seen
     assert '"message": "Welcome"' in seen

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, verification
 from guestbook.storage.models import Comment, Delivery, InboundEvent
@@ -194,7 +194,7 @@ def deliveries(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fil
     [
         ("/redeliver", {}, queue.MOST_REQUEUED),
         ("/reprocess", {}, queue.MOST_REQUEUED),
-        ("/moderate", {"action": "hold"}, book.BULK_LIMIT),
+        ("/moderate", {"action": "hold"}, comment_actions.BULK_LIMIT),
     ],
 )
 def test_a_request_has_so_many_ids(program: ApiClient, address: str, more: dict[str, str], most: int) -> None:

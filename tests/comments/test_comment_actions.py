@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book
+from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
@@ -52,14 +52,14 @@ def test_a_comment_and_its_deliveries_commit_together() -> None:
 
 def sign_and_stumble_after_all() -> None:
     with database.writing() as session:
-        book.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
+        comment_actions.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
         raise ZeroDivisionError
 
 
 def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
-        book.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
+        comment_actions.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
         gone = {"nobody": outbox.BodyInput("json", "", None)}
         ping = outbox.NewEvent("ping", EVENTS["ping"].sample_data())
         outbox.store(session.connection(), ping, factories.settings(), gone)
@@ -80,7 +80,7 @@ def test_an_error_in_between_leaves_neither(stumble: Callable[[], None]) -> None
 def test_nothing_is_seen_before_the_commit() -> None:
     factories.webhook()
     with database.writing() as session:
-        book.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
+        comment_actions.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
         with Session(db.engine) as other:
             assert other.scalars(select(Comment)).all() == []
             assert other.scalars(select(Delivery)).all() == []
@@ -105,7 +105,7 @@ def test_what_is_stored_is_told_unless_it_is_spam(verdict: Classification, sent_
 def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, is_sent: bool) -> None:
     factories.webhook(events="comment.deleted")
     comment_id = factories.sign(verdict=verdict)
-    factories.change(comment_id, book.delete)
+    factories.change(comment_id, comment_actions.delete)
     assert count(Comment) == 0
     assert events() == (["comment.deleted"] if is_sent else [])
     for row in factories.deliveries():
@@ -129,7 +129,7 @@ def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, 
 def test_a_move_tells_what_changes_there(verdict: Classification, to: str, sent_events: list[str]) -> None:
     comment_id = factories.sign(verdict=verdict)
     factories.webhook(events="comment.created comment.published comment.deleted")
-    factories.change(comment_id, book.move, to)
+    factories.change(comment_id, comment_actions.move, to)
     assert events() == sent_events
     assert factories.the(Comment, comment_id).status == to
 
@@ -138,28 +138,28 @@ def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() ->
     early = factories.webhook(events="comment.created comment.published comment.deleted")
     comment_id = factories.sign()
     all_sent()  # what has not gone out would be superseded
-    factories.change(comment_id, book.move, "spam")
+    factories.change(comment_id, comment_actions.move, "spam")
     late = factories.webhook(events="comment.created")
-    factories.change(comment_id, book.restore)
+    factories.change(comment_id, comment_actions.restore)
     last = [f"comment.{name}" for name in ("created", "published", "deleted", "published")]
     assert events_of(early) == last
     assert events_of(late) == ["comment.created"]
-    factories.change(comment_id, book.move, "trash")
-    factories.change(comment_id, book.restore)
+    factories.change(comment_id, comment_actions.move, "trash")
+    factories.change(comment_id, comment_actions.restore)
     assert events_of(late) == ["comment.created"] * 2  # the first was superseded before it went out
 
 
 def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_pruned() -> None:
     early = factories.webhook()
     comment_id = factories.sign()
-    factories.change(comment_id, book.move, "spam")
+    factories.change(comment_id, comment_actions.move, "spam")
     late = factories.webhook()
     with database.write(db.engine) as connection:
         connection.execute(DELIVERIES.delete())
         long_ago = clock.now() - timedelta(days=100)
         connection.execute(update(Comment).values(announced_at=long_ago, reason="held once"))
         connection.execute(update(Webhook).where(Webhook.id == early).values(created_at=long_ago))
-    factories.change(comment_id, book.restore)
+    factories.change(comment_id, comment_actions.restore)
     assert (events_of(early), events_of(late)) == ([], ["comment.created"])
 
 
@@ -178,9 +178,9 @@ def test_no_webhook_hears_of_a_comment_as_new_twice(verdict: Classification, mov
         elif to == "a pass":
             all_sent()
         elif to == "restore":
-            factories.change(comment_id, book.restore)
+            factories.change(comment_id, comment_actions.restore)
         else:
-            factories.change(comment_id, book.move, to)
+            factories.change(comment_id, comment_actions.move, to)
     kept = [row.webhook_id for row in factories.deliveries() if not row.erased_at]
     times = [kept.count(hook) for hook in hooks]  # without those that a deletion has superseded
     assert max(times) <= 1
@@ -207,8 +207,8 @@ def events_of(webhook_id: str) -> list[str]:
 ])  # fmt: skip
 def test_a_comment_is_restored_to_where_it_was(verdict: Classification, thrown: str, back: str) -> None:
     comment_id = factories.sign(verdict=verdict)
-    factories.change(comment_id, book.move, thrown)
-    factories.change(comment_id, book.restore)
+    factories.change(comment_id, comment_actions.move, thrown)
+    factories.change(comment_id, comment_actions.restore)
     assert factories.the(Comment, comment_id).status == back
 
 
@@ -220,7 +220,7 @@ def test_two_who_publish_at_the_same_time_tell_it_once(each_app: Flask) -> None:
     def publish(_: int) -> None:
         for comment_id in comment_ids:
             together.wait(20)
-            factories.change(comment_id, book.move, "published")
+            factories.change(comment_id, comment_actions.move, "published")
 
     at_once(each_app, 2, publish)
     assert len(events()) == 8

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib.errors import Refused
 from guestbook.storage import preferences
@@ -20,7 +20,7 @@ def events() -> list[str]:
 
 
 def edit(comment_id: str, **fields: str) -> None:
-    factories.change(comment_id, book.edit, comment_form.read(fields))
+    factories.change(comment_id, comment_actions.edit, comment_form.read(fields))
 
 
 def said(comment_id: str) -> str | None:
@@ -50,7 +50,7 @@ def test_a_wrong_correction_changes_nothing_and_names_every_field() -> None:
 def test_an_answer_is_stored_with_its_event() -> None:
     comment_id = factories.sign()
     factories.webhook(events=ALL)
-    factories.change(comment_id, book.reply, "Thank you 🦋\r\n")
+    factories.change(comment_id, comment_actions.reply, "Thank you 🦋\r\n")
     row = factories.the(Comment, comment_id)
     assert row.reply.message == "Thank you 🦋"
     delivery = factories.one()
@@ -68,7 +68,7 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
     comment_id = factories.sign()
     factories.webhook(events=ALL)
     for message in ("One", "One", "One ", "Two", "", "", "Two"):
-        factories.change(comment_id, book.reply, message)
+        factories.change(comment_id, comment_actions.reply, message)
     sent = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
     assert sent == ["One", "Two", "Two"]
     assert said(comment_id) == "Two"
@@ -78,18 +78,18 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
 def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int) -> None:
     comment_id = factories.sign(verdict=Classification(status))
     factories.webhook(events=ALL)
-    factories.change(comment_id, book.reply, "Hm.")
+    factories.change(comment_id, comment_actions.reply, "Hm.")
     assert events() == ["comment.replied"] * sent
     assert said(comment_id) == "Hm."
 
 
 def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
     comment_id = factories.sign()
-    factories.change(comment_id, book.reply, "x" * book.REPLY_LIMIT)
+    factories.change(comment_id, comment_actions.reply, "x" * comment_actions.REPLY_LIMIT)
     with pytest.raises(Refused, match="4,001 characters") as refused:
-        factories.change(comment_id, book.reply, "y" * (book.REPLY_LIMIT + 1))
+        factories.change(comment_id, comment_actions.reply, "y" * (comment_actions.REPLY_LIMIT + 1))
     assert list(refused.value.fields) == ["reply"]
-    assert said(comment_id) == "x" * book.REPLY_LIMIT
+    assert said(comment_id) == "x" * comment_actions.REPLY_LIMIT
 
 
 @pytest.mark.parametrize("letter", ["🦋", '"', "x"])
@@ -99,10 +99,10 @@ def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(l
     longest = comment_form.read({"name": "🦋" * 80, "website": website, "message": letter * 4000})
     comment_id = factories.sign_draft(longest)
     factories.webhook(events=ALL)
-    answer = letter * book.REPLY_LIMIT
+    answer = letter * comment_actions.REPLY_LIMIT
     while said(comment_id) is None:
         try:
-            factories.change(comment_id, book.reply, answer)
+            factories.change(comment_id, comment_actions.reply, answer)
         except Refused:
             answer = answer[: -max(1, len(answer) // 10)]
     assert len(said(comment_id) or "") >= 50

@@ -1,4 +1,4 @@
-"""The book: number, sign, moderate and answer. A comment and its deliveries share one transaction.
+"""Number, sign, moderate, edit and answer a comment. A comment and its deliveries share one transaction.
 
 At the end stands what the owner may do: on the pages, by the API, and on the page of a moderation link.
 """
