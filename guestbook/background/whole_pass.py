@@ -26,7 +26,7 @@ from guestbook.lib.current_process import StopFlag
 from guestbook.lib.text import counted
 from guestbook.outbound import delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.throttle import TimeLimit
 from guestbook.queries import statistics
 from guestbook.queue import clock_repair

@@ -22,7 +22,7 @@ from guestbook.inbound import event_reader, source_json, verify_and_decide
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.outbound import outbox, webhook_json
+from guestbook.outbound import event_publisher, webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
@@ -263,7 +263,7 @@ def trigger(event: str, webhook: str | None) -> None:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")
         settings = app_command.settings()
         sample = EVENTS[event].sample_data(settings.base_url)
-        event_id = outbox.send(session.connection(), event, sample, wanted, settings)
+        event_id = event_publisher.send(session.connection(), event, sample, wanted, settings)
         pulled = sum(row.is_pulled for row in wanted)
     made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
     ways = {"sent with the next pass": len(wanted) - pulled, "fetched by a listener": pulled}

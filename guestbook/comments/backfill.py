@@ -25,7 +25,7 @@ from guestbook.comments import comment_actions, events_and_reminders
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import formats
-from guestbook.outbound.outbox import PastEvent
+from guestbook.outbound.event_publisher import PastEvent
 from guestbook.queue import claims, erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, database

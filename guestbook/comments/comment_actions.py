@@ -19,7 +19,7 @@ from guestbook.comments.spam.spam_rules import SEVERITY, Classification
 from guestbook.lib import clock, ids, retry_policy, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_text
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, plain_sql, preferences, row_changes
@@ -304,7 +304,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     only = None if comment.is_known else left.unaware
     if comment.goes_to_webhooks and only != set():
         data = {"comment": comment.without_words(settings.base_url)}
-        outbox.publish(
+        event_publisher.publish(
             connection,
             "comment.deleted",
             data,

@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids, signed_links
 from guestbook.lib.clock import MODERATION_LINK_LASTS, REMIND_AFTER
 from guestbook.lib.signed_links import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
-from guestbook.outbound import outbox
-from guestbook.outbound.outbox import NewEvent
+from guestbook.outbound import event_publisher
+from guestbook.outbound.event_publisher import NewEvent
 from guestbook.settings import Settings
 from guestbook.storage.models import Comment, Hold, Reply, Webhook
 
@@ -97,7 +97,7 @@ def remind(connection: Connection, settings: Settings) -> int:
     rows = connection.execute(oldest).all()
     if rows:
         plain, linked = _waiting(connection, rows, settings)
-        outbox.publish(connection, "comments.waiting", plain, settings, for_owner=linked)
+        event_publisher.publish(connection, "comments.waiting", plain, settings, for_owner=linked)
     told = connection.execute(update(Hold).where(_is_due(ALONG)).values(remind_at=None))
     return int(told.rowcount)
 
@@ -139,7 +139,7 @@ def tell_first(session: Session, comment: Comment, settings: Settings, answer: R
         events.append(_event(session, "comment.published", comment, settings))
     if answer:
         events.append(_event(session, "comment.replied", comment, settings, answer))
-    outbox.publish_first(session.connection(), events, settings, comment.id, comment.last_sequence)
+    event_publisher.publish_first(session.connection(), events, settings, comment.id, comment.last_sequence)
 
 
 def tell(
@@ -150,11 +150,11 @@ def tell(
     reply: Reply | None = None,
     **which: Any,
 ) -> None:
-    """Publish an event of a comment. `which` is for outbox.publish: the webhooks, or the past event."""
+    """Publish an event of a comment. `which` is for `publish`: the webhooks, or the past event."""
     if comment.goes_to_webhooks:
         _, data, for_owner = _event(session, event, comment, settings, reply)
         about = {"comment_id": comment.id, "for_owner": for_owner, **which}
-        outbox.publish(session.connection(), event, data, settings, **about)
+        event_publisher.publish(session.connection(), event, data, settings, **about)
 
 
 def announce_restored(session: Session, comment: Comment, settings: Settings, *, is_news: bool) -> None:
@@ -166,7 +166,7 @@ def announce_restored(session: Session, comment: Comment, settings: Settings, *,
         tell_missed(session, "comment.created", comment, settings)
         return
     at, connection = comment.last_announced_at, session.connection()
-    already = outbox.webhooks_notified(connection, "comment.created", comment.id, at, settings)
+    already = event_publisher.webhooks_notified(connection, "comment.created", comment.id, at, settings)
     tell(session, "comment.created", comment, settings, leave_out=already)
     comment.announced_at = clock.now()
 
@@ -175,7 +175,7 @@ def tell_missed(
     session: Session, event: str, comment: Comment, settings: Settings, reply: Reply | None = None
 ) -> None:
     """Publish an event of a comment that is back, for webhooks where `comment.deleted` has superseded it."""
-    missed = outbox.webhooks_superseded(session.connection(), event, comment.id)
+    missed = event_publisher.webhooks_superseded(session.connection(), event, comment.id)
     if missed:
         tell(session, event, comment, settings, reply, only=missed)
 
@@ -188,7 +188,7 @@ def tell_websites(session: Session, comment: Comment, before: dict[str, Any], se
     for public in (before, shown) if before["website"] != shown["website"] else (shown,):
         data = {"comment": public}
         if webhooks:
-            outbox.publish(
+            event_publisher.publish(
                 connection, "comment.published", data, settings, comment_id=comment.id, only=webhooks
             )
 

@@ -18,7 +18,7 @@ from guestbook.inbound.verify_and_decide import (
 from guestbook.lib import clock
 from guestbook.lib.errors import Translatable
 from guestbook.lib.text import counted
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.settings import Settings
 from guestbook.storage import plain_sql, preferences
 from guestbook.storage.audit_log import Actor
@@ -54,7 +54,7 @@ def carry_out(
         case UpdateMention(url, host, draft) if draft:
             return _write_mention(session, source, url, host, draft, settings)
         case ForwardEvent(data):
-            outbox.publish(session.connection(), FORWARDED, data, settings)
+            event_publisher.publish(session.connection(), FORWARDED, data, settings)
             wanting = select(func.count()).select_from(Webhook).where(Webhook.events.contains(FORWARDED))
             return Effect(f"Passed on to {counted(session.scalar(wanting) or 0, 'webhook')}.")
     home = decision.home

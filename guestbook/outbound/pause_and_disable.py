@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import retry_policy
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.formats.wording import WHY_DISABLED
 from guestbook.queue import claims
@@ -133,4 +133,4 @@ def _announce(
     connection: Connection, event: str, webhook: Webhook, reason: str | None, settings: Settings
 ) -> None:
     data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
-    outbox.publish(connection, event, data, settings, leave_out=(webhook.id,))
+    event_publisher.publish(connection, event, data, settings, leave_out=(webhook.id,))

@@ -13,7 +13,7 @@ from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.validate import PULL_URL
-from guestbook.outbound import formats, outbox, receiver_links, webhook_signatures, webhook_urls
+from guestbook.outbound import event_publisher, formats, receiver_links, webhook_signatures, webhook_urls
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chats
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
@@ -168,7 +168,7 @@ def store_sample(session: Session, webhook: Webhook, settings: Settings, event: 
     data = EVENTS[event].sample_data(settings.base_url)
     if event == PING:
         data = {"webhook": {"id": webhook.id, "name": webhook.name}}
-    event_id = outbox.send(session.connection(), event, data, [webhook], settings)
+    event_id = event_publisher.send(session.connection(), event, data, [webhook], settings)
     return session.scalars(select(Delivery).where(Delivery.event_id == event_id)).one()
 
 

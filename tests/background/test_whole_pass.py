@@ -404,6 +404,6 @@ def test_a_pass_that_sends_imports_no_pages_and_nothing_of_inbound_events_or_mai
     assert done.returncode == 0, done.stderr
     assert book.statuses() == {"processed": 1}
     is_frozen, *imported = done.stdout.split()
-    assert "guestbook.outbound.dispatcher" in imported
+    assert "guestbook.outbound.delivery_dispatcher" in imported
     assert RARE.intersection(imported) == set()
     assert is_frozen == "True", "its searches for garbage pass by what its start has made"

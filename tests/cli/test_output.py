@@ -131,7 +131,7 @@ def test_json_is_one_object_a_line_with_fields_and_without_secrets(forked: Proce
     assert (code, complained, "hunter2" in said) == (0, "", False)
     attempt, summary = lines(said)
     sent = {"delivery_id": factories.one().id, "webhook_id": hook, "event": "comment.created"}
-    logger = {"level": "info", "logger": "guestbook.outbound.dispatcher"}
+    logger = {"level": "info", "logger": "guestbook.outbound.delivery_dispatcher"}
     assert attempt.items() >= {**logger, **sent, "attempt": 1, "status_code": 200}.items()
     counts = {"processed": 1, "retried": 0, "given_up": 0}
     assert summary.items() >= {"message": "Processed 1, to be retried 0, given up 0.", **counts}.items()

@@ -15,7 +15,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, AuditEntry, Comment, Origin
@@ -208,14 +208,14 @@ def test_a_kill_leaves_whole_comments_and_the_next_run_does_the_rest(monkeypatch
     for _ in range(2):
         factories.sign()
     hook = factories.webhook(events=ALL)
-    store, calls = outbox.store, iter([True] * 3)
+    store, calls = event_publisher.store, iter([True] * 3)
 
     def failing(*given: Any, **named: Any) -> str:
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return store(*given, **named)
 
-    monkeypatch.setattr(outbox, "store", failing)
+    monkeypatch.setattr(event_publisher, "store", failing)
     with pytest.raises(KeyboardInterrupt):
         backfill.run(hook, rules())
     assert len(of(hook)) == 2

@@ -17,7 +17,7 @@ from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -60,9 +60,9 @@ def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
         comment_actions.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
-        gone = {"nobody": outbox.BodyInput("json", "", None)}
-        ping = outbox.NewEvent("ping", EVENTS["ping"].sample_data())
-        outbox.store(session.connection(), ping, factories.settings(), gone)
+        gone = {"nobody": event_publisher.BodyInput("json", "", None)}
+        ping = event_publisher.NewEvent("ping", EVENTS["ping"].sample_data())
+        event_publisher.store(session.connection(), ping, factories.settings(), gone)
 
 
 @pytest.mark.usefixtures("each_app")

@@ -32,7 +32,7 @@ def story(app: Flask, caplog: pytest.LogCaptureFixture) -> str:
     """Run a pass to its end; return a letter for each row it logged: i for an event, d for a delivery."""
     with caplog.at_level("INFO", "guestbook"):
         whole_pass.run(db.engine, app.config["GUESTBOOK"], OPTIONS)
-    letters = {"guestbook.inbound.event_processor": "i", "guestbook.outbound.dispatcher": "d"}
+    letters = {"guestbook.inbound.event_processor": "i", "guestbook.outbound.delivery_dispatcher": "d"}
     return "".join(letters.get(record.name, "") for record in caplog.records)
 
 

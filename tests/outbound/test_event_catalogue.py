@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from guestbook.comments import comment_actions
 from guestbook.lib import VERSION, clock, json_schema
-from guestbook.outbound import event_catalogue, formats, outbox, webhooks
+from guestbook.outbound import event_catalogue, event_publisher, formats, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_BOOK, SAMPLE_TIME, EventType
 from guestbook.outbound.formats import FormatInput, wording
 from guestbook.storage import database
@@ -99,7 +99,9 @@ def test_all_links_of_an_example_lead_to_the_book_that_sends_it() -> None:
     with database.writing() as session:
         rows = [session.get_one(Webhook, hook)]
         for event in EVENTS:
-            outbox.send(session.connection(), event, EVENTS[event].sample_data(mine.base_url), rows, mine)
+            event_publisher.send(
+                session.connection(), event, EVENTS[event].sample_data(mine.base_url), rows, mine
+            )
     for row in factories.deliveries():
         data = json.loads(row.payload)["data"]
         assert data["guestbook"]["url"] == mine.base_url

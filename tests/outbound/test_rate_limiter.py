@@ -13,7 +13,7 @@ from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import throttle
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.throttle import BEGIN_WITHIN, RateLimiter
 from guestbook.storage import database
 from guestbook.storage.models import Webhook

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from guestbook.inbound.event_processor import Processor
 from guestbook.lib import clock, wakeup_socket
 from guestbook.lib.current_process import StopFlag
-from guestbook.outbound import outbox
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound import event_publisher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, redelivery
 from guestbook.queue.poller import Poller
@@ -130,7 +130,7 @@ def test_what_is_rolled_back_wakes_nobody_nor_does_what_follows(each_book: Book,
     def fail() -> None:
         with database.writing() as session:
             data = EVENTS["comment.created"].sample_data()
-            outbox.publish(session.connection(), "comment.created", data, each_book.settings)
+            event_publisher.publish(session.connection(), "comment.created", data, each_book.settings)
             raise KeyError
 
     with pytest.raises(KeyError):

@@ -97,7 +97,7 @@ def test_imports_point_down() -> None:
     assert faults(sources()) == []
 
 
-LATE = "def late():\n    from guestbook.outbound.dispatcher import Dispatch"
+LATE = "def late():\n    from guestbook.outbound.delivery_dispatcher import Dispatch"
 ASIDE = "from guestbook.queries import listing"  # on its own floor
 
 

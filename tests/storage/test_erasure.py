@@ -15,7 +15,7 @@ from guestbook.cli.queue import DELIVERY_KIND
 from guestbook.inbound import bins, sender_presets
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
-from guestbook.outbound import dispatcher
+from guestbook.outbound import delivery_dispatcher
 from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.queue import claims, erasure
 from guestbook.storage import database
@@ -165,7 +165,7 @@ def test_what_a_pass_holds_is_dropped_and_what_is_under_way_is_recorded_nowhere(
 
     lately = erasure.lately
     monkeypatch.setattr(erasure, "lately", look)
-    monkeypatch.setattr(dispatcher, "ERASURE_LOOK", 0.05)
+    monkeypatch.setattr(delivery_dispatcher, "ERASURE_LOOK", 0.05)
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(request: Request) -> Answer:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from guestbook.lib import clock
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -40,7 +40,7 @@ class Book:
         """Store so many events for all webhooks that want them, and return the events' ids."""
         data = EVENTS[event].sample_data()
         with database.write(self.engine) as connection:
-            return [outbox.publish(connection, event, data, self.settings) for _ in range(count)]
+            return [event_publisher.publish(connection, event, data, self.settings) for _ in range(count)]
 
     def stock(self, webhook_id: str, count: int, **columns: Any) -> None:
         """Store so many deliveries for one webhook with the same payload: quick for 100,000 of them."""

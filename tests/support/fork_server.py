@@ -29,7 +29,7 @@ import guestbook.web
 from guestbook.background import whole_pass  # noqa: F401  likewise
 from guestbook.cli import program
 from guestbook.lib.encryption import Keyring
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.storage import database, upgrade  # noqa: F401  likewise
 from tests.support import kill_points, speed
 

@@ -25,7 +25,7 @@ from guestbook.inbound import event_actions, event_processor, verify_and_decide
 from guestbook.lib import clock, http_server
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
 from guestbook.storage import backup, restore, row_changes, table_copy

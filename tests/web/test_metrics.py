@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION
 from guestbook.lib.current_process import StopFlag
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.storage.database import db
 from tests.conftest import running
 from tests.support import factories

@@ -28,8 +28,8 @@ from guestbook.lib import clock, current_process, ids, retry_policy
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_dispatcher import ClaimedTasks
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
-from guestbook.outbound.dispatcher import ClaimedTasks
 from guestbook.outbound.throttle import Budget, RateLimiter, Slot
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import claims, erasure

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 import guestbook
 from guestbook.auth import login
 from guestbook.lib import clock
-from guestbook.outbound import outbox
+from guestbook.outbound import event_publisher
 from guestbook.settings import database_url
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
@@ -123,7 +123,7 @@ def fill(app: Flask, events: int) -> None:
                 comment.id = secrets.token_hex(16)
                 comment.created_at = clock.now()
                 data = {"comment": comment.public(settings.base_url), "sequence": 1}
-                outbox.publish(session.connection(), "comment.created", data, settings)
+                event_publisher.publish(session.connection(), "comment.created", data, settings)
 
 
 def hidden_field(page: str, name: str) -> str:

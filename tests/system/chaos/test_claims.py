@@ -11,7 +11,7 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES

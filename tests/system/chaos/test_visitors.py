@@ -8,8 +8,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib.current_process import StopFlag
-from guestbook.outbound import outbox
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound import event_publisher
+from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from tests.support.at_once import at_once
 from tests.support.book import Book
@@ -64,7 +64,7 @@ def test_a_visitor_who_comes_just_before_a_tick_commits_need_not_wait_for_it(
         try:
             with each_book.engine.connect() as visitor, visitor.begin():
                 visitor.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
-                outbox.publish(visitor, "comment.created", DATA, each_book.settings)
+                event_publisher.publish(visitor, "comment.created", DATA, each_book.settings)
         except DBAPIError as error:
             refused.append(error)
 

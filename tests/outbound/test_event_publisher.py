@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from guestbook.comments import comment_actions
 from guestbook.lib import clock
-from guestbook.outbound import outbox, webhooks
+from guestbook.outbound import event_publisher, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import redelivery
 from guestbook.storage import database, preferences
@@ -28,7 +28,8 @@ FAILING = Answer(500)
 def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> str:
     settings, data = factories.settings(), EVENTS[event].sample_data()
     return database.write_with_retry(
-        db.engine, lambda connection: outbox.publish(connection, event, data, settings, leave_out=leave_out)
+        db.engine,
+        lambda connection: event_publisher.publish(connection, event, data, settings, leave_out=leave_out),
     )
 
 

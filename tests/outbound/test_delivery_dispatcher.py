@@ -18,8 +18,8 @@ from guestbook.lib.current_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
 from guestbook.outbound import attempt_recorder, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.delivery_tasks import Outcome
-from guestbook.outbound.dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.worker_pool import START_CAP
 from guestbook.settings import Settings
 from guestbook.storage import database
