@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from sqlalchemy import inspect
-from sqlalchemy.exc import IntegrityError
 
 from guestbook.auth import api_tokens, login, second_factor
 from guestbook.lib import clock, ids, text
@@ -45,6 +44,8 @@ def browser_name(agent: str) -> str:
 pages = Blueprint("account", __name__, url_prefix="/account")
 
 ACCOUNT_PAGE = "admin.account.index"
+NEW_TOKEN = {"name": "", "scope": "read", "expires": "90d"}
+TOKEN_SHOWN_ONCE = "This token exists already, and was shown only once. If you did not keep it, revoke it."
 EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}
 SCOPE_MEANINGS = {
     "read": "read everything in the API",
@@ -53,21 +54,39 @@ SCOPE_MEANINGS = {
 }
 
 
+@pages.get("/")
+def index(**more: object) -> str:
+    """Show the logged-in browsers and the tokens; or a refused form again, with its reasons."""
+    session = db.session()
+    return render_template(
+        "admin/account.html",
+        logins=login.logins(session),
+        tokens=api_tokens.all_of(session),
+        this=str(inspect(g.login).identity[0]),  # This is its id, even if it has just ended.
+        now=clock.now(),
+        typed=NEW_TOKEN | responses.typed_lines(NEW_TOKEN.keys() & request.form),
+        browser_name=browser_name,
+        second_factor=second_factor.read(session),
+        has_cron_address=cron_token.read(session) is not None,
+        new_id=ids.new(),
+        scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
+        ends=list(EXPIRIES.items()),
+        **more,
+    )
+
+
 @pages.post("/password")
+@responses.form_on(index)
 def change_password() -> ResponseReturnValue:
     """Change the password; only this browser stays logged in."""
     password, about_tokens = request.form.get("password", ""), ""
-    try:
-        if password != request.form.get("again", ""):
-            raise Refused("The two passwords differ.", field="again")
-        known = responses.confirm_password("old")
-        with writing() as session:
-            browser = request.user_agent.string
-            value = login.change_password(session, password, known=known, browser=browser)
-            revoke = "revoke_tokens" in request.form
-            count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
-    except Refused as error:
-        return responses.refused(error, index(reasons=error.fields))
+    if password != request.form.get("again", ""):
+        raise Refused("The two passwords differ.", field="again")
+    known = responses.confirm_password("old")
+    with writing() as session:
+        value = login.change_password(session, password, known=known, browser=request.user_agent.string)
+        revoke = "revoke_tokens" in request.form
+        count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
     set_cookie(value)
     if count:
         some = text.counted(count, "API token")
@@ -96,28 +115,23 @@ def log_out_everywhere() -> ResponseReturnValue:
 
 
 @pages.post("/tokens")
+@responses.form_on(index)
 def add_token() -> ResponseReturnValue:
     """Add a token and show it in this answer only.
 
     It needs the password, because a token outlives a stolen login. A redirect would have to carry the token.
     The form contains the token's id, so that reloading the answer adds no second token.
     """
-    typed = {name: text.clean_line(request.form.get(name, "")) for name in ("name", "scope", "expires")}
-    try:
-        if typed["expires"] not in EXPIRIES:
-            raise Refused("Choose when it expires.", field="expires")
-        api_tokens.check(**typed)  # This comes before an attempt at the password is counted.
-        responses.confirm_password("confirm")
-        with writing() as session:
-            token, value = api_tokens.add(session, **typed, token_id=responses.form_key("id"))
-            name, scope = token.name, SCOPE_MEANINGS[token.scope]
-    except Refused as error:
-        return responses.refused(error, index(typed, reasons=error.fields))
-    except IntegrityError:
-        return responses.done(
-            "This token exists already, and was shown only once. If you did not keep it, revoke it.",
-            ACCOUNT_PAGE,
-        )
+    typed, token_id = responses.typed_lines(NEW_TOKEN), responses.form_key("id")
+    if typed["expires"] not in EXPIRIES:
+        raise Refused("Choose when it expires.", field="expires")
+    api_tokens.check(**typed)  # This comes before an attempt at the password is counted.
+    responses.confirm_password("confirm")
+    with writing() as session:
+        if session.get(Token, token_id):
+            return responses.done(TOKEN_SHOWN_ONCE, ACCOUNT_PAGE)
+        token, value = api_tokens.add(session, **typed, token_id=token_id)
+        name, scope = token.name, SCOPE_MEANINGS[token.scope]
     return render_template("admin/shown_once.html", what="token", name=name, value=value, scope=scope)
 
 
@@ -132,6 +146,7 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
 
 
 @pages.post("/cron-address")
+@responses.form_on(index)
 def change_cron_address() -> ResponseReturnValue:
     """Show the address that runs a pass, make a new one or remove it; each needs the password.
 
@@ -140,38 +155,14 @@ def change_cron_address() -> ResponseReturnValue:
     action = request.form.get("action", "show")
     if action not in ("show", "rotate", "remove"):
         abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
-    try:
-        responses.confirm_password("address_password")
-        with writing() as session:
-            if action == "remove":
-                cron_token.remove(session)
-                return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
-            token = cron_token.make(session, rotate=action == "rotate")
-    except Refused as error:
-        return responses.refused(error, index(reasons=error.fields or {"address_password": str(error)}))
+    responses.confirm_password("address_password")
+    with writing() as session:
+        if action == "remove":
+            cron_token.remove(session)
+            return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
+        token = cron_token.make(session, rotate=action == "rotate")
     address = cron_token.url(request_context.settings().base_url, token)
     return render_template("admin/shown_once.html", what="address", value=address)
-
-
-@pages.get("/")
-def index(typed: dict[str, str] | None = None, **more: object) -> str:
-    """Show the logged-in browsers and the tokens; or a refused form again, with its reasons."""
-    session = db.session()
-    return render_template(
-        "admin/account.html",
-        logins=login.logins(session),
-        tokens=api_tokens.all_of(session),
-        this=str(inspect(g.login).identity[0]),  # This is its id, even if it has just ended.
-        now=clock.now(),
-        typed=typed or {"name": "", "scope": "read", "expires": "90d"},
-        browser_name=browser_name,
-        second_factor=second_factor.read(session),
-        has_cron_address=cron_token.read(session) is not None,
-        new_id=ids.new(),
-        scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
-        ends=list(EXPIRIES.items()),
-        **more,
-    )
 
 
 factor_pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
@@ -189,6 +180,7 @@ def show_factor(**more: object) -> str:
 
 
 @factor_pages.post("/")
+@responses.form_on(show_factor)
 def change_factor() -> ResponseReturnValue:
     """Begin to set it up, remove it or make new recovery codes; each needs the password.
 
@@ -197,37 +189,34 @@ def change_factor() -> ResponseReturnValue:
     action = request.form.get("action", "set-up")
     if action not in ("set-up", "renew", "remove"):
         abort(422, "Nothing was changed. Choose one of the buttons.")
-    try:
-        responses.confirm_password()
-        if action == "set-up":
-            return _offer(second_factor.new_secret())
-        with writing() as session:
-            codes = second_factor.renew_recovery_codes(session) if action == "renew" else []
-            if action == "remove":
-                second_factor.remove(session)
-    except Refused as error:
-        return responses.refused(error, show_factor(reasons={"password": str(error)}))
-    if action == "renew":
-        return render_template("admin/shown_once.html", what="codes", value="\n".join(codes))
+    responses.confirm_password()
+    if action == "set-up":
+        return _offer(second_factor.new_secret())
+    with writing() as session:
+        if action == "renew":
+            codes = second_factor.renew_recovery_codes(session)
+            return render_template("admin/shown_once.html", what="codes", value="\n".join(codes))
+        second_factor.remove(session)
     return responses.done("The second factor is removed. The password is enough now.", ".show_factor")
 
 
 @factor_pages.post("/confirm")
+@responses.form_on(show_factor)
 def confirm_factor() -> ResponseReturnValue:
     """Turn it on with the first code of the app, and show the recovery codes in this answer only."""
     offer = request.form.get("offer", "")
     try:
         secret = str(_offer_serializer().loads(offer, max_age=OFFER_LASTS))
     except (BadData, UnicodeError):
-        return responses.refused(Refused(OFFER_ENDED), show_factor(notice=OFFER_ENDED))
+        raise Refused(OFFER_ENDED) from None
     try:
         with writing() as session:
             codes = second_factor.set_up(session, secret, request.form.get("code", ""), clock.now())
             login.log_out_others(session, g.login.id)
     except Refused as error:
-        is_on = second_factor.read(db.session()) is not None
-        page = show_factor(notice=str(error)) if is_on else _offer(secret, str(error))
-        return responses.refused(error, page)
+        if second_factor.read(db.session()):
+            raise Refused(error.sentence) from None
+        return _offer(secret, error.sentence), 422
     return render_template("admin/shown_once.html", what="codes", value="\n".join(codes), is_new=True)
 
 

@@ -1,15 +1,12 @@
 """Bins: add, change, empty and watch them; and their requests: check the signature, send one again."""
 
-from functools import partial
-
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.inbound import bins
 from guestbook.lib import body_view, ids
-from guestbook.lib.errors import Refused
-from guestbook.lib.text import clean_line, counted
+from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import request_context, response_headers, row_lookup
@@ -31,7 +28,7 @@ def index() -> ResponseReturnValue:
 
 @pages.get("/new", endpoint="new")
 @pages.get("/<bin_id>/edit")
-def edit(bin_id: str | None = None, typed: dict[str, str] | None = None, **more: object) -> str:
+def edit(bin_id: str | None = None, **more: object) -> str:
     """Show the form for a new one, or with the present values of one; or a sent form again."""
     bin_, present = None, NEW_BIN | {"key": ids.new()}
     if bin_id:
@@ -45,33 +42,34 @@ def edit(bin_id: str | None = None, typed: dict[str, str] | None = None, **more:
             "fail": str(bin_.failures_left),
         }
     types = [(name, name) for name in bins.ANSWER_TYPES]
-    return render_template("admin/bin_form.html", typed=typed or present, bin=bin_, types=types, **more)
+    typed = _typed() if request.method == "POST" else present
+    return render_template("admin/bin_form.html", typed=typed, bin=bin_, types=types, **more)
+
+
+def _typed() -> dict[str, str]:
+    body = request.form.get("body", "").replace("\r\n", "\n")
+    return responses.typed_lines(NEW_BIN) | {"body": body, "key": responses.form_key()}
 
 
 @pages.post("/", endpoint="add")
 @pages.post("/<bin_id>")
+@responses.form_on(edit)
 def change(bin_id: str | None = None) -> ResponseReturnValue:
-    """Add one, or change one, and show it."""
-    typed = {name: clean_line(request.form.get(name, "")) for name in NEW_BIN}
-    typed["body"] = request.form.get("body", "").replace("\r\n", "\n")
-    typed["key"] = responses.form_key()
-    return responses.save(partial(_save, bin_id, typed), partial(edit, bin_id, typed))
-
-
-def _save(bin_id: str | None, typed: dict[str, str]) -> ResponseReturnValue:
-    """Save it, unless this form was sent before; its key is the new bin's id."""
-    # Without a name, a bin gets or keeps one.
-    given = {name: typed[name] for name in NEW_BIN if name != "name" or typed[name]}
+    """Add one, whose id is the form's key, unless this form was sent before; or change one. Then show it."""
+    typed = _typed()
+    key = typed.pop("key")
+    if not typed["name"]:
+        del typed["name"]  # Then a bin gets or keeps one.
     with writing() as session:
         if bin_id:
-            bins.update(session, row_lookup.find_locked(Bin, bin_id), given)
+            bins.update(session, row_lookup.find_locked(Bin, bin_id), typed)
             sentence = "The bin is changed."
-        elif session.get(Bin, typed["key"]):
+        elif session.get(Bin, key):
             sentence = "This form was sent before. Here is its bin."
         else:
-            bins.add(session, given, row_id=typed["key"])
+            bins.add(session, typed, row_id=key)
             sentence = "The bin is added. Send something to its URL, and it appears here."
-    return responses.done(sentence, ".show", bin_id=bin_id or typed["key"])
+    return responses.done(sentence, ".show", bin_id=bin_id or key)
 
 
 @pages.get("/<bin_id>")
@@ -114,23 +112,8 @@ def request_body(request_id: str) -> ResponseReturnValue:
     return responses.download(row.kept, f"{row.id}.bin")
 
 
-@pages.post("/requests/<request_id>/replay")
-def replay_request(request_id: str) -> ResponseReturnValue:
-    """Send it to the typed URL and show the answer.
-
-    There is no redirect, because the result is stored nowhere.
-    """
-    row = row_lookup.find(BinRequest, request_id)
-    typed = request.form.get("url", "")
-    try:
-        replayed = bins.replay(row, typed, request_context.settings())
-    except Refused as error:
-        return show_request(request_id, typed, reasons=error.fields), 422
-    return show_request(request_id, typed, replayed=replayed)
-
-
 @pages.get("/requests/<request_id>")
-def show_request(request_id: str, typed: str = "", **more: object) -> str:
+def show_request(request_id: str, **more: object) -> str:
     """Show it as inert text, with the answer if it was sent again."""
     row = row_lookup.find(BinRequest, request_id)
     content, file, bin_ = row.kept, f"{row.id}.bin", row_lookup.find(Bin, row.bin_id)
@@ -147,6 +130,17 @@ def show_request(request_id: str, typed: str = "", **more: object) -> str:
         curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),
         file=file,
-        typed=typed,
+        typed=request.form.get("url", ""),
         **more,
     )
+
+
+@pages.post("/requests/<request_id>/replay")
+@responses.form_on(show_request)
+def replay_request(request_id: str) -> ResponseReturnValue:
+    """Send it to the typed URL and show the answer.
+
+    There is no redirect, because the result is stored nowhere.
+    """
+    row, url = row_lookup.find(BinRequest, request_id), request.form.get("url", "")
+    return show_request(request_id, replayed=bins.replay(row, url, request_context.settings()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.comment_actions import BULK_LIMIT, STATUS_AFTER
-from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
@@ -22,6 +22,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
 from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, undo
+from guestbook.web.admin.responses import Outdated
 
 ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
 ACTIONS_BY_STATUS = {  # The other actions would change nothing.
@@ -39,22 +40,14 @@ PAST_TENSE = {
     "restore": "Restored",
     "delete": "Deleted",
 }
+CHANGED_ONE = "The comment by {} has changed since you opened this page, so it stays. Read it again."
+CHANGED_MANY = "The comments by {} have changed since you opened this page, so they stay. Read them again."
 STATUS_SENTENCES = {
     "published": "is published",
     "held": "is held until you decide",
     "spam": "is marked as spam",
     "trash": "is in the trash",
 }
-
-
-class ChangedSince(Exception):
-    """Comments are not as the page of the form showed them."""
-
-    def __init__(self, comments: Sequence[Comment]) -> None:
-        names = ", ".join(comment.name for comment in comments)
-        one = "The comment by {} has changed since you opened this page, so it stays. Read it again."
-        many = "The comments by {} have changed since you opened this page, so they stay. Read them again."
-        super().__init__((one if len(comments) == 1 else many).format(names))
 
 
 def changed_since(comments: Sequence[Comment], action: str = "") -> list[Comment]:
@@ -73,10 +66,10 @@ def changed_since(comments: Sequence[Comment], action: str = "") -> list[Comment
 
 
 def find_as_shown(comment_id: str, action: str = "") -> Comment:
-    """Return the comment, locked; raises ChangedSince."""
+    """Return the comment, locked; raises Outdated."""
     comment = row_lookup.find_locked_comment(comment_id)
-    if changed := changed_since([comment], action):
-        raise ChangedSince(changed)
+    if changed_since([comment], action):
+        raise Outdated(CHANGED_ONE.format(comment.name))
     return comment
 
 
@@ -98,12 +91,12 @@ class CommentFilter:
     before: str | None
 
     @classmethod
-    def read(cls, values: Mapping[str, str]) -> "CommentFilter":
-        """Read it from an address or a form; 404 for impossible values."""
-        status, before = values.get("status", ""), values.get("before") or None
+    def read(cls) -> "CommentFilter":
+        """Read it from the address or the form; 404 for impossible values."""
+        status, before = request.values.get("status", ""), request.values.get("before") or None
         if status not in ("", *ACTIONS_BY_STATUS) or (before and not ids.ID.fullmatch(before)):
             abort(404)
-        return cls(status, clean_line(values.get("words", "")[: filtered_lists.LETTERS]), before)
+        return cls(status, clean_line(request.values.get("words", "")[: filtered_lists.LETTERS]), before)
 
     @property
     def values(self) -> dict[str, str]:
@@ -116,9 +109,13 @@ class CommentFilter:
         return url_for("admin.comments.index", **self.values)  # type: ignore[arg-type]  # url_for takes them
 
 
-def show_list(chosen: CommentFilter, notice: str | None = None) -> str:
-    """Show that part of the list."""
-    session = db.session()
+pages = Blueprint("comments", __name__)
+
+
+@pages.get("/comments/")
+def index(**more: object) -> str:
+    """List the comments of a tab, or those that match a search; and say what was refused."""
+    session, chosen = db.session(), CommentFilter.read()
     counts = {
         tab: statistics.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
         for tab in ACTIONS_BY_STATUS
@@ -135,138 +132,23 @@ def show_list(chosen: CommentFilter, notice: str | None = None) -> str:
         most=statistics.COUNT_LIMIT,
         labels=ACTION_LABELS,
         actions_by_status=ACTIONS_BY_STATUS,
-        notice=notice,
         **response_headers.page_links(page.older, status=chosen.status, words=chosen.words or None),
+        **more,
     )
 
 
-pages = Blueprint("comments", __name__)
-
-
-@pages.get("/comments/")
-def index() -> ResponseReturnValue:
-    """List the comments of a tab, or those that match a search."""
-    return show_list(CommentFilter.read(request.args))
-
-
-@pages.post("/comments/<comment_id>")
-def edit(comment_id: str) -> ResponseReturnValue:
-    """Correct a comment."""
-    draft = comment_form.read(request.form)
-    try:
-        with writing() as session:
-            comment = row_lookup.find_locked_comment(comment_id)
-            if draft != comment_form.draft_of(comment):  # else the second click of a double click
-                comment = find_as_shown(comment_id)
-            comment_actions.edit(session, comment, draft, request_context.settings())
-    except Refused as error:
-        return show(comment_id, draft=draft, reasons=error.fields), 422
-    except ChangedSince as changed:
-        return show(comment_id, draft=draft, notice=str(changed), reasons=draft.errors), 409
-    return responses.done("The comment is changed.", ".show", comment_id=comment_id)
-
-
-@pages.post("/comments/<comment_id>/reply")
-def reply(comment_id: str) -> ResponseReturnValue:
-    """Add, change or remove the reply."""
-    text, sentence = request.form.get("reply", ""), "Your reply is in the book."
-    try:
-        with writing() as session:
-            comment = find_as_shown(comment_id)
-            comment_actions.reply(session, comment, text, request_context.settings())
-            if not comment.reply:
-                sentence = "The comment has no reply now."
-            elif comment.status != "published":
-                sentence = "Your reply is saved. It appears in the book when you publish the comment."
-    except Refused as error:
-        return show(comment_id, reply=text, reasons=error.fields), 422
-    except ChangedSince as changed:
-        return show(comment_id, reply=text, notice=str(changed)), 409
-    return responses.done(sentence, ".show", comment_id=comment_id)
-
-
-@pages.post("/comments/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
-def move(comment_id: str, action: str) -> ResponseReturnValue:
-    """Change the status of a comment."""
-    is_from_list, chosen = "status" in request.form, CommentFilter.read(request.form)
-    back = chosen.address if is_from_list else url_for(".show", comment_id=comment_id)
-    try:
-        with writing() as session:
-            comment = find_as_shown(comment_id, action)
-            undo_id = run_many(session, [comment], action, back)
-            sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
-    except ChangedSince as changed:
-        notice = str(changed)
-        return show_list(chosen, notice) if is_from_list else show(comment_id, notice=notice), 409
-    responses.say(sentence, undo_id)
-    return redirect(back, 303)
-
-
-@pages.route("/comments/<comment_id>/delete", methods=["GET", "POST"])
-def delete(comment_id: str) -> ResponseReturnValue:
-    """Ask before a comment is deleted for good; POST deletes it."""
-    chosen = CommentFilter.read(request.values)
-    target = url_for(".delete", comment_id=comment_id)
-    if request.method != "POST":
-        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target)
-    try:
-        with writing() as session:
-            comment = find_as_shown(comment_id)
-            sentence = f"The comment by {comment.name} is deleted."
-            comment_actions.delete(session, comment, request_context.settings())
-    except ChangedSince as changed:
-        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, str(changed)), 409
-    engines.clear_wal(db.engine)
-    return responses.done(sentence, ".index", **chosen.values)
-
-
-@pages.post("/comments/bulk")
-def bulk() -> ResponseReturnValue:
-    """Do the same to all selected comments; ask before deleting."""
-    chosen = CommentFilter.read(request.form)
-    row_ids, action = list(dict.fromkeys(request.form.getlist("id"))), request.form.get("action", "")
-    if advice := _objection(row_ids, action):
-        return show_list(chosen, f"Nothing was changed. {advice}"), 422
-    known = [row_id for row_id in row_ids if ids.ID.fullmatch(row_id)]
-    if action == "delete" and "sure" not in request.form:
-        query = select(Comment).where(Comment.id.in_(known)).order_by(Comment.id.desc())
-        return _confirm(db.session.scalars(query).all(), chosen, url_for(".bulk"))
-    with writing() as session:
-        found = comment_actions.lock(session, known)
-        changed = changed_since(found, action)
-        done = [comment for comment in found if comment not in changed]
-        undo_id = run_many(session, done, action, chosen.address)
-        notice = str(ChangedSince(changed))
-    if action == "delete":
-        engines.clear_wal(db.engine)
-    sentence = f"{PAST_TENSE[action]} {counted(len(done), 'comment')}."
-    if gone := len(row_ids) - len(found):
-        sentence += f" {gone} no longer {'exists' if gone == 1 else 'exist'}."
-    if len(row_ids) > len(changed):
-        responses.say(sentence, undo_id)
-    return (show_list(chosen, notice), 409) if changed else redirect(chosen.address, 303)
-
-
-def _objection(row_ids: Sequence[str], action: str) -> str | None:
-    """Return what to do if a bulk action cannot run."""
-    if action not in PAST_TENSE:
-        return "Choose what to do with the selected comments."
-    if not row_ids:
-        return "Select the comments first."
-    too_many = f"Select at most {BULK_LIMIT} comments at a time, not {len(row_ids):,}."
-    return too_many if len(row_ids) > BULK_LIMIT else None
-
-
 @pages.get("/comments/<comment_id>")
-def show(comment_id: str, *, draft: Draft | None = None, reply: str | None = None, **more: object) -> str:
+def show(comment_id: str, reasons: Mapping[str, str] | None = None, **more: object) -> str:
     """Show a comment with everything known about it; refused input is shown again with the reasons."""
     comment = row_lookup.find(Comment, comment_id)
-    stored = comment.reply.message if comment.reply else ""
+    is_edited = "message" in request.form
+    draft = comment_form.read(request.form) if is_edited else comment_form.draft_of(comment)
     return render_template(
         "admin/comment.html",
         comment=comment,
-        draft=draft or comment_form.draft_of(comment),
-        reply_text=stored if reply is None else reply,
+        draft=draft,
+        reasons=reasons or draft.errors,
+        reply_text=request.form.get("reply", comment.reply.message if comment.reply else ""),
         deliveries=filtered_lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=ACTION_LABELS,
         labels_of_fields=OWNER_LABELS | {"reply": "Your reply"},
@@ -276,13 +158,110 @@ def show(comment_id: str, *, draft: Draft | None = None, reply: str | None = Non
     )
 
 
-def _confirm(
-    comments: Sequence[Comment], chosen: CommentFilter, target: str, notice: str | None = None
-) -> str:
-    """Show what would be deleted, with a button that sends the form to `target`."""
-    return render_template(
-        "admin/comments_delete.html", comments=comments, filter=chosen, target=target, notice=notice
-    )
+@pages.post("/comments/<comment_id>")
+@responses.form_on(show)
+def edit(comment_id: str) -> ResponseReturnValue:
+    """Correct a comment."""
+    draft = comment_form.read(request.form)
+    with writing() as session:
+        comment = row_lookup.find_locked_comment(comment_id)
+        if draft != comment_form.draft_of(comment):  # else the second click of a double click
+            comment = find_as_shown(comment_id)
+        comment_actions.edit(session, comment, draft, request_context.settings())
+    return responses.done("The comment is changed.", ".show", comment_id=comment_id)
+
+
+@pages.post("/comments/<comment_id>/reply")
+@responses.form_on(show)
+def reply(comment_id: str) -> ResponseReturnValue:
+    """Add, change or remove the reply."""
+    sentence = "Your reply is in the book."
+    with writing() as session:
+        comment = find_as_shown(comment_id)
+        comment_actions.reply(session, comment, request.form.get("reply", ""), request_context.settings())
+        if not comment.reply:
+            sentence = "The comment has no reply now."
+        elif comment.status != "published":
+            sentence = "Your reply is saved. It appears in the book when you publish the comment."
+    return responses.done(sentence, ".show", comment_id=comment_id)
+
+
+def _list_or_comment(comment_id: str, **more: Any) -> str:
+    return index(**more) if "status" in request.form else show(comment_id, **more)
+
+
+@pages.post("/comments/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
+@responses.form_on(_list_or_comment)
+def move(comment_id: str, action: str) -> ResponseReturnValue:
+    """Change the status of a comment."""
+    here = url_for(".show", comment_id=comment_id)
+    back = CommentFilter.read().address if "status" in request.form else here
+    with writing() as session:
+        comment = find_as_shown(comment_id, action)
+        undo_id = run_many(session, [comment], action, back)
+        sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
+    responses.say(sentence, undo_id)
+    return redirect(back, 303)
+
+
+def _confirm(comments: Sequence[Comment], **more: object) -> str:
+    """Show what would be deleted, with a button that sends the form to its own address again."""
+    chosen = CommentFilter.read()
+    return render_template("admin/comments_delete.html", comments=comments, filter=chosen, **more)
+
+
+def _confirm_one(comment_id: str, **more: object) -> str:
+    return _confirm([row_lookup.find(Comment, comment_id)], **more)
+
+
+@pages.route("/comments/<comment_id>/delete", methods=["GET", "POST"])
+@responses.form_on(_confirm_one)
+def delete(comment_id: str) -> ResponseReturnValue:
+    """Ask before a comment is deleted for good; POST deletes it."""
+    chosen = CommentFilter.read()
+    if request.method != "POST":
+        return _confirm_one(comment_id)
+    with writing() as session:
+        comment = find_as_shown(comment_id)
+        sentence = f"The comment by {comment.name} is deleted."
+        comment_actions.delete(session, comment, request_context.settings())
+    engines.clear_wal(db.engine)
+    return responses.done(sentence, ".index", **chosen.values)
+
+
+@pages.post("/comments/bulk")
+@responses.form_on(index)
+def bulk() -> ResponseReturnValue:
+    """Do the same to all selected comments; ask before deleting."""
+    chosen, action = CommentFilter.read(), request.form.get("action", "")
+    row_ids = list(dict.fromkeys(request.form.getlist("id")))
+    if action not in PAST_TENSE:
+        raise Refused("Nothing was changed. Choose what to do with the selected comments.")
+    if not row_ids:
+        raise Refused("Nothing was changed. Select the comments first.")
+    if len(row_ids) > BULK_LIMIT:
+        most = f"Select at most {BULK_LIMIT} comments at a time, not {len(row_ids):,}."
+        raise Refused(f"Nothing was changed. {most}")
+    known = [row_id for row_id in row_ids if ids.ID.fullmatch(row_id)]
+    if action == "delete" and "sure" not in request.form:
+        query = select(Comment).where(Comment.id.in_(known)).order_by(Comment.id.desc())
+        return _confirm(db.session.scalars(query).all())
+    with writing() as session:
+        found = comment_actions.lock(session, known)
+        changed = changed_since(found, action)
+        done = [comment for comment in found if comment not in changed]
+        undo_id = run_many(session, done, action, chosen.address)
+        names = ", ".join(comment.name for comment in changed)
+    if action == "delete":
+        engines.clear_wal(db.engine)
+    sentence = f"{PAST_TENSE[action]} {counted(len(done), 'comment')}."
+    if gone := len(row_ids) - len(found):
+        sentence += f" {gone} no longer {'exists' if gone == 1 else 'exist'}."
+    if len(row_ids) > len(changed):
+        responses.say(sentence, undo_id)
+    if changed:
+        raise Outdated((CHANGED_ONE if len(changed) == 1 else CHANGED_MANY).format(names))
+    return redirect(chosen.address, 303)
 
 
 @pages.get("/spam/")

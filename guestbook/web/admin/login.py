@@ -3,18 +3,7 @@
 import re
 from typing import Any
 
-from flask import (
-    Blueprint,
-    Response,
-    abort,
-    current_app,
-    g,
-    redirect,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import Blueprint, abort, current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import SQLAlchemyError
@@ -66,7 +55,7 @@ def require_login() -> ResponseReturnValue | None:
     return None
 
 
-def explain(_error: CSRFError) -> Response:
+def explain(_error: CSRFError) -> ResponseReturnValue:
     """Say that the page with the form has expired."""
     return error_pages.answer(PageExpired())
 
@@ -95,7 +84,7 @@ def check() -> ResponseReturnValue:
         session[SECOND_STEP_KEY] = [mark, int(clock.now().timestamp())]
         return redirect(url_for(".ask_code", next=request.values.get("next") or None), 303)
     except Refused as error:
-        return responses.refused(error, _form(str(error)))
+        return responses.refused(error, _form)
     return _logged_in(value)
 
 
@@ -104,7 +93,7 @@ def ask_code() -> ResponseReturnValue:
     """Show the form for the code, some minutes after the right password."""
     if g.login is not None:
         return redirect(_wanted(), 303)
-    return _password_first() if _awaited_mark() is None else _form(step="code")
+    return _password_first() if _awaited_mark() is None else _form("code")
 
 
 @pages.post("/login/code")
@@ -116,7 +105,7 @@ def check_code() -> ResponseReturnValue:
     try:
         value = login.log_in_by_code(request.form.get("code", ""), after=mark, **_asking())
     except Refused as error:
-        return responses.refused(error, _form(str(error), "code"))
+        return responses.refused(error, _form, step="code")
     return _logged_in(value)
 
 
@@ -134,11 +123,11 @@ def explain_login(error: CSRFError) -> ResponseReturnValue:
     if step is None:
         return explain(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
-        return _form(f"This page has expired. Please type the {step} again.", step), 400
+        return _form(step, notice=f"This page has expired. Please type the {step} again."), 400
     if request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]:
-        return _form(NO_COOKIE), 400
+        return _form(notice=NO_COOKIE), 400
     home = request_context.settings().base_url + response_headers.ADMIN_PATH
-    return _form(OTHER_ADDRESS.format(home)), 400
+    return _form(notice=OTHER_ADDRESS.format(home)), 400
 
 
 def _asking() -> dict[str, Any]:
@@ -179,10 +168,9 @@ def _end_login() -> None:
     session.clear()
 
 
-def _form(reason: str | None = None, step: str = "password") -> str:
+def _form(step: str = "password", **more: object) -> str:
     """Show the form for the password or for the code."""
-    next_page = request.values.get("next", "")
-    return render_template("admin/login.html", step=step, reason=reason, next=next_page)
+    return render_template("admin/login.html", step=step, next=request.values.get("next", ""), **more)
 
 
 def _wanted() -> str:

@@ -350,30 +350,30 @@ backfill_pages = Blueprint("backfill", __name__, url_prefix="/webhooks")
 SENT_AT_ONCE = 500  # deliveries. A request must end soon, so the rest waits for the next click.
 
 
+def _backfill_page(webhook_id: str, **more: object) -> str:
+    webhook, typed = row_lookup.find(Webhook, webhook_id), request.values.get("since", "")
+    limits = {"at_once": SENT_AT_ONCE, "count_limit": COUNT_LIMIT}
+    return render_template("admin/backfill.html", webhook=webhook, typed=typed, **limits, **more)
+
+
 @backfill_pages.get("/<webhook_id>/backfill")
+@responses.form_on(_backfill_page)
 def ask(webhook_id: str) -> ResponseReturnValue:
     """Ask since when, or say how many events it would be."""
-    webhook = row_lookup.find(Webhook, webhook_id)
     if not request.args.get("since", "").strip():
-        return _backfill_page(webhook)
-    try:
-        rules = _rules(COUNT_LIMIT + 1)
-        found = backfill.forecast(webhook_id, rules)
-        # The count has ended the transaction in which the webhook was read.
-        return _backfill_page(row_lookup.find(Webhook, webhook_id), rules=rules, found=found)
-    except Refused as error:
-        return _backfill_refused(webhook_id, error)
+        return _backfill_page(webhook_id)
+    row_lookup.find(Webhook, webhook_id)
+    rules = _rules(COUNT_LIMIT + 1)
+    return _backfill_page(webhook_id, rules=rules, found=backfill.forecast(webhook_id, rules))
 
 
 @backfill_pages.post("/<webhook_id>/backfill")
+@responses.form_on(_backfill_page)
 def send(webhook_id: str) -> ResponseReturnValue:
     """Send the first of them. If some are left, the page says so."""
     row_lookup.find(Webhook, webhook_id)
-    try:
-        rules = _rules(SENT_AT_ONCE)
-        done = backfill.run(webhook_id, rules)
-    except Refused as error:
-        return _backfill_refused(webhook_id, error)
+    rules = _rules(SENT_AT_ONCE)
+    done = backfill.run(webhook_id, rules)
     made = done.deliveries
     sentence = f"{counted(made, 'past event')} {'is' if made == 1 else 'are'} on the way."
     if done.next_after is None:
@@ -392,14 +392,3 @@ def _rules(most: int) -> BackfillRules:
     pruned_too, after = bool(request.values.get("pruned_too")), request.values.get("after", "")
     after = after if ids.ID.fullmatch(after) else ""
     return BackfillRules(since, request_context.settings(), pruned_too, after, most, LOOKED_AT_ONCE)
-
-
-def _backfill_page(webhook: Webhook, **more: object) -> str:
-    typed = request.values.get("since", "")
-    limits = {"at_once": SENT_AT_ONCE, "count_limit": COUNT_LIMIT}
-    return render_template("admin/backfill.html", webhook=webhook, typed=typed, **limits, **more)
-
-
-def _backfill_refused(webhook_id: str, error: Refused) -> ResponseReturnValue:
-    page = _backfill_page(row_lookup.find(Webhook, webhook_id), error=error, reasons=error.fields)
-    return page, 422

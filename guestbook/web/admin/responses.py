@@ -1,6 +1,7 @@
 """How an admin action ends: a redirect with a sentence, or the form with its errors; and typed passwords."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import wraps
 
 from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,6 +11,7 @@ from guestbook.auth import login
 from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line
 from guestbook.web import request_context
 
 
@@ -24,21 +26,45 @@ def say(sentence: str, undo: str | None = None) -> None:
     flash(sentence, f"undo {undo}" if undo else "message")
 
 
-def save(save_once: Callable[[], ResponseReturnValue], form: Callable[..., str]) -> ResponseReturnValue:
-    """Save a form, or show it again with its `reasons`; `save_once` finds a row that it has added already."""
-    try:
-        return save_once()
-    except Refused as error:
-        return refused(error, form(reasons=error.fields))
-    except IntegrityError:
-        return save_once()  # It was the second click of a double click. Now it finds the row.
+View = Callable[..., ResponseReturnValue]
 
 
-def refused(error: Refused, page: str) -> ResponseReturnValue:
-    """Answer with the page that shows what is wrong: 429 where waiting helps, else 422."""
+class Outdated(Refused):
+    """What the form is about has changed since its page was opened."""
+
+
+def form_on(page: Callable[..., str]) -> Callable[[View], View]:
+    """Make a view take a form of this page, and show the page again where it refuses what was typed.
+
+    The view finds a row that an earlier click has added. The page shows what was typed, as `refused` says.
+    """
+
+    def decorated(view: View) -> View:
+        @wraps(view)
+        def take(**address: str) -> ResponseReturnValue:
+            try:
+                return view(**address)
+            except Refused as error:
+                return refused(error, page, **address)
+            except IntegrityError:
+                return view(**address)  # It was the second click of a double click. Now it finds the row.
+
+        return take
+
+    return decorated
+
+
+def refused(error: Refused, page: Callable[..., str], /, **address: object) -> ResponseReturnValue:
+    """Answer with the page, which gets the `reasons` by field, or a `notice`: 429 where waiting helps."""
+    shown = page(**address, reasons=error.fields, notice=None if error.fields else error.sentence)
     if isinstance(error, TooManyTries):
-        return page, 429, {"Retry-After": str(error.seconds)}
-    return page, 422
+        return shown, 429, {"Retry-After": str(error.seconds)}
+    return shown, 409 if isinstance(error, Outdated) else 422
+
+
+def typed_lines(names: Iterable[str]) -> dict[str, str]:
+    """Return what the form has in these fields, each as one clean line."""
+    return {name: clean_line(request.form.get(name, "")) for name in names}
 
 
 def form_key(field: str = "key") -> str:

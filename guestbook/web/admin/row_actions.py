@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, abort, g, render_template, request, url_for
@@ -49,8 +50,8 @@ class RowActions:
         """Add the buttons' addresses below the one of their row."""
         for view in (self.enable, self.disable, self.rotate, self.secret, self.delete):
             methods = ["GET", "POST"] if view.__name__ in ("secret", "delete") else ["POST"]
-            row = f"/<{self.model.__name__.lower()}_id>"
-            pages.add_url_rule(f"{row}/{view.__name__}", view_func=view, methods=methods)
+            row, action = f"/<{self.model.__name__.lower()}_id>", responses.form_on(self.show_page)(view)
+            pages.add_url_rule(f"{row}/{view.__name__}", view_func=action, methods=methods)
 
     def enable(self, **address: str) -> ResponseReturnValue:
         """Enable a row, even before a pause is over. A secret that its page shows stays on the page."""
@@ -73,15 +74,12 @@ class RowActions:
     def rotate(self, **address: str) -> ResponseReturnValue:
         """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
         signs_for, typed = overlap(self.overlapping), clean_line(request.form.get("secret", ""))
-        try:
-            with writing() as session:
-                row = row_lookup.find_locked(self.model, *address.values())
-                if said := rotated_already(row):
-                    return responses.done(said, ".show", **address)
-                self.rotate_secret(session, row, signs_for, typed or None)
-                shown = None if typed else seal(row)
-        except Refused as error:
-            return self.show_page(*address.values(), reasons=error.fields, typed=typed), 422
+        with writing() as session:
+            row = row_lookup.find_locked(self.model, *address.values())
+            if said := rotated_already(row):
+                return responses.done(said, ".show", **address)
+            self.rotate_secret(session, row, signs_for, typed or None)
+            shown = None if typed else seal(row)
         advice = "" if typed else f" Give the new one to the {self.partner}."
         return responses.done(f"The secret is rotated.{advice}", ".show", **address, shown=shown)
 
@@ -99,7 +97,7 @@ class RowActions:
         try:
             responses.confirm_password()
         except Refused as error:
-            return responses.refused(error, render_template(page, **shown, reason=str(error)))
+            return responses.refused(error, partial(render_template, page, **shown))
         with writing() as session:
             row_changes.note_reveal(session, row_lookup.find(self.model, *address.values()))
         return render_template(page, **shown, may_see=True)

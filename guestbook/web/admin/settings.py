@@ -1,8 +1,5 @@
 """The pages of the book's settings: its texts and moderation, its look, and the websites that may show it."""
 
-from collections.abc import Mapping
-from functools import partial
-
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -26,13 +23,14 @@ PAGES = {  # Each page has its view, and a sentence for when it was saved.
 @pages.get("/book/", endpoint="index", defaults={"page": "book"})
 @pages.get("/look/", endpoint="look", defaults={"page": "look"})
 @pages.get("/embed/", endpoint="embed", defaults={"page": "embed"})
-def show(page: str, values: Mapping[str, str] | None = None, **more: object) -> str:
+def show(page: str, **more: object) -> str:
     """Show a page of settings, or a sent form again."""
+    known, stored = _fields(page), preferences.typed(request_context.preferences())
     return render_template(
         f"admin/settings_{page}.html",
         page=page,
-        fields=_fields(page),
-        values=values or preferences.typed(request_context.preferences()),
+        fields=known,
+        values=fields.typed(known, request.form.getlist) if request.method == "POST" else stored,
         zones=clock.suggested_zones,
         frame_title=template_filters.title_for_sites(request_context.preferences()),
         **more,
@@ -42,16 +40,13 @@ def show(page: str, values: Mapping[str, str] | None = None, **more: object) -> 
 @pages.post("/book/", defaults={"page": "book"})
 @pages.post("/look/", defaults={"page": "look"})
 @pages.post("/embed/", defaults={"page": "embed"})
+@responses.form_on(show)
 def save(page: str) -> ResponseReturnValue:
     """Save all settings of a page."""
     typed, (view, said) = fields.typed(_fields(page), request.form.getlist), PAGES[page]
-
-    def save_once() -> ResponseReturnValue:
-        with writing() as session:
-            undo_id = undo.save_settings(session, typed, url_for(view))
-        return responses.done(said, view, undo=undo_id)
-
-    return responses.save(save_once, partial(show, page, typed))
+    with writing() as session:
+        undo_id = undo.save_settings(session, typed, url_for(view))
+    return responses.done(said, view, undo=undo_id)
 
 
 def _fields(page: str) -> dict[str, Field]:

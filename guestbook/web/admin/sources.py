@@ -1,7 +1,6 @@
 """The pages of sources: add, edit, preview, and see what they send."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Self
 
 from flask import Blueprint, render_template, request
@@ -153,9 +152,10 @@ def index() -> ResponseReturnValue:
 def edit(source_id: str | None = None, typed: SourceForm | None = None, **more: object) -> str:
     """Show the form for a new source, or with the settings of one; or a sent form again."""
     source = row_lookup.find(Source, source_id) if source_id else None
+    stored = SourceForm.of(source) if source else SourceForm(key=ids.new())
     return render_template(
         "admin/source_form.html",
-        typed=typed or (SourceForm.of(source) if source else SourceForm(key=ids.new())),
+        typed=typed or (SourceForm.read() if request.method == "POST" else stored),
         source=source,
         verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
         actions=ACTION_CHOICES,
@@ -168,14 +168,10 @@ def edit(source_id: str | None = None, typed: SourceForm | None = None, **more: 
 
 @pages.post("/", endpoint="add")
 @pages.post("/<source_id>")
+@responses.form_on(edit)
 def change(source_id: str | None = None) -> ResponseReturnValue:
-    """Add a source, and show what its sender needs; or change one."""
+    """Add a source, unless this form has added it already, and show what its sender needs; or change one."""
     typed = SourceForm.read()
-    return responses.save(partial(_save, source_id, typed), partial(edit, source_id, typed))
-
-
-def _save(source_id: str | None, typed: SourceForm) -> ResponseReturnValue:
-    """Save it, unless this form has added it already; the form's key is the new source's id."""
     with writing() as session:
         if source_id:
             source, sentence = row_lookup.find_locked(Source, source_id), "The source is changed."
@@ -196,6 +192,7 @@ def _save(source_id: str | None, typed: SourceForm) -> ResponseReturnValue:
 
 @pages.post("/preview")
 @pages.post("/<source_id>/preview")
+@responses.form_on(edit)
 def preview(source_id: str | None = None) -> ResponseReturnValue:
     """Show the comment that the form's template would make, of a received event if any, without saving."""
     typed = SourceForm.read()
@@ -203,26 +200,11 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
         return edit(source_id, typed.with_sender(), sender=SENDER_PRESETS.get(typed.preset))
     if "fill" in request.form and typed.ready:
         typed = replace(typed, template=PRESETS[typed.ready], ready="")
-    try:
-        wording = sources.template_for(typed.verify, typed.chosen_template())
-    except Refused as error:
-        return edit(source_id, typed, reasons=error.fields), 422
+    wording = sources.template_for(typed.verify, typed.chosen_template())
     source = row_lookup.find(Source, source_id) if source_id else None
     base_url = request_context.settings().base_url
     made = samples.preview_of(db.session(), source, typed.verify, wording, base_url, typed.name)
     return edit(source_id, typed, preview=made)
-
-
-@pages.post("/<source_id>/sample")
-def send_sample(source_id: str) -> ResponseReturnValue:
-    """Send a sample event to it, and show what becomes of it."""
-    source, event = row_lookup.find(Source, source_id), clean_line(request.form.get("event", ""))
-    try:
-        event_id = samples.send_sample(source, request_context.settings(), event)
-    except Refused as error:
-        return show(source_id, problem=str(error)), 422
-    sentence = "The sample is stored. The next pass of cron processes it like a real event."
-    return responses.done(sentence, "admin.inbox.show", event_id=event_id)
 
 
 @pages.get("/<source_id>")
@@ -246,6 +228,16 @@ def show(source_id: str, **more: object) -> str:
         no_samples=samples.hindrance(source),
         **more,
     )
+
+
+@pages.post("/<source_id>/sample")
+@responses.form_on(show)
+def send_sample(source_id: str) -> ResponseReturnValue:
+    """Send a sample event to it, and show what becomes of it."""
+    source, event = row_lookup.find(Source, source_id), clean_line(request.form.get("event", ""))
+    event_id = samples.send_sample(source, request_context.settings(), event)
+    sentence = "The sample is stored. The next pass of cron processes it like a real event."
+    return responses.done(sentence, "admin.inbox.show", event_id=event_id)
 
 
 RowActions(

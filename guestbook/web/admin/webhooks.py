@@ -8,13 +8,11 @@ from typing import Any, Self
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, fields, ids, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.redaction import HIDDEN
-from guestbook.lib.text import clean_line
 from guestbook.outbound import receiver_links, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
 from guestbook.outbound.formats import CHAT_FORMATS
@@ -167,9 +165,10 @@ def index() -> ResponseReturnValue:
 def edit(webhook_id: str | None = None, typed: WebhookForm | None = None, **more: object) -> str:
     """Show the form for a new webhook, or with the settings of one; or a sent form again."""
     webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
+    stored = WebhookForm.of(webhook) if webhook else WebhookForm(key=ids.new())
     return render_template(
         "admin/webhook_form.html",
-        typed=typed or (WebhookForm.of(webhook) if webhook else WebhookForm(key=ids.new())),
+        typed=typed or (WebhookForm.read() if request.method == "POST" else stored),
         webhook=webhook,
         fields=WEBHOOK_FIELDS,
         presets_of_hosts=[(name, preset.title) for name, preset in REBUILD_PRESETS.items()],
@@ -194,14 +193,10 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
 
 @pages.post("/", endpoint="add")
 @pages.post("/<webhook_id>")
+@responses.form_on(edit)
 def change(webhook_id: str | None = None) -> ResponseReturnValue:
     """Add a webhook, and show its secret; or change one."""
-    typed = WebhookForm.read()
-    return responses.save(partial(_save, webhook_id, typed), partial(edit, webhook_id, typed))
-
-
-def _save(webhook_id: str | None, typed: WebhookForm) -> ResponseReturnValue:
-    shown, settings = None, request_context.settings()
+    typed, shown, settings = WebhookForm.read(), None, request_context.settings()
     with writing() as session:
         if webhook_id:
             webhook, sentence = row_lookup.find_locked(Webhook, webhook_id), "The webhook is changed."
@@ -239,47 +234,6 @@ def _added(session: Session, typed: WebhookForm) -> tuple[Webhook, str]:
     return webhook, f"The webhook is added. Give its {given} to the receiver, then {then}."
 
 
-@pages.post("/<webhook_id>/ping")
-def ping(webhook_id: str) -> ResponseReturnValue:
-    """Queue a ping, and show its result."""
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
-        delivery_id = webhooks.store_sample(session, webhook, request_context.settings()).id
-        shown = row_actions.keep_shown(webhook)
-    there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
-    return redirect(there, 303)
-
-
-@pages.post("/<webhook_id>/example")
-def example(webhook_id: str) -> ResponseReturnValue:
-    """Queue an example of an event, and show its delivery."""
-    event = request.form.get("event", "")
-    if event not in EVENTS:
-        abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
-        delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
-        is_pulled = webhook.is_pulled
-    what = "waits until its receiver fetches it" if is_pulled else "goes out with the next pass of cron"
-    return responses.done(f"The example {what}.", "admin.deliveries.show", delivery_id=delivery_id)
-
-
-@pages.post("/<webhook_id>/rotate-key")
-def rotate_key(webhook_id: str) -> ResponseReturnValue:
-    """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
-    overlap = row_actions.overlap("keep signing", "key")
-    try:
-        with writing() as session:
-            webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if said := row_actions.rotated_already(webhook, "key"):
-                return responses.done(said, ".show", webhook_id=webhook_id)
-            webhook_signatures.rotate_key(session, webhook, overlap)
-    except Refused as error:
-        return show(webhook_id, problem=str(error)), 422
-    said = "The key is rotated. Give the new public key to the receiver."
-    return responses.done(said, ".show", webhook_id=webhook_id)
-
-
 @pages.get("/<webhook_id>")
 def show(webhook_id: str, **more: object) -> str:
     """Show a webhook: how it is doing, its latest deliveries and its actions; and what was refused."""
@@ -306,6 +260,45 @@ def show(webhook_id: str, **more: object) -> str:
     )
 
 
+@pages.post("/<webhook_id>/ping")
+def ping(webhook_id: str) -> ResponseReturnValue:
+    """Queue a ping, and show its result."""
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        delivery_id = webhooks.store_sample(session, webhook, request_context.settings()).id
+        shown = row_actions.keep_shown(webhook)
+    there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
+    return redirect(there, 303)
+
+
+@pages.post("/<webhook_id>/example")
+def example(webhook_id: str) -> ResponseReturnValue:
+    """Queue an example of an event, and show its delivery."""
+    event = request.form.get("event", "")
+    if event not in EVENTS:
+        abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
+        is_pulled = webhook.is_pulled
+    what = "waits until its receiver fetches it" if is_pulled else "goes out with the next pass of cron"
+    return responses.done(f"The example {what}.", "admin.deliveries.show", delivery_id=delivery_id)
+
+
+@pages.post("/<webhook_id>/rotate-key")
+@responses.form_on(show)
+def rotate_key(webhook_id: str) -> ResponseReturnValue:
+    """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
+    overlap = row_actions.overlap("keep signing", "key")
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        if said := row_actions.rotated_already(webhook, "key"):
+            return responses.done(said, ".show", webhook_id=webhook_id)
+        webhook_signatures.rotate_key(session, webhook, overlap)
+    said = "The key is rotated. Give the new public key to the receiver."
+    return responses.done(said, ".show", webhook_id=webhook_id)
+
+
 RowActions(
     model=Webhook,
     show_page=show,
@@ -324,31 +317,47 @@ RowActions(
 ).add_rules(pages)
 
 LIFETIMES = {"1d": "1 day", "7d": "7 days", "30d": "30 days", "90d": "90 days", "365d": "a year"}
-SHOWN_ONCE = "This link exists already, and was shown only once. If you did not keep it, revoke it."
+LINK_SHOWN_ONCE = "This link exists already, and was shown only once. If you did not keep it, revoke it."
+
+
+@pages.get("/<webhook_id>/receiver-links")
+def show_links(webhook_id: str, address: str | None = None, **more: object) -> str:
+    """List the links of a webhook, with the address of one that was just added, and offer a new one."""
+    webhook = row_lookup.find(Webhook, webhook_id)
+    offered = {"name": webhook.name, "expires": "30d"}
+    return render_template(
+        "admin/receiver_links.html",
+        webhook=webhook,
+        typed=offered if address or request.method != "POST" else responses.typed_lines(offered),
+        links=receiver_links.of_webhook(db.session(), webhook.id),
+        lifetimes=LIFETIMES,
+        now=clock.now(),
+        new_id=ids.new(),
+        address=address,
+        **more,
+    )
 
 
 @pages.post("/<webhook_id>/receiver-links")
+@responses.form_on(show_links)
 def add_link(webhook_id: str) -> ResponseReturnValue:
     """Add a link and show it in this answer only.
 
     It needs the password, because a link outlives a stolen login. The form contains the link's id, so that
     reloading the answer adds no second link.
     """
-    webhook = row_lookup.find(Webhook, webhook_id)
-    typed = {name: clean_line(request.form.get(name, "")) for name in ("name", "expires")}
-    try:
-        if typed["expires"] not in LIFETIMES:
-            raise Refused("Choose how long it works.", field="expires")
-        receiver_links.check(webhook, **typed)  # This comes before an attempt at the password is counted.
-        responses.confirm_password()
-        with writing() as session:
-            webhook = row_lookup.find_locked(Webhook, webhook_id)
-            link = receiver_links.add(session, webhook, **typed, link_id=responses.form_key("id"))
-            address = receiver_links.url(link, request_context.settings())
-    except Refused as error:
-        return responses.refused(error, show_links(webhook_id, typed, refusal=error))
-    except IntegrityError:
-        return responses.done(SHOWN_ONCE, ".show_links", webhook_id=webhook_id)
+    typed, link_id = responses.typed_lines(("name", "expires")), responses.form_key("id")
+    if typed["expires"] not in LIFETIMES:
+        raise Refused("Choose how long it works.", field="expires")
+    # This comes before an attempt at the password is counted.
+    receiver_links.check(row_lookup.find(Webhook, webhook_id), **typed)
+    responses.confirm_password()
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        if session.get(ReceiverLink, link_id):
+            return responses.done(LINK_SHOWN_ONCE, ".show_links", webhook_id=webhook_id)
+        link = receiver_links.add(session, webhook, **typed, link_id=link_id)
+        address = receiver_links.url(link, request_context.settings())
     return show_links(webhook_id, address=address)
 
 
@@ -362,22 +371,6 @@ def revoke_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
         receiver_links.revoke(session, link)
         name = link.name
     return responses.done(f"The link for {name} is revoked.", ".show_links", webhook_id=webhook_id)
-
-
-@pages.get("/<webhook_id>/receiver-links")
-def show_links(webhook_id: str, typed: dict[str, str] | None = None, **more: object) -> str:
-    """List the links of a webhook, and offer a new one."""
-    webhook = row_lookup.find(Webhook, webhook_id)
-    return render_template(
-        "admin/receiver_links.html",
-        webhook=webhook,
-        typed=typed or {"name": webhook.name, "expires": "30d"},
-        links=receiver_links.of_webhook(db.session(), webhook.id),
-        lifetimes=LIFETIMES,
-        now=clock.now(),
-        new_id=ids.new(),
-        **more,
-    )
 
 
 event_pages = Blueprint("events", __name__, url_prefix="/events")
