@@ -6,7 +6,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, output, row_commands
-from guestbook.inbound import bins as inbound_bins, source_json
+from guestbook.inbound import request_bins, source_json
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -23,13 +23,13 @@ def bins() -> None:
 @click.argument("name", required=False)
 @click.option("--status", help="The status that it answers, 200 by default.")
 @click.option("--body", help="The text that it answers, none by default.")
-@click.option("--type", help=f"The content type of that text: {', '.join(inbound_bins.ANSWER_TYPES)}.")
+@click.option("--type", help=f"The content type of that text: {', '.join(request_bins.ANSWER_TYPES)}.")
 @click.option("--delay", metavar="SECONDS", help="How long it waits before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="How many requests it answers with 500 first.")
 def add(**fields: Any) -> None:
     """Add a bin and print its URL, which takes any request."""
     with writing() as session:
-        facts = _facts(inbound_bins.add(session, output.given(fields)))
+        facts = _facts(request_bins.add(session, output.given(fields)))
     seen = f"See what arrived: {app_command.typed('bins show ' + facts['id'])}"
     output.print_done(facts, f"Added bin {facts['id']}. Send something to it:", facts["url"], seen)
 
@@ -37,7 +37,7 @@ def add(**fields: Any) -> None:
 @bins.command("list")
 def list_() -> None:
     """List the bins, with how many requests each holds."""
-    held = inbound_bins.held(db.session())
+    held = request_bins.held(db.session())
     row_commands.print_rows(
         db.session.scalars(select(Bin).order_by(Bin.id)).all(),
         lambda row: _facts(row) | {"requests": held.get(row.id, (0,))[0]},
@@ -57,8 +57,8 @@ def list_() -> None:
 def show_(id_: str) -> None:
     """Show a bin and its latest requests, newest first."""
     row = row_commands.find(Bin, id_)
-    requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
-    checks = [inbound_bins.check_of(db.session(), one) for one in requests]
+    requests = request_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
+    checks = [request_bins.check_of(db.session(), one) for one in requests]
     whole = list(map(source_json.bin_request_in_full, requests, checks))
     output.end_with_json({**_facts(row), "requests": whole})
     answer = "answer_status answer_type answer_body delay_milliseconds failures_left"
@@ -80,7 +80,7 @@ def clear(id_: str, yes: bool) -> None:
     """Delete the requests of a bin and keep the bin. On a terminal it says how many, and asks."""
     row = _to_change(id_, yes, "Clear")
     with writing() as session:
-        count = inbound_bins.clear(session, row.id)
+        count = request_bins.clear(session, row.id)
     done = f"Removed {counted(count, 'request')} from bin {row.id}."
     output.print_done({**_facts(row), "requests": 0}, done)
 
@@ -92,7 +92,7 @@ def delete(id_: str, yes: bool) -> None:
     """Delete a bin and its requests. Its URL stops working. On a terminal it says what goes, and asks."""
     row_id = _to_change(id_, yes, "Delete").id
     with writing() as session:
-        count = inbound_bins.delete(session, row_commands.find(Bin, row_id))
+        count = request_bins.delete(session, row_commands.find(Bin, row_id))
     done = f"Deleted bin {row_id} and {counted(count, 'request')}."
     output.print_done({"deleted": [row_id], "requests": count}, done)
 
@@ -101,7 +101,7 @@ def _to_change(id_: str, yes: bool, verb: str) -> Bin:
     """Return the bin whose requests are to go, unless the answer to the question is no."""
     row = row_commands.find(Bin, id_)
     row_id, name = row.id, printable(row.name)
-    held = inbound_bins.count(db.session(), row_id)
+    held = request_bins.count(db.session(), row_id)
     output.ask_on_terminal(lambda: f"The bin {name} has {counted(held, 'request')}.", yes, verb)
     return row
 

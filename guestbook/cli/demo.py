@@ -30,7 +30,7 @@ from guestbook.cli import app_command, output
 from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.inbound import bins
+from guestbook.inbound import request_bins
 from guestbook.lib import body_view, current_process, signatures
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
@@ -119,7 +119,7 @@ def _show_retry(tour: "Tour") -> None:
     """Let the bin fail once, and show that the webhook is sent again."""
     output.print_heading("2. A failure and its retry")
     with Session(tour.engine) as opened, database.writing(opened) as session:
-        bins.update(session, session.get_one(Bin, tour.bin_id), {"fail": "1"})
+        request_bins.update(session, session.get_one(Bin, tour.bin_id), {"fail": "1"})
     sent = tour.sign("Alan", "Does this get through?")
     _paragraph("Receivers fail sometimes. We let the bin fail the next request, and Alan signed the book.")
     first = tour.request(sent, 1)
@@ -220,7 +220,7 @@ class Tour:
                 draft, published = Draft(name, None, message, {}), Classification("published")
                 comment = comment_actions.sign(session, draft, published, settings=self.read)
             comment_actions.reply(session, comment, REPLY, self.read)
-            bin_ = bins.add(session, {"name": "demo", "body": "Thank you!\n"})
+            bin_ = request_bins.add(session, {"name": "demo", "body": "Thank you!\n"})
             fields = {"url": bin_.url(self.address), "name": "the bin"}
             self.bin_id, self.secret = bin_.id, webhooks.add(session, fields, self.read).secret
 

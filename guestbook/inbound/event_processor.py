@@ -5,8 +5,8 @@
 
 The main thread does it, a batch at a time. A kill at any point loses nothing: a lease runs out by itself, and
 an event's action commits together with its end. `verify_and_decide` decides what to do, `event_actions`
-does it. Only the pages of webmentions are read in threads of their own: see `mention_pages`. First comes how
-a row is claimed, which event it repeats and how it ends, in the caller's transaction; then the processor.
+does it. `webmention_pages` alone reads in threads of its own. First comes how a row is claimed, which event
+it repeats and how it ends, in the caller's transaction; then the processor.
 """
 
 import logging
@@ -24,8 +24,8 @@ from guestbook.inbound import event_actions, verify_and_decide
 from guestbook.inbound.event_actions import Effect
 from guestbook.inbound.event_reader import NO_METADATA
 from guestbook.inbound.inbox import Counts
-from guestbook.inbound.mention_pages import Decided, PagePool
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent
+from guestbook.inbound.webmention_pages import Decided, PagePool
 from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Translatable, with_detail

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from guestbook.inbound import bins, verify_and_decide
-from guestbook.inbound.bins import Check
+from guestbook.inbound import request_bins, verify_and_decide
+from guestbook.inbound.request_bins import Check
 from guestbook.inbound.sender_presets import SCHEME_DEFAULTS
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import body_encoding, json_schema as schema
@@ -69,7 +69,7 @@ BIN_SCHEMA: Schema = {
     "url": schema.url("The URL that catches, also with a path behind it."),
     "answer_status": schema.integer(),
     "answer_body": schema.TEXT,
-    "answer_type": schema.one_of(*bins.ANSWER_TYPES),
+    "answer_type": schema.one_of(*request_bins.ANSWER_TYPES),
     "delay_milliseconds": schema.NUMBER,
     "failures_left": schema.NUMBER,
     "created_at": schema.TIME,

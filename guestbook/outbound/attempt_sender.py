@@ -34,7 +34,7 @@ class MailSender:
         if settings.smtp_url:
             import email.policy  # noqa: F401  before a message needs it: by then this host may allow no more files
 
-            from guestbook.transport.smtp import SmtpServer
+            from guestbook.transport.email_by_smtp import SmtpServer
 
             lookups = addresses.shared if threads else addresses.without_threads
             self._server = SmtpServer(settings.smtp_url, lookups)

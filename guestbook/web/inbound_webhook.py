@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.routing import BaseConverter, Rule
 
-from guestbook.inbound import bins, event_reader, ingest
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import event_reader, ingest, request_bins
 from guestbook.inbound.ingest import PackedRequest, SourceFull, SourceGone
+from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.lib import clock, ids
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db, writing
@@ -102,12 +102,12 @@ class Rest(BaseConverter):
 
 def capture(token: str, rest: str = "") -> ResponseReturnValue:
     """Store any request and answer as the bin is set."""
-    bin_id = bins.find(db.session(), token) if ids.URL_TOKEN.fullmatch(token) else None
+    bin_id = request_bins.find(db.session(), token) if ids.URL_TOKEN.fullmatch(token) else None
     if bin_id is None:
         abort(404)
     captured, answer = _captured(token, rest), None
     with suppress(IntegrityError), writing() as session:  # The owner may just have deleted the bin.
-        answer = bins.capture(session, bin_id, captured)
+        answer = request_bins.capture(session, bin_id, captured)
     if answer is None:
         abort(404)
     db.session.remove()  # Do not hold a connection during the delay.

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth.rate_limit import NetworkLimit
-from guestbook.inbound import mention_pages, mentions
+from guestbook.inbound import webmention_pages, webmentions
 from guestbook.inbound.ingest import SourceFull
-from guestbook.inbound.mentions import MentionRequest
+from guestbook.inbound.webmentions import MentionRequest
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
@@ -53,7 +53,7 @@ def receive() -> ResponseReturnValue:
     _require_open()
     base_url = request_context.settings().base_url
     try:
-        mention = mentions.checked(request.form, base_url)
+        mention = webmentions.checked(request.form, base_url)
     except Refused as error:
         return _form(request.form, error.fields), 400
     event_id = _store(mention)
@@ -68,7 +68,7 @@ def receive() -> ResponseReturnValue:
 @pages.get("/<event_id>")
 def status(event_id: str) -> ResponseReturnValue:
     """Say what became of a webmention, without what only the owner may know."""
-    event = mentions.find(db.session(), event_id) if ids.ID.fullmatch(event_id) else None
+    event = webmentions.find(db.session(), event_id) if ids.ID.fullmatch(event_id) else None
     if event is None:
         abort(404)
     found = db.session().get(Comment, event.comment_id) if event.comment_id else None
@@ -81,7 +81,7 @@ def _words(event: InboundEvent, comment: Comment | None) -> str:
     if event.status == "new":
         return MENTION_RETRIES if event.error else MENTION_WAITS
     if event.status == "failed":
-        sentence, detail = mention_pages.for_sender(event.error or "")
+        sentence, detail = webmention_pages.for_sender(event.error or "")
         return f"{translated(sentence)}{detail} {translated(NOTHING_STORED)}"
     if comment is None or comment.status == "trash":
         return MENTION_NOT_SHOWN
@@ -95,13 +95,13 @@ def _require_open() -> None:
 
 def _store(mention: MentionRequest) -> str:
     session = db.session()
-    receiver = mentions.source(session)
+    receiver = webmentions.source(session)
     try:
         return _insert(receiver, mention)
     except IntegrityError:  # The same webmention came twice at once.
         return _insert(receiver, mention)
     except SourceFull:
-        mentions.make_room(session, receiver, mention)
+        webmentions.make_room(session, receiver, mention)
     try:
         return _insert(receiver, mention)
     except SourceFull:
@@ -114,7 +114,7 @@ def _insert(receiver: Source, mention: MentionRequest) -> str:
         limit = NetworkLimit(key, "webmention", address, MOST_MENTIONS, MENTION_WINDOW)
         if wait := limit.take(session.connection(), clock.now()):
             raise TooManyRequests(TOO_MANY, retry_after=math.ceil(wait))
-        return mentions.store(session, receiver, mention)
+        return webmentions.store(session, receiver, mention)
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str]) -> str:

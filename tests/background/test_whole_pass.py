@@ -389,7 +389,7 @@ finally:
 RARE = {
     *("guestbook.web", "guestbook.comments.comment_actions"),
     *("guestbook.inbound.event_processor", "guestbook.inbound.verify_and_decide"),
-    "guestbook.transport.smtp",
+    "guestbook.transport.email_by_smtp",
     *("alembic", "babel", "bs4", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
     *("email.policy", "smtplib"),
 }

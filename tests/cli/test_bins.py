@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from guestbook.inbound import bins
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import request_bins
+from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.inbound.source_json import BIN_SCHEMA
 from guestbook.lib import clock
 from guestbook.storage.database import writing
@@ -21,7 +21,7 @@ def added(shell: Shell, *options: str) -> Any:
 def send(row: Any, body: bytes = SENT) -> None:
     captured = CapturedRequest("PUT", "/a", "b=1", [("Host", "x"), ("X-A", "1")], body, clock.now())
     with writing() as session:
-        assert bins.capture(session, row["id"], captured)
+        assert request_bins.capture(session, row["id"], captured)
 
 
 def test_add_prints_the_url_and_where_to_see_what_came(shell: Shell) -> None:

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, g
 
 from guestbook.auth import api_tokens
-from guestbook.inbound import bins
+from guestbook.inbound import request_bins
 from guestbook.outbound import receiver_links
 from guestbook.storage.models import Webhook
 from tests.cli.conftest import Shell
@@ -29,7 +29,7 @@ def ids(shell: Shell) -> dict[str, str]:
         "sources": source_id,
         "inbox": factories.inbound(source_id),
         "comments": factories.sign("Hello"),
-        "bins": factories.written(lambda session: bins.add(session, {"name": "shapes"}).id),
+        "bins": factories.written(lambda session: request_bins.add(session, {"name": "shapes"}).id),
         "tokens": factories.written(lambda session: api_tokens.add(session, "shapes")[0].id),
         "receiver-links": factories.written(
             lambda session: receiver_links.add(session, session.get_one(Webhook, webhook_id)).id

@@ -4,14 +4,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from guestbook.inbound import mention_pages
+from guestbook.inbound import webmention_pages
 from guestbook.lib.rate_counters import WindowCounter
 
 
 @pytest.fixture(autouse=True)
 def _new_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test asks the hosts of its pages for the first time."""
-    monkeypatch.setattr(mention_pages, "hosts", WindowCounter(mention_pages.MOST_OF_HOST, 60))
+    monkeypatch.setattr(webmention_pages, "hosts", WindowCounter(webmention_pages.MOST_OF_HOST, 60))
 
 
 @pytest.fixture

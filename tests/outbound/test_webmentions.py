@@ -14,10 +14,10 @@ from guestbook.outbound import webhooks
 from guestbook.outbound.attempt_sender import NO_ENDPOINT
 from guestbook.storage import database
 from guestbook.storage.models import Comment, Webhook
-from tests.support import factories, mention_pages, owned_webhooks, socket_receiver
-from tests.support.mention_pages import DISCOVERY_PAGES, HTML, DiscoveryPage, comments
+from tests.support import factories, owned_webhooks, socket_receiver, webmention_pages
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, flood
+from tests.support.webmention_pages import DISCOVERY_PAGES, HTML, DiscoveryPage, comments
 
 pytestmark = pytest.mark.usefixtures("app")
 ONE = DISCOVERY_PAGES[2]
@@ -80,7 +80,7 @@ def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> 
 @pytest.mark.usefixtures("app")
 def test_comments_that_came_by_webmention_are_told_to_nobody(receiver: Receiver) -> None:
     switch_on()
-    mention_pages.mention(receiver, mention_pages.page())
+    webmention_pages.mention(receiver, webmention_pages.page())
     (comment,) = comments()
     assert (comment.status, comment.website) == ("published", "https://ada.example/")
     assert factories.deliveries() == []

@@ -16,7 +16,7 @@ from guestbook.background import retention_rules
 from guestbook.comments.spam import learned_words, spam_rules, text_marks
 from guestbook.comments.spam.spam_report import REFUSAL_REASONS
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
-from guestbook.inbound import bins
+from guestbook.inbound import request_bins
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
@@ -176,8 +176,8 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
     for names in (values.FILTERS, values.METHODS, values.TESTS):
         assert ", ".join(f"`{name}`" for name in sorted(names)) in text
     bins_page = read("reference/bins")
-    assert f"the latest {bins.REQUESTS_KEPT} requests, for seven days" in bins_page
-    assert f"the first {bins.BODY_KEPT // 1024} kB of the body" in bins_page
+    assert f"the latest {request_bins.REQUESTS_KEPT} requests, for seven days" in bins_page
+    assert f"the first {request_bins.BODY_KEPT // 1024} kB of the body" in bins_page
     assert timedelta(days=7) == retention_rules.KEEP_BIN_REQUESTS
 
 

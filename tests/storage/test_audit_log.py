@@ -13,7 +13,7 @@ from guestbook.auth import api_tokens, login
 from guestbook.background import whole_pass
 from guestbook.comments import comment_actions
 from guestbook.comments.spam import learned_words
-from guestbook.inbound import bins, sources
+from guestbook.inbound import request_bins, sources
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.queue import redelivery
@@ -53,7 +53,7 @@ def test_an_entry_says_who_did_what_to_what(each_app: Flask) -> None:
 def test_without_the_change_there_is_no_entry(app: Flask) -> None:
     assert app
     with writing() as session:
-        bins.add(session, {"name": "b"})
+        request_bins.add(session, {"name": "b"})
         session.rollback()
     assert entries() == []
 
@@ -96,10 +96,10 @@ def test_sources_and_bins(app: Flask) -> None:
     assert app
     source_id = factories.written(change_a_source)
     with writing() as session:
-        bin_ = bins.add(session, {"name": "b"})
-        bins.update(session, bin_, {"status": "201", "body": "secret-4"})
-        bins.clear(session, bin_.id)
-        bins.delete(session, bin_)
+        bin_ = request_bins.add(session, {"name": "b"})
+        request_bins.update(session, bin_, {"status": "201", "body": "secret-4"})
+        request_bins.clear(session, bin_.id)
+        request_bins.delete(session, bin_)
     sources.delete(db.engine, source_id)
     assert short() == [
         ("added", "source", "Robot", None),

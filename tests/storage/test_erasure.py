@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select, update
 
 from guestbook.background import whole_pass
 from guestbook.cli.queue import DELIVERY_KIND
-from guestbook.inbound import bins, sender_presets
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import request_bins, sender_presets
+from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import delivery_dispatcher
 from guestbook.outbound.formats import CHAT_FORMATS
@@ -47,9 +47,11 @@ def tables_with(word: str) -> set[str]:
 def catch(request: Request) -> None:
     """Let a bin catch what a receiver got."""
     with database.writing() as session:
-        bin_ = bins.add(session, {})
+        bin_ = request_bins.add(session, {})
         headers = list(request.headers.items())
-        bins.capture(session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now()))
+        request_bins.capture(
+            session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now())
+        )
 
 
 def events_for(webhook_id: str) -> list[str]:

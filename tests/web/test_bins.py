@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
-from guestbook.inbound import bins as inbound_bins
+from guestbook.inbound import request_bins
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import request_checks, response_headers
 from guestbook.web.inbound_webhook import WAITERS
@@ -53,7 +53,7 @@ def port(request: pytest.FixtureRequest, app: Flask) -> Iterator[int]:
 
 def made(**fields: Any) -> str:
     """Make a bin and return its address."""
-    return factories.written(lambda session: inbound_bins.add(session, fields).url(""))
+    return factories.written(lambda session: request_bins.add(session, fields).url(""))
 
 
 def kept() -> list[BinRequest]:
@@ -137,7 +137,7 @@ def test_any_body_is_caught_whole(client: FlaskClient, place: str, body: bytes, 
     assert (row.kept, row.size) == (body, len(body))
 
 
-@pytest.mark.parametrize("size", [0, 5, inbound_bins.BODY_KEPT + 1, 3 * MEGABYTE])
+@pytest.mark.parametrize("size", [0, 5, request_bins.BODY_KEPT + 1, 3 * MEGABYTE])
 def test_a_body_in_chunks_is_caught(port: int, place: str, size: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     parts = [b"x" * 65536] * (size // 65536) + [b"y" * (size % 65536)]
@@ -146,7 +146,7 @@ def test_a_body_in_chunks_is_caught(port: int, place: str, size: int) -> None:
     assert connection.getresponse().status == 200
     connection.close()
     row = only()
-    assert (row.kept, row.size) == (b"".join(parts)[: inbound_bins.BODY_KEPT], size)
+    assert (row.kept, row.size) == (b"".join(parts)[: request_bins.BODY_KEPT], size)
 
 
 def test_a_body_above_the_limit_is_refused_with_a_reason(client: FlaskClient, place: str) -> None:
@@ -273,8 +273,8 @@ def test_who_sends_while_the_bin_is_deleted_finds_none(
     client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [row] = factories.rows(Bin)
-    factories.written(lambda session: inbound_bins.delete(session, session.get_one(Bin, row.id)))
-    monkeypatch.setattr(inbound_bins, "find", lambda *_: row.id)
+    factories.written(lambda session: request_bins.delete(session, session.get_one(Bin, row.id)))
+    monkeypatch.setattr(request_bins, "find", lambda *_: row.id)
     assert client.post(place).status_code == 404
     assert json.loads(client.post(place).text)["error"]["code"] == "not_found"
 
@@ -284,20 +284,20 @@ def test_headers_without_end_are_cut(client: FlaskClient, place: str) -> None:
     assert client.post(place, headers=many).status_code == 200
     kept_ones = only().headers
     assert "X-5" in kept_ones
-    assert len(kept_ones) <= inbound_bins.HEADERS_KEPT
+    assert len(kept_ones) <= request_bins.HEADERS_KEPT
 
 
 def test_what_had_to_yield_is_stored_once_and_whole(
     client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole view runs again, when the body has been read."""
-    capture, conflicts = inbound_bins.capture, [pymysql.OperationalError(1213, "Deadlock found")] * 3
+    capture, conflicts = request_bins.capture, [pymysql.OperationalError(1213, "Deadlock found")] * 3
 
     def yielding(*given: Any) -> Any:
         if conflicts:
             raise OperationalError("INSERT", None, conflicts.pop())
         return capture(*given)
 
-    monkeypatch.setattr(inbound_bins, "capture", yielding)
+    monkeypatch.setattr(request_bins, "capture", yielding)
     assert client.post(place, data=b"hello").status_code == 200
     assert only().kept == b"hello"

@@ -8,12 +8,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from guestbook.inbound import ingest, mentions
+from guestbook.inbound import ingest, webmentions
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.web import webmention
-from tests.support import factories, inbound_factories, mention_pages
+from tests.support import factories, inbound_factories, webmention_pages
 from tests.support.visitor import set_
 
 SOURCE = "https://other.example/post"
@@ -27,7 +27,7 @@ def client(app: Flask) -> Iterator[FlaskClient]:
 
 
 def post(client: FlaskClient, **fields: str) -> Any:
-    return client.post("/webmention", data={"source": SOURCE, "target": mention_pages.home(), **fields})
+    return client.post("/webmention", data={"source": SOURCE, "target": webmention_pages.home(), **fields})
 
 
 def test_each_public_page_names_the_endpoint(client: FlaskClient) -> None:
@@ -123,7 +123,7 @@ def test_a_book_in_a_folder_has_pages_only_there() -> None:
         "http://example.org:80/book/?before=1#x",
         f"{base}/comments/{'a' * 32}",
     ):
-        assert mentions.is_page_of(target, base)
+        assert webmentions.is_page_of(target, base)
     for target in (
         "https://example.org/",
         "https://example.org/bookshop/",
@@ -131,13 +131,13 @@ def test_a_book_in_a_folder_has_pages_only_there() -> None:
         "https://[",
         "x",
     ):
-        assert not mentions.is_page_of(target, base)
+        assert not webmentions.is_page_of(target, base)
 
 
 def test_one_that_waits_is_not_stored_again(client: FlaskClient) -> None:
     first = post(client).headers["Location"]
     assert post(client).headers["Location"] == first
-    assert post(client, target=mention_pages.home() + "#other").headers["Location"] != first
+    assert post(client, target=webmention_pages.home() + "#other").headers["Location"] != first
     assert len(factories.inbound_events()) == 2
 
 
@@ -149,7 +149,7 @@ def test_one_network_may_send_so_many(client: FlaskClient, monkeypatch: pytest.M
     assert 0 < int(refused.headers["Retry-After"]) <= 600
     other = client.post(
         "/webmention",
-        data={"source": SOURCE, "target": mention_pages.home()},
+        data={"source": SOURCE, "target": webmention_pages.home()},
         environ_base={"REMOTE_ADDR": "192.0.2.7"},
     )
     assert other.status_code == 202

@@ -4,7 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.inbound import bins
+from guestbook.inbound import request_bins
 from guestbook.lib import body_view, ids
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
@@ -15,13 +15,22 @@ from guestbook.web.admin import curl_command, responses
 pages = Blueprint("bins", __name__, url_prefix="/bins")
 
 LATEST_REQUESTS = 50  # requests on a bin's page
-NEW_BIN = {"name": "", "status": "200", "body": "", "type": bins.ANSWER_TYPES[0], "delay": "0", "fail": "0"}
+NEW_BIN = {
+    "name": "",
+    "status": "200",
+    "body": "",
+    "type": request_bins.ANSWER_TYPES[0],
+    "delay": "0",
+    "fail": "0",
+}
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them with the number of their requests."""
-    held = {key: (count, ids.moment_of(last)) for key, (count, last) in bins.held(db.session()).items()}
+    held = {
+        key: (count, ids.moment_of(last)) for key, (count, last) in request_bins.held(db.session()).items()
+    }
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     return render_template("admin/bins.html", bins=rows, held=held)
 
@@ -41,7 +50,7 @@ def edit(bin_id: str | None = None, **more: object) -> str:
             "delay": f"{bin_.delay_milliseconds / 1000:g}",
             "fail": str(bin_.failures_left),
         }
-    types = [(name, name) for name in bins.ANSWER_TYPES]
+    types = [(name, name) for name in request_bins.ANSWER_TYPES]
     typed = _typed() if request.method == "POST" else present
     return render_template("admin/bin_form.html", typed=typed, bin=bin_, types=types, **more)
 
@@ -62,12 +71,12 @@ def change(bin_id: str | None = None) -> ResponseReturnValue:
         del typed["name"]  # Then a bin gets or keeps one.
     with writing() as session:
         if bin_id:
-            bins.update(session, row_lookup.find_locked(Bin, bin_id), typed)
+            request_bins.update(session, row_lookup.find_locked(Bin, bin_id), typed)
             sentence = "The bin is changed."
         elif session.get(Bin, key):
             sentence = "This form was sent before. Here is its bin."
         else:
-            bins.add(session, typed, row_id=key)
+            request_bins.add(session, typed, row_id=key)
             sentence = "The bin is added. Send something to its URL, and it appears here."
     return responses.done(sentence, ".show", bin_id=bin_id or key)
 
@@ -77,15 +86,15 @@ def show(bin_id: str) -> ResponseReturnValue:
     """Show one and its requests, the newest first; the page looks for new ones by itself."""
     bin_ = row_lookup.find(Bin, bin_id)
     before = response_headers.page_before()
-    rows = bins.latest(db.session(), bin_.id, LATEST_REQUESTS + 1, before)
+    rows = request_bins.latest(db.session(), bin_.id, LATEST_REQUESTS + 1, before)
     return render_template(
         "admin/bin.html",
         bin=bin_,
         rows=rows[:LATEST_REQUESTS],
-        count=bins.count(db.session(), bin_.id),
+        count=request_bins.count(db.session(), bin_.id),
         before=before,
         older=rows[LATEST_REQUESTS - 1].id if len(rows) > LATEST_REQUESTS else None,
-        limit=bins.REQUESTS_KEPT,
+        limit=request_bins.REQUESTS_KEPT,
     )
 
 
@@ -94,12 +103,14 @@ def remove(bin_id: str, action: str) -> ResponseReturnValue:
     """Ask before its requests are deleted, or it with them; POST does so."""
     if request.method != "POST":
         bin_ = row_lookup.find(Bin, bin_id)
-        count = bins.count(db.session(), bin_.id)
+        count = request_bins.count(db.session(), bin_.id)
         return render_template("admin/bin_ask.html", bin=bin_, action=action, count=count)
     with writing() as session:
         bin_ = row_lookup.find_locked(Bin, bin_id)
         name = bin_.name
-        count = bins.clear(session, bin_.id) if action == "clear" else bins.delete(session, bin_)
+        count = (
+            request_bins.clear(session, bin_.id) if action == "clear" else request_bins.delete(session, bin_)
+        )
     if action == "clear":
         return responses.done(f"{counted(count, 'request')} deleted.", ".show", bin_id=bin_id)
     return responses.done(f"“{name}” is deleted.", ".index")
@@ -126,7 +137,7 @@ def show_request(request_id: str, **more: object) -> str:
         views=body_view.views(
             content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
         ),
-        check=bins.check_of(db.session(), row),
+        check=request_bins.check_of(db.session(), row),
         curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),
         file=file,
@@ -143,4 +154,4 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     There is no redirect, because the result is stored nowhere.
     """
     row, url = row_lookup.find(BinRequest, request_id), request.form.get("url", "")
-    return show_request(request_id, replayed=bins.replay(row, url, request_context.settings()))
+    return show_request(request_id, replayed=request_bins.replay(row, url, request_context.settings()))

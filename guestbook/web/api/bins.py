@@ -6,7 +6,7 @@ from typing import Any
 from flask import abort
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import bins, source_json
+from guestbook.inbound import request_bins, source_json
 from guestbook.inbound.source_json import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
 from guestbook.lib import json_schema as schema, validate
 from guestbook.lib.json_schema import Schema
@@ -22,13 +22,15 @@ from guestbook.web.row_lookup import find, find_locked
 BIN_FIELDS: Schema = {
     "name": schema.line(validate.NAME_LIMIT),
     "answer_status": schema.integer("The status that it answers, 200 by default.", minimum=200, maximum=599),
-    "answer_body": schema.text("The text that it answers, none by default.", maxLength=bins.BIN_ANSWER_LIMIT),
-    "answer_type": schema.one_of(*bins.ANSWER_TYPES, description="The content type of that text."),
+    "answer_body": schema.text(
+        "The text that it answers, none by default.", maxLength=request_bins.BIN_ANSWER_LIMIT
+    ),
+    "answer_type": schema.one_of(*request_bins.ANSWER_TYPES, description="The content type of that text."),
     "delay_milliseconds": schema.integer(
-        "How long it waits before it answers.", minimum=0, maximum=int(bins.DELAY_LIMIT * 1000)
+        "How long it waits before it answers.", minimum=0, maximum=int(request_bins.DELAY_LIMIT * 1000)
     ),
     "failures_left": schema.integer(
-        "How many requests it answers with 500 first.", minimum=0, maximum=bins.FAILURES_LIMIT
+        "How many requests it answers with 500 first.", minimum=0, maximum=request_bins.FAILURES_LIMIT
     ),
 }
 REPLAYED_SCHEMA: Schema = {
@@ -68,7 +70,7 @@ def _shown(row: Bin) -> dict[str, Any]:
 
 
 def _begin_delete(session: Session, bin_id: str) -> bool:
-    bins.delete(session, session.get_one(Bin, bin_id))
+    request_bins.delete(session, session.get_one(Bin, bin_id))
     return True  # It holds too few requests to go in several steps.
 
 
@@ -80,7 +82,7 @@ def create_bin() -> Answer:
     """Add a bin."""
     fields = request_reader.body()
     with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
-        bin_ = bins.add(session, _fields(fields))
+        bin_ = request_bins.add(session, _fields(fields))
         return idempotency.keep(session, _shown(bin_), 201)
 
 
@@ -91,7 +93,7 @@ def update_bin(bin_id: str) -> Answer:
     with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
         bin_ = find_locked(Bin, bin_id)
         response_headers.refuse_if_changed(_shown(bin_))
-        bins.update(session, bin_, _fields(changes))
+        request_bins.update(session, bin_, _fields(changes))
         return _shown(bin_)
 
 
@@ -99,7 +101,7 @@ def update_bin(bin_id: str) -> Answer:
 def clear_bin(bin_id: str) -> Answer:
     """Delete the requests of a bin."""
     with writing() as session:
-        bins.clear(session, find_locked(Bin, bin_id).id)
+        request_bins.clear(session, find_locked(Bin, bin_id).id)
     return "", 204
 
 
@@ -121,7 +123,7 @@ def list_bin_requests(bin_id: str) -> Answer:
 def get_bin_request(bin_id: str, request_id: str) -> Answer:
     """Show a request with its body, and check its signatures."""
     row = _find(bin_id, request_id)
-    shape = source_json.bin_request_in_full(row, bins.check_of(db.session(), row)) | bin_request(row)
+    shape = source_json.bin_request_in_full(row, request_bins.check_of(db.session(), row)) | bin_request(row)
     if not authentication.may("manage"):
         # They may have passwords of others, also those that a webhook of the book sends.
         shape["headers"] = [{**pair, "value": HIDDEN} for pair in shape["headers"]]
@@ -135,7 +137,7 @@ def replay_bin_request(bin_id: str, request_id: str) -> Answer:
     The answer is stored nowhere.
     """
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    result = bins.replay(row, url, request_context.settings())
+    result = request_bins.replay(row, url, request_context.settings())
     more = {"headers": dict(result.headers), "error": result.error or None}
     return schema.of_row(result, REPLAYED_SCHEMA, more | authentication.packed("body", result.body))
 

@@ -19,7 +19,7 @@ import requests
 from flask import Flask
 from sqlalchemy import delete, select
 
-from guestbook.inbound import bins
+from guestbook.inbound import request_bins
 from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -155,7 +155,7 @@ def processed(victim: Victim, body: bytes) -> Throw:
 def bin_page(victim: Victim, body: bytes, headers: Mapping[str, str]) -> Throw:
     """Look at a bin's request, which a webhook's secret may have signed."""
     temp_book.add_webhooks([9] * 20)
-    token = factories.written(lambda session: bins.add(session, {}).token)
+    token = factories.written(lambda session: request_bins.add(session, {}).token)
     victim.post(f"/bin/{token}", body[:256_000], headers)
     latest = select(BinRequest.id).order_by(BinRequest.id.desc()).limit(1)
     return partial(victim.load, f"/admin/bins/requests/{db.session.scalars(latest).one()}")

@@ -11,8 +11,8 @@ from werkzeug.routing import Rule
 from guestbook.auth import api_tokens
 from guestbook.comments import comment_actions, events_and_reminders
 from guestbook.comments.events_and_reminders import SignedLink
-from guestbook.inbound import bins
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import request_bins
+from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.inbound.sender_presets import PRESETS
 from guestbook.lib import clock, signatures
 from guestbook.outbound import receiver_links, webhooks as outbound_webhooks
@@ -204,11 +204,13 @@ def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
         CapturedRequest("PUT", "/", "", [("Webhook-Id", "x")], bytes(range(256)) * 1200, clock.now()),
     ]
     with writing() as session:
-        full = bins.add(session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}).id
-        empty = bins.add(session, {"name": "Mine"}).id
+        full = request_bins.add(
+            session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}
+        ).id
+        empty = request_bins.add(session, {"name": "Mine"}).id
         for one in requests:
-            bins.capture(session, full, one)
-        rows = bins.latest(session, full, 10)
+            request_bins.capture(session, full, one)
+        rows = request_bins.latest(session, full, 10)
         return [full, empty], [row.id for row in rows]
 
 

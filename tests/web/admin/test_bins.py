@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from guestbook.inbound import bins
-from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound import request_bins
+from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.storage.models import Bin, BinRequest
 from tests.support import factories
@@ -29,7 +29,7 @@ def added(owner: Owner, **typed: Any) -> str:
 def send(bin_id: str, body: bytes = b"{}", **changes: Any) -> str:
     values = {"method": "POST", "path": "", "query": "", "headers": [], "received_at": clock.now(), **changes}
     captured = CapturedRequest(body=body, **values)
-    assert factories.written(lambda session: bins.capture(session, bin_id, captured))
+    assert factories.written(lambda session: request_bins.capture(session, bin_id, captured))
     return factories.rows(BinRequest)[-1].id
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook.inbound import bins
-from guestbook.inbound.bins import Check, Key
+from guestbook.inbound import request_bins
+from guestbook.inbound.request_bins import Check, Key
 from guestbook.lib import clock, signatures
 from guestbook.outbound import webhooks
 from guestbook.storage.database import writing
@@ -43,7 +43,7 @@ def changed(name: str, value: str | None) -> Headers:
 
 
 def check(headers: Headers, body: bytes = BODY, sent: tuple[bytes, ...] = ()) -> Check:
-    return bins.check(headers, body, NOW, KEYS, sent=sent)
+    return request_bins.check(headers, body, NOW, KEYS, sent=sent)
 
 
 def said(found: Check) -> str:
@@ -71,7 +71,7 @@ def by_key(key: str, *, secret: str | None = None, body: bytes = BODY) -> Header
 
 def check_keys(headers: Headers, body: bytes = BODY) -> list[tuple[str, bool, str]]:
     public_keys = [Key(signatures.public_key(PAIR), "the key of “Chat”")]
-    found = bins.check(headers, body, NOW, KEYS, public_keys=public_keys)
+    found = request_bins.check(headers, body, NOW, KEYS, public_keys=public_keys)
     assert (found.warning, found.signed_content) == (None, b"msg_1.%d.%s" % (STAMP, body))
     return [(one.header, one.matches, one.sentence) for one in found.findings]
 
@@ -81,7 +81,7 @@ def test_it_says_whose_key_fits() -> None:
     assert check_keys(by_key(PAIR)) == [alone]
     beside = ("webhook-signature", True, "It was signed with the secret of “Chat”.")
     assert check_keys(by_key(PAIR, secret=SECRET)) == [beside, alone]
-    another = ("webhook-signature (v1a)", False, bins.NO_KEY_MATCHES)
+    another = ("webhook-signature (v1a)", False, request_bins.NO_KEY_MATCHES)
     assert check_keys(by_key(signatures.new_key())) == [another]
     assert check_keys(by_key(PAIR), BODY + b" ") == [another]
     for garbled in ("v1a,AAAA", "v1a," + "A" * 86 + "=="):
@@ -107,7 +107,7 @@ def test_secrets_and_keys_before_a_rotation_are_tried_while_they_are_valid() -> 
         old = {"previous_secret": "old", "previous_secret_expires_at": ends}
         return Webhook(name=name, secret=name, **keys, **old, previous_signing_key_expires_at=ends)
 
-    secrets, keys = bins.keys_of([hook("a", 1), hook("b", -1), Webhook(name="c", secret="c")], NOW)
+    secrets, keys = request_bins.keys_of([hook("a", 1), hook("b", -1), Webhook(name="c", secret="c")], NOW)
     assert [key.value for key in secrets] == ["a", "b", "c", "old"]
     assert secrets[3].whose.startswith("the previous secret of “a")
     names = ["the key of “a”", "the key of “b”", "the previous key of “a”"]
@@ -121,7 +121,7 @@ def test_one_of_several_signatures_is_enough_also_by_a_text_and_in_the_headers_o
     [finding] = check([(name.replace("Webhook", "Svix"), value) for name, value in standard()]).findings
     assert (finding.header, finding.matches) == ("svix-signature", True)
     garbled = [Key("no secret", "x"), Key(text, "it")]
-    found = bins.check(standard(secret=text) + hub(secret=text), BODY, NOW, garbled)
+    found = request_bins.check(standard(secret=text) + hub(secret=text), BODY, NOW, garbled)
     assert [one.matches for one in found.findings] == [True, True]
 
 
@@ -190,7 +190,7 @@ def test_of_a_long_body_only_the_beginning_of_what_is_signed_is_shown() -> None:
     body = b"x" * 5000
     found = check(standard(body), body)
     assert found.findings[0].matches
-    assert found.signed_content == b"msg_1.%d.%s" % (STAMP, body[: bins.SIGNED_CONTENT_SHOWN])
+    assert found.signed_content == b"msg_1.%d.%s" % (STAMP, body[: request_bins.SIGNED_CONTENT_SHOWN])
     assert found.is_shortened
 
 

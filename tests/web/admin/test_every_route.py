@@ -15,7 +15,7 @@ from werkzeug.routing import AnyConverter, Rule
 from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
-from guestbook.inbound import bins
+from guestbook.inbound import request_bins
 from guestbook.lib import clock
 from guestbook.storage.models import Comment, Day, Limit, Reply, Token
 from guestbook.web import request_checks, response_headers
@@ -69,7 +69,7 @@ def filled(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fill it
         Limit(who="somebody", hits=1, since=clock.now(), last_at=clock.now()),
     ]
     factories.written(lambda session: session.add_all(others))
-    bin_id = factories.written(lambda session: bins.add(session, {}).id)
+    bin_id = factories.written(lambda session: request_bins.add(session, {}).id)
     return {
         "source_id": source_id, "bin_id": bin_id, "request_id": send(bin_id),
         "event_id": factories.inbound(source_id, status="failed", error="It is not UTF-8."),

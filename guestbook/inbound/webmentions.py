@@ -1,7 +1,7 @@
 """Webmentions that others send us (W3C): a page tells that it links to the book.
 
 First the request, with the checks that cost nothing; then how it is stored, as an inbound event of a source
-that the book adds by itself. The pass reads the page (`mention_pages`) and writes its comment.
+that the book adds by itself. The pass reads the page (`webmention_pages`) and writes its comment.
 """
 
 import re

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from guestbook.transport import TransportError, addresses
-from guestbook.transport.smtp import SmtpServer
+from guestbook.transport.email_by_smtp import SmtpServer
 from tests.support.mail_server import MailServer
 
 MESSAGE = b"Subject: Hello\r\n\r\nHello\r\n.\r\nMAIL FROM:<x@example.org>\r\n"

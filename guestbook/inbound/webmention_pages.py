@@ -8,10 +8,10 @@ from urllib.parse import urldefrag
 
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import event_reader, mentions, verify_and_decide
+from guestbook.inbound import event_reader, verify_and_decide, webmentions
 from guestbook.inbound.event_reader import SENDER_LIMIT, BodyError, Metadata
-from guestbook.inbound.mentions import MentionRequest
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent, UpdateMention
+from guestbook.inbound.webmentions import MentionRequest
 from guestbook.lib import clock, parse_html, retry_policy, text
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
@@ -175,7 +175,7 @@ class PageReader(NamedTuple):
         if note in ("body_timeout", "body_broken"):
             return _failure(request.host, NOT_COMPLETE, 0)
         # The comment is the page's: it stays while the page belongs to the book.
-        if any(mentions.is_page_of(one, self.base_url) for one in addresses):
+        if any(webmentions.is_page_of(one, self.base_url) for one in addresses):
             return _failure(request.host, LINKS_ELSEWHERE)
         return _update(request, request.host, None, NO_LINK)
 
@@ -195,7 +195,7 @@ class _Way:
 
     def begin(self, url: str) -> None:
         """Note the host of the next request; raises TransportError where it has had too many."""
-        host = mentions.host_of(url)
+        host = webmentions.host_of(url)
         if hosts.take(host, time.monotonic())[0] < 0:
             raise TransportError("host_busy")
         self._requests += 1
@@ -250,7 +250,7 @@ class PagePool:
                 continue
             try:
                 form = event_reader.parse(event.headers, event.body)
-                request = mentions.checked(form if isinstance(form, dict) else {}, self._settings.base_url)
+                request = webmentions.checked(form if isinstance(form, dict) else {}, self._settings.base_url)
             except (BodyError, Refused) as error:  # the book has another address now
                 self._decided.append((event, source, _failure(None, str(error))))
             else:

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from guestbook.background import whole_pass
-from guestbook.inbound import bins
-from guestbook.inbound.bins import BinAnswer, CapturedRequest
+from guestbook.inbound import request_bins
+from guestbook.inbound.request_bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage import database
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def made(**fields: Any) -> str:
-    return factories.written(lambda session: bins.add(session, fields).id)
+    return factories.written(lambda session: request_bins.add(session, fields).id)
 
 
 def captured(number: int = 0, **changes: Any) -> CapturedRequest:
@@ -33,7 +33,7 @@ def captured(number: int = 0, **changes: Any) -> CapturedRequest:
 
 
 def catch(bin_id: str, request: CapturedRequest) -> BinAnswer | None:
-    return factories.written(lambda session: bins.capture(session, bin_id, request))
+    return factories.written(lambda session: request_bins.capture(session, bin_id, request))
 
 
 def many_at_once(app: Flask, bin_id: str, first: int = 0) -> list[BinAnswer | None]:
@@ -45,7 +45,7 @@ def many_at_once(app: Flask, bin_id: str, first: int = 0) -> list[BinAnswer | No
 
 def kept(bin_id: str) -> list[BinRequest]:
     db.session.rollback()
-    rows = bins.latest(db.session(), bin_id, 1000)
+    rows = request_bins.latest(db.session(), bin_id, 1000)
     db.session.expunge_all()
     db.session.rollback()
     return rows
@@ -72,7 +72,7 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
     bin_id, body = made(), b"!" + filling * 300_000
     catch(bin_id, captured(body=body))
     [row] = kept(bin_id)
-    assert (row.kept, row.size) == (body[: bins.BODY_KEPT], len(body))
+    assert (row.kept, row.size) == (body[: request_bins.BODY_KEPT], len(body))
 
 
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
@@ -86,7 +86,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
 
 
 def test_no_more_are_kept_than_the_limit(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bins, "REQUESTS_KEPT", 10)
+    monkeypatch.setattr(request_bins, "REQUESTS_KEPT", 10)
     full, other = made(), made()
     catch(other, captured())
     for number in range(9):
@@ -128,10 +128,10 @@ def test_a_bin_is_cleared_and_deleted_alone() -> None:
     for bin_id in (one, one, other):
         catch(bin_id, captured())
     with writing() as session:
-        assert bins.clear(session, one) == 2
-        assert bins.delete(session, session.get_one(Bin, one)) == 0
+        assert request_bins.clear(session, one) == 2
+        assert request_bins.delete(session, session.get_one(Bin, one)) == 0
     assert catch(one, captured()) is None
-    assert [(key, number) for key, (number, _) in bins.held(db.session()).items()] == [(other, 1)]
+    assert [(key, number) for key, (number, _) in request_bins.held(db.session()).items()] == [(other, 1)]
 
 
 WRONG = {  # by the beginning of the sentence
@@ -160,9 +160,9 @@ def test_what_a_bin_cannot_be_set_to_is_refused_by_field(sentence: str) -> None:
 def test_all_fields_are_changed_or_none() -> None:
     bin_id = made(name="one")
     with pytest.raises(Refused), writing() as session:
-        bins.update(session, session.get_one(Bin, bin_id), {"name": "two", "delay": "9", "fail": "x"})
+        request_bins.update(session, session.get_one(Bin, bin_id), {"name": "two", "delay": "9", "fail": "x"})
     assert db.session.get_one(Bin, bin_id).name == "one"
     with writing() as session:
-        bins.update(session, session.get_one(Bin, bin_id), {"name": "two", "fail": "3"})
+        request_bins.update(session, session.get_one(Bin, bin_id), {"name": "two", "fail": "3"})
     row = db.session.get_one(Bin, bin_id)
     assert (row.name, row.failures_left, row.answer_status) == ("two", 3, 200)

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.inbound import mention_pages as pages_of_mentions
+from guestbook.inbound import webmention_pages as pages_of_mentions
 from guestbook.inbound.event_processor import PASSES_ENDED, Processor
-from guestbook.inbound.mention_pages import FETCH_FAILED
+from guestbook.inbound.webmention_pages import FETCH_FAILED
 from guestbook.lib import clock
 from guestbook.outbound.throttle import TimeLimit
 from guestbook.queue import clock_repair
@@ -20,10 +20,10 @@ from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
 from guestbook.transport import PAGE_LIMIT
 from guestbook.transport.failure import FAILURE_SENTENCES
-from tests.support import factories, inbound_factories, mention_pages, socket_receiver
-from tests.support.mention_pages import comments, html, mention, mention_url, page
+from tests.support import factories, inbound_factories, socket_receiver, webmention_pages
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, drip, flood, hold
+from tests.support.webmention_pages import comments, html, mention, mention_url, page
 
 pytestmark = pytest.mark.usefixtures("any_app")
 
@@ -45,8 +45,8 @@ def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver
     assert (row.due_at - clock.now()).total_seconds() > 2500
     assert "try again" in app.test_client().get(status).text
     for attempts in (2, 3):
-        mention_pages.make_due()
-        mention_pages.read()
+        webmention_pages.make_due()
+        webmention_pages.read()
         row = inbound_factories.row()
         assert row.attempts == attempts
     assert (row.status, row.error) == ("processed", None)
@@ -57,8 +57,8 @@ def test_a_used_up_schedule_is_a_failure(receiver: Receiver) -> None:
     factories.change_settings(retry_schedule=(0.0, 1.0, 1.0))
     mention(receiver, Answer(500))
     for _ in range(2):
-        mention_pages.make_due()
-        mention_pages.read()
+        webmention_pages.make_due()
+        webmention_pages.read()
     row = inbound_factories.row()
     assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 3)
 
@@ -120,8 +120,8 @@ def test_a_page_that_redirects_has_three_attempts(receiver: Receiver) -> None:
     receiver.answer("/there", Answer(503))
     mention(receiver)
     for _ in range(5):
-        mention_pages.make_due()
-        mention_pages.read()
+        webmention_pages.make_due()
+        webmention_pages.read()
     row = inbound_factories.row()
     assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 6)
 
@@ -185,17 +185,17 @@ def test_an_endless_page_is_cut() -> None:
 
 
 def test_a_link_in_the_first_megabyte_counts(receiver: Receiver) -> None:
-    link = f'<a href="{mention_pages.home()}">book</a>'
+    link = f'<a href="{webmention_pages.home()}">book</a>'
     mention(receiver, html(link + "x" * (2 * PAGE_LIMIT)))
     assert len(comments()) == 1
 
 
 def test_a_compressed_page_is_unpacked_up_to_the_limit(receiver: Receiver) -> None:
     packed = gzip.compress(page().body)
-    mention(receiver, Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
+    mention(receiver, Answer(headers={**webmention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
     assert len(comments()) == 1
     bomb = gzip.compress(bytes(30 * PAGE_LIMIT))
-    receiver.answer("/bomb", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
+    receiver.answer("/bomb", Answer(headers={**webmention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
     assert failure(receiver, "/bomb") == "The page does not link to the target."
 
 
@@ -206,7 +206,7 @@ def test_a_compressed_page_is_unpacked_up_to_the_limit(receiver: Receiver) -> No
     ("application/xhtml+xml", '<a href="{home}"/>'),
 ])  # fmt: skip
 def test_other_kinds_of_pages_may_link_too(kind: str, body: str, receiver: Receiver) -> None:
-    text = body.format(home=mention_pages.home())
+    text = body.format(home=webmention_pages.home())
     mention(receiver, Answer(headers={"Content-Type": kind}, body=text.encode()))
     (comment,) = comments()
     assert comment.message == "mentioned this book."
@@ -214,11 +214,11 @@ def test_other_kinds_of_pages_may_link_too(kind: str, body: str, receiver: Recei
 
 def test_a_slow_page_delays_no_other(receiver: Receiver) -> None:
     with SocketReceiver(socket_receiver.silent) as silent:
-        mention_pages.send(silent.url)
+        webmention_pages.send(silent.url)
         receiver.answer("/post", page())
         # Pages of one host wait for each other.
         elsewhere = receiver.url("/post").replace("127.0.0.1", "localhost")
-        mention_pages.send(elsewhere)
+        webmention_pages.send(elsewhere)
         db.session.rollback()
         inbox = Processor(db.engine, factories.settings())
         until = time.monotonic() + 10  # the silent one is given up after 15
@@ -234,9 +234,9 @@ def test_a_slow_page_delays_no_other(receiver: Receiver) -> None:
 
 def test_a_page_over_which_ten_passes_ended_is_left_alone(receiver: Receiver) -> None:
     receiver.answer("/post", page())
-    mention_pages.send(receiver.url("/post"))
+    webmention_pages.send(receiver.url("/post"))
     factories.execute(update(INBOUND).values(claims=10))
-    mention_pages.read()
+    webmention_pages.read()
     row = inbound_factories.row()
     assert (row.status, row.error) == ("failed", f"{PASSES_ENDED} (10)")
     assert receiver.requests == []
@@ -244,7 +244,7 @@ def test_a_page_over_which_ten_passes_ended_is_left_alone(receiver: Receiver) ->
 
 def test_a_celery_worker_reads_the_page_too(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", page())
-    mention_pages.send(receiver.url("/post"))
+    webmention_pages.send(receiver.url("/post"))
     event_id = inbound_factories.row().id
     with database.write(db.engine) as connection:
         leased = {"claimed_by": "relay.1", "due_at": clock.now() + timedelta(minutes=5)}
@@ -256,8 +256,8 @@ def test_a_celery_worker_reads_the_page_too(app: Flask, receiver: Receiver) -> N
 def test_a_pass_without_threads_reads_pages_in_its_time(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", page())
     for number in range(3):
-        mention_pages.send(receiver.url("/post"), f"{mention_pages.home()}#{number}")
-        receiver.answer("/post", html(f'<a href="{mention_pages.home()}#{number}">x</a>'))
+        webmention_pages.send(receiver.url("/post"), f"{webmention_pages.home()}#{number}")
+        receiver.answer("/post", html(f'<a href="{webmention_pages.home()}#{number}">x</a>'))
     settings = app.config["GUESTBOOK"]
     over = Processor(db.engine, settings, threads=False, limit=TimeLimit(time.monotonic() - 1))
     over.work()

@@ -5,21 +5,21 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from guestbook.inbound import event_actions, event_processor, mention_pages as pages_of_mentions
+from guestbook.inbound import event_actions, event_processor, webmention_pages as pages_of_mentions
 from guestbook.lib import body_encoding, parse_html
 from guestbook.lib.errors import with_detail
 from guestbook.transport import TransportError
 from scripts import message_catalogues
-from tests.support import inbound_factories, mention_pages
-from tests.support.mention_pages import html, mention
+from tests.support import inbound_factories, webmention_pages
 from tests.support.receiver import Answer, Receiver
+from tests.support.webmention_pages import html, mention
 
 OTHER_PAGE = '<a href="{home}comments/' + "a" * 32 + '">a comment</a>'
 pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def packed(encoding: str) -> Answer:
-    return Answer(headers={**mention_pages.HTML, "Content-Encoding": encoding}, body=b"\x0b\x02")
+    return Answer(headers={**webmention_pages.HTML, "Content-Encoding": encoding}, body=b"\x0b\x02")
 
 
 def of_type(content_type: str, body: bytes) -> Answer:
@@ -46,7 +46,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("said", ANSWERS)
 def test_the_sender_reads_the_reason_in_each_language(app: Flask, receiver: Receiver, said: str) -> None:
-    body = ANSWERS[said].body.replace(b"{home}", mention_pages.home().encode())
+    body = ANSWERS[said].body.replace(b"{home}", webmention_pages.home().encode())
     status = mention(receiver, replace(ANSWERS[said], body=body))
     assert (inbound_factories.row().status, inbound_factories.row().error) == ("failed", said)
     sentence, bracket, detail = said.partition(" (")

@@ -6,10 +6,10 @@ from flask import Flask
 from guestbook.comments import comment_actions
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import event_actions, sender_presets
-from tests.support import factories, inbound_factories, mention_pages
-from tests.support.mention_pages import comments, html, mention, page
+from tests.support import factories, inbound_factories, webmention_pages
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import set_
+from tests.support.webmention_pages import comments, html, mention, page
 
 pytestmark = pytest.mark.usefixtures("any_app")
 
@@ -42,14 +42,14 @@ def test_the_pages_server_hears_who_asks(receiver: Receiver) -> None:
     ('<div class="h-entry"><a class="u-like-of" href="{home}"></a></div>', "likes this."),
 ])  # fmt: skip
 def test_a_page_without_own_words_becomes_a_comment_too(receiver: Receiver, text: str, message: str) -> None:
-    mention(receiver, html(text.format(home=mention_pages.home())))
+    mention(receiver, html(text.format(home=webmention_pages.home())))
     (comment,) = comments()
     assert (comment.name, comment.website, comment.message) == ("127.0.0.1", None, message)
 
 
 def test_an_article_is_shortened_and_keeps_its_title(receiver: Receiver) -> None:
     text = f"""<div class="h-entry"><h1 class="p-name">Books I like</h1>
-    <div class="e-content">{"word " * 500}<a href="{mention_pages.home()}">one</a></div></div>"""
+    <div class="e-content">{"word " * 500}<a href="{webmention_pages.home()}">one</a></div></div>"""
     mention(receiver, html(text))
     (comment,) = comments()
     assert comment.message.startswith("Books I like\n\nword word")
@@ -76,11 +76,11 @@ def test_a_page_that_changes_its_words_is_compared_with_all_comments_but_its_own
 
 
 def test_a_page_has_one_comment_whatever_it_links_to(receiver: Receiver) -> None:
-    other = f"{mention_pages.home()}comments/{factories.sign()}"
-    mention(receiver, html(f'<a href="{mention_pages.home()}">a</a><a href="{other}">b</a>'))
+    other = f"{webmention_pages.home()}comments/{factories.sign()}"
+    mention(receiver, html(f'<a href="{webmention_pages.home()}">a</a><a href="{other}">b</a>'))
     mention(receiver, target=other)
     assert len(comments()) == 2
-    receiver.answer("/post", html(f'<a href="{mention_pages.home()}">a</a>'))
+    receiver.answer("/post", html(f'<a href="{webmention_pages.home()}">a</a>'))
     mention(receiver, target=other)  # this link has gone, but the page still belongs to the book
     assert [one.status for one in comments()] == ["published", "published"]
 
@@ -148,9 +148,9 @@ def test_the_owners_webhooks_hear_of_it(receiver: Receiver) -> None:
 def test_hostile_pages_are_inert(app: Flask, receiver: Receiver) -> None:
     text = f"""<div class="h-entry">
     <a class="p-author h-card" href="javascript:alert(1)">&lt;script&gt;\u202eevil</a>
-    <a class="u-in-reply-to" href="{mention_pages.home()}"></a>
+    <a class="u-in-reply-to" href="{webmention_pages.home()}"></a>
     <div class="e-content">&lt;script&gt;alert(1)&lt;/script&gt; {{{{ 7 * 7 }}}} \ud83d</div></div>"""
-    mention(receiver, Answer(headers=mention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
+    mention(receiver, Answer(headers=webmention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
     (comment,) = comments()
     assert (comment.name, comment.website) == ("<script>evil", None)
     shown = app.test_client().get("/").text
