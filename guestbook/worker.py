@@ -26,10 +26,10 @@ from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.settings import Settings
-from guestbook.storage import active_hosts, app_factory, database, engines
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import app_factory, database, engines, hosts_sharing_sqlite
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
@@ -46,7 +46,7 @@ _flask = app_factory.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(WITHOUT_BROKER)
-_host = HostNote(_settings, active_hosts.PASS)
+_host = HostNote(_settings, hosts_sharing_sqlite.PASS)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
 _first_use = threading.Lock()

@@ -7,7 +7,7 @@ from babel.messages import extract, mofile, pofile
 from babel.messages.catalog import Catalog
 
 from guestbook.storage.preferences import BOOK_LANGUAGES
-from guestbook.web.look_and_language import ENGLISH
+from guestbook.web.look_language_time_zone import ENGLISH
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "guestbook"

@@ -14,8 +14,8 @@ from guestbook.lib.clock import REMIND_AFTER
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.lib.validate import PULL_URL
 from guestbook.settings import Settings, database_url
-from guestbook.storage import active_hosts, schema_version, sqlite_file
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import hosts_sharing_sqlite, schema_version, sqlite_file
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 from guestbook.storage.schema_version import Age
 
@@ -58,9 +58,9 @@ def run(settings: Settings) -> bool:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return False
-    if active_hosts.two_hosts(path, clock.now()):
+    if hosts_sharing_sqlite.two_hosts(path, clock.now()):
         return False
-    HostNote(settings, active_hosts.PASS).renew()
+    HostNote(settings, hosts_sharing_sqlite.PASS).renew()
     try:
         with sqlite_file.opened_plain(path, LOCK_WAIT) as (connection, info):
             now = clock.now()

@@ -27,22 +27,22 @@ from guestbook.lib.text import counted
 from guestbook.outbound import delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
-from guestbook.outbound.throttle import TimeLimit
+from guestbook.outbound.rate_and_time_limits import TimeLimit
 from guestbook.queries import statistics
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings, installation
 from guestbook.settings.parsers import Network
 from guestbook.storage import (
-    active_hosts,
     database,
     disk_budget_of_source,
     engines,
-    request_notes,
+    hits_and_notes,
+    hosts_sharing_sqlite,
     row_changes,
     writable_check,
 )
-from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import Base
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError
 from guestbook.transport.urls import check_destination
@@ -84,7 +84,7 @@ def finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> No
     change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
     database.write_with_retry(engine, lambda connection: connection.execute(change))
     if tally.host_limit:
-        request_notes.note_observations(settings.data_dir, {request_notes.HOST_LIMIT: tally.host_limit})
+        hits_and_notes.note_observations(settings.data_dir, {hits_and_notes.HOST_LIMIT: tally.host_limit})
     engines.clear_wal(engine)
 
 
@@ -128,7 +128,7 @@ def opened_pass(
 
     Raises Refused while another host, which came first, uses the same SQLite file.
     """
-    running = RunningPass(time.monotonic() + max_seconds, HostNote(settings, active_hosts.PASS))
+    running = RunningPass(time.monotonic() + max_seconds, HostNote(settings, hosts_sharing_sqlite.PASS))
     running.host.keep()
     with locks.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:

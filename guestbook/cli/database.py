@@ -17,17 +17,17 @@ from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import counted, printable
 from guestbook.settings import Settings, database_url, installation, secret_key
 from guestbook.storage import (
-    active_hosts,
     audit_log,
     backup as backups,
     database,
+    encrypted_columns,
     engines,
+    hosts_sharing_sqlite,
     restore as restoring,
-    stored_secrets,
 )
 from guestbook.storage.database import db
+from guestbook.storage.encrypted_columns import StoredSecrets
 from guestbook.storage.restore import Comparison, RestoreReport, StagedBook
-from guestbook.storage.stored_secrets import StoredSecrets
 from guestbook.storage.table_copy import TargetAway, move_book
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
@@ -260,7 +260,7 @@ def encrypt_secrets(new_key: bool) -> None:
         click.echo(NEW_KEY.format(*files))  # The rest may fail.
 
     def encrypt(connection: Connection) -> StoredSecrets:
-        found = stored_secrets.encrypt_all(connection, read.keyring)
+        found = encrypted_columns.encrypt_all(connection, read.keyring)
         if found.encrypted:
             audit_log.record(connection, "rotated", "encryption", number=found.encrypted)
         return found
@@ -300,7 +300,7 @@ def take_over() -> None:
     if file is None or not file.exists():
         raise Refused(f"{file} is not there: copy the book to it first." if file else ANY_HOSTS)
     try:
-        others = active_hosts.take_over(file)
+        others = hosts_sharing_sqlite.take_over(file)
     except OSError as error:
         raise Refused(f"{file.parent} cannot be written: {error.strerror}.") from None
     names = ", ".join(host.name for host in others)

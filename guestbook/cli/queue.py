@@ -26,7 +26,7 @@ from guestbook.outbound import event_publisher, webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
-from guestbook.queue import erasure, redelivery
+from guestbook.queue import deleted_comments, redelivery
 from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
@@ -230,7 +230,7 @@ def show_delivery(id_: str) -> None:
         output.print_part("Request headers", attempt["request_headers"])
         output.print_part("Response headers", attempt["response_headers"] or {})
         output.print_text("Response", attempt["response_body"])
-    output.print_text("Payload", erasure.DELIVERY_ERASED if row.erased_at else facts["payload"])
+    output.print_text("Payload", deleted_comments.DELIVERY_ERASED if row.erased_at else facts["payload"])
 
 
 @deliveries.command()

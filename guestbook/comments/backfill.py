@@ -26,7 +26,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import formats
 from guestbook.outbound.event_publisher import PastEvent
-from guestbook.queue import claims, erasure
+from guestbook.queue import claims, deleted_comments
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, database
 from guestbook.storage.database import db
@@ -233,7 +233,7 @@ def missing_events(
             if event == "comment.replied":  # An earlier answer was another event.
                 rows = [row for row in rows if row.created_at >= at]
             had = (row for row in rows if row.webhook_id == webhook.id)
-            if any(row.last_error != erasure.SUPERSEDED for row in had):
+            if any(row.last_error != deleted_comments.SUPERSEDED for row in had):
                 report.present += 1
             elif not rules.pruned_too and webhook.created_at <= at <= pruned_until:
                 report.pruned += 1

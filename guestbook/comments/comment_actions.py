@@ -20,7 +20,7 @@ from guestbook.lib import clock, ids, retry_policy, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_text
 from guestbook.outbound import event_publisher
-from guestbook.queue import erasure
+from guestbook.queue import deleted_comments
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, plain_sql, preferences, row_changes
 from guestbook.storage.audit_log import Actor
@@ -300,7 +300,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     """
     learned_words.unlearn(session, settings.secret_key, comment)
     connection, lease = session.connection(), retry_policy.lease(settings.timeout)
-    left = erasure.erase(connection, comment.id, clock.now(), lease)
+    left = deleted_comments.erase(connection, comment.id, clock.now(), lease)
     only = None if comment.is_known else left.unaware
     if comment.goes_to_webhooks and only != set():
         data = {"comment": comment.without_words(settings.base_url)}

@@ -30,8 +30,8 @@ from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Translatable, with_detail
 from guestbook.lib.retry_policy import INBOX_LEASE
-from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
-from guestbook.queue import claims, erasure
+from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
+from guestbook.queue import claims, deleted_comments
 from guestbook.settings import Settings, installation
 from guestbook.storage import database, database_errors, disk_budget_of_source
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
@@ -140,7 +140,7 @@ def end_repeat(
     note = f"A repeat of {before.id}, so nothing was done."
     end_event(connection, event, replace(decision, error=None), note=note, comment_id=before.comment_id)
     if before.erased_at:
-        erasure.erase_inbound(connection, INBOUND.c.id == event.id, clock.now())
+        deleted_comments.erase_inbound(connection, INBOUND.c.id == event.id, clock.now())
     return note
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
-from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
+from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
 from guestbook.queue import poller
 from guestbook.settings import Settings
 from guestbook.storage.models import Source

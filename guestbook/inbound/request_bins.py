@@ -21,7 +21,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven, VerificationKind
-from guestbook.queue import erasure
+from guestbook.queue import deleted_comments
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.database import db, writing
@@ -172,7 +172,7 @@ def capture(session: Session, bin_id: str, captured: CapturedRequest) -> BinAnsw
         bin_.failures_left -= 1
         answer = BinAnswer(500, "This bin is set to fail.\n", ANSWER_TYPES[0] + CHARSET, delay)
     row = _row(bin_id, captured, answer.status)
-    if row.event_id and erasure.is_erased(session.connection(), row.event_id, captured.received_at):
+    if row.event_id and deleted_comments.is_erased(session.connection(), row.event_id, captured.received_at):
         return answer  # its comment was deleted for good meanwhile, so nothing is kept
     session.add(row)
     session.flush()

@@ -16,7 +16,7 @@ from guestbook.inbound.event_reader import NO_METADATA, BodyError, Metadata
 from guestbook.lib import clock, ids, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification import Verdict
-from guestbook.queue import erasure
+from guestbook.queue import deleted_comments
 from guestbook.storage.models import InboundEvent, Source
 
 
@@ -112,7 +112,7 @@ def decide(
 def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_keys: Sequence[str]) -> Verdict:
     """Verify against the time of receipt, with the source's present settings. Never raises."""
     if isinstance(event, InboundEvent) and event.erased_at:
-        return Verdict(False, erasure.INBOUND_ERASED)
+        return Verdict(False, deleted_comments.INBOUND_ERASED)
     return source.verify_request(event.headers, event.body, event.received_at, proof_keys)
 
 

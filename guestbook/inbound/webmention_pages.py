@@ -17,7 +17,7 @@ from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
 from guestbook.lib.parse_html import PageEntry
 from guestbook.lib.rate_counters import WindowCounter
-from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
+from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.settings import Settings

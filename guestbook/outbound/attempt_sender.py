@@ -16,8 +16,8 @@ from guestbook.lib.text import printable
 from guestbook.lib.validate import is_mailto
 from guestbook.outbound import response_policy, webhook_signatures
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
+from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
 from guestbook.outbound.response_policy import Decision
-from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
 from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport import PAGE_LIMIT, FetchedPage, ReceiverAnswer, Transport, TransportError, addresses

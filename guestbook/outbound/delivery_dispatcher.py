@@ -25,9 +25,9 @@ from guestbook.lib.current_process import OtherWork, StopFlag, TimeShares
 from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
-from guestbook.outbound.throttle import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
+from guestbook.outbound.rate_and_time_limits import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
-from guestbook.queue import claims, clock_repair, erasure
+from guestbook.queue import claims, clock_repair, deleted_comments
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
@@ -310,7 +310,7 @@ class Dispatcher:
             return  # Nothing is claimed, or the last look is recent.
         self._look_for_erased_at = time.monotonic() + ERASURE_LOOK
         with database.read(self._engine) as connection:
-            erased = erasure.lately(connection, clock.now() - self._lease - claims.CLOCK_SKEW)
+            erased = deleted_comments.lately(connection, clock.now() - self._lease - claims.CLOCK_SKEW)
         if erased:
             self.pool.take_back(lambda task: task.id in erased)
 

@@ -13,7 +13,7 @@ from guestbook.lib import signatures
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring, of_row
 from guestbook.outbound import response_policy
 from guestbook.outbound.formats import FORMATS
-from guestbook.outbound.throttle import Slot
+from guestbook.outbound.rate_and_time_limits import Slot
 from guestbook.settings import installation
 from guestbook.storage.column_types import UtcTime
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook

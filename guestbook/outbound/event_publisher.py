@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, or_, select
 from guestbook.lib import clock, ids, retry_policy
 from guestbook.outbound import formats
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
-from guestbook.queue import comment_order, erasure
+from guestbook.queue import comment_order, deleted_comments
 from guestbook.settings import Settings
 from guestbook.storage import database, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
@@ -161,7 +161,9 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
     if event != comment_order.END:
         return comment_order.next_due(connection, comment_id)
     # No webhook is locked yet, because a pass locks deliveries before webhooks.
-    return erasure.supersede(connection, comment_id, clock.now(), retry_policy.lease(settings.timeout))
+    return deleted_comments.supersede(
+        connection, comment_id, clock.now(), retry_policy.lease(settings.timeout)
+    )
 
 
 def _wanting(
@@ -188,7 +190,7 @@ def webhooks_notified(
     deliveries may be pruned, every webhook of that time counts.
     """
     mine = select(Delivery.webhook_id).where(Delivery.comment_id == comment_id, Delivery.event == event)
-    reached = or_(Delivery.last_error.is_(None), Delivery.last_error != erasure.SUPERSEDED)
+    reached = or_(Delivery.last_error.is_(None), Delivery.last_error != deleted_comments.SUPERSEDED)
     found = set(connection.scalars(mine.where(reached)))
     kept = timedelta(days=min(settings.keep_processed_days, settings.keep_failed_days))
     if last_at and last_at <= clock.now() - kept:
@@ -200,7 +202,7 @@ def webhooks_superseded(connection: Connection, event: str, comment_id: str) -> 
     """Return the ids of the webhooks that did not get that event about the comment, but `comment.deleted`."""
     of_event = Delivery.comment_id == comment_id, Delivery.event == event
     rows = connection.execute(select(Delivery.webhook_id, Delivery.last_error).where(*of_event)).all()
-    reached = {row.webhook_id for row in rows if row.last_error != erasure.SUPERSEDED}
+    reached = {row.webhook_id for row in rows if row.last_error != deleted_comments.SUPERSEDED}
     return {row.webhook_id for row in rows} - reached
 
 

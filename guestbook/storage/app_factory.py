@@ -77,14 +77,14 @@ def _first_key(read: Settings) -> str:
     """Make the secret key of a new book; raises SettingsError where the database has secrets of another."""
     from sqlalchemy.exc import SQLAlchemyError  # imported here, because a start with a key asks no database
 
-    from guestbook.storage import database_errors, engines, stored_secrets
+    from guestbook.storage import database_errors, encrypted_columns, engines
 
     path = read.data_dir / secret_key.KEY_FILE
     file = database_url.sqlite_file(read.data_dir, read.database_url)
     try:
         if file is None or file.exists():
             with engines.opened(read) as engine:
-                if stored_secrets.are_locked(engine, read.keyring):
+                if encrypted_columns.are_locked(engine, read.keyring):
                     raise SettingsError(KEY_MISSING.format(path))
     except SQLAlchemyError as error:
         raise settings.NotNow(NOT_SEEN.format(path, database_errors.words(error))) from None

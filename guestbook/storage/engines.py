@@ -18,9 +18,9 @@ from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from guestbook.lib import clock
 from guestbook.lib.json_log import RAISING_LOGGERS
 from guestbook.settings import Settings
-from guestbook.storage import active_hosts, column_types, database_errors, sqlite_file
-from guestbook.storage.active_hosts import FirstHost
+from guestbook.storage import column_types, database_errors, hosts_sharing_sqlite, sqlite_file
 from guestbook.storage.database_errors import SecondHost
+from guestbook.storage.hosts_sharing_sqlite import FirstHost
 from guestbook.storage.sqlite_file import Opened, OpenFile
 
 WAKEUP_FOLDER = "guestbook_data_dir"  # a key among the execution options of an engine
@@ -233,8 +233,8 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
         return
     deadline: float = options["write_until"]
     if first.file and (host := first.other()):
-        seconds = math.ceil((host.last_at + active_hosts.ACTIVE_FOR - clock.now()).total_seconds())
-        raise SecondHost(active_hosts.why_second(first.file, host), max(1, seconds))
+        seconds = math.ceil((host.last_at + hosts_sharing_sqlite.ACTIVE_FOR - clock.now()).total_seconds())
+        raise SecondHost(hosts_sharing_sqlite.why_second(first.file, host), max(1, seconds))
     try:
         sqlite_file.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:

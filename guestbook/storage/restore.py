@@ -27,9 +27,9 @@ from guestbook.storage import (
     backup,
     database,
     database_errors,
+    encrypted_columns,
     engines,
     schema_version,
-    stored_secrets,
     table_copy,
 )
 from guestbook.storage.backup import SQLITE_HEAD, BackupLabel, BackupReport, quoted
@@ -242,7 +242,7 @@ def run(
             rows = database.repeat(lambda: place(engine, staged_book, keep, progress), only_conflicts=True)
         engines.clear_wal(engine)
         with engine.connect() as connection:
-            locked = stored_secrets.look(connection, settings.keyring).unreadable
+            locked = encrypted_columns.look(connection, settings.keyring).unreadable
     return RestoreReport(before, rows, settings.keyring.has(staged_book.label.key_id), len(locked))
 
 

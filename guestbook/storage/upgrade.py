@@ -20,10 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import locks
 from guestbook.lib.current_process import Progress, in_silence
 from guestbook.settings import Settings, installation
-from guestbook.storage import active_hosts, backup, database, engines, schema_version
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import backup, database, engines, hosts_sharing_sqlite, schema_version
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.database_errors import WrongVersion
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.storage.schema_version import Age
 
 GAVE_UP = "{}: the step to {} did not come to its end. Run this again: {}"
@@ -68,7 +68,9 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
                 return UpgradeReport(schema_version.head(), schema_version.head())
             if age is not Age.OLDER:
                 raise WrongVersion(database.VERSION_FAULTS[age])
-            HostNote(settings, active_hosts.PASS).keep()  # a second host would fail after a useless backup
+            HostNote(
+                settings, hosts_sharing_sqlite.PASS
+            ).keep()  # a second host would fail after a useless backup
             report = UpgradeReport(stored[0], schema_version.head())
             path = backup.own_path(settings, f"guestbook-{report.before}")
             report.backup = backup.write(settings, path, progress=progress)

@@ -11,12 +11,12 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import redaction
 from guestbook.web import (
     error_pages,
-    look_and_language,
+    look_language_time_zone,
     public_pages,
     request_checks,
     response_headers,
     send_after_requests,
-    template_filters,
+    translation_and_template_filters,
 )
 
 # Pages below a path of their own: a blueprint, or what registers several. A CGI process answers one request,
@@ -31,7 +31,7 @@ PAGES_BELOW = {
     "/hooks": "inbound_webhook.pages",
     "/webmention": "webmention.pages",
     "/bin": "inbound_webhook.bin_pages",
-    "/moderate": "moderation.pages",
+    "/moderate": "moderation_by_link.pages",
     "/receiver": "delivery_log_for_receivers.pages",
     "/admin": "admin.register",
     "/api": "api.register",
@@ -86,19 +86,19 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
     request_checks.init_app(app, require_version)
     response_headers.init_app(app)
-    template_filters.init_app(app)
+    translation_and_template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public_pages.pages)
-    app.register_blueprint(look_and_language.pages)
+    app.register_blueprint(look_language_time_zone.pages)
 
 
 def _add_hits(app: Flask, number: int) -> None:
     """Add a batch of views, with short waits: nobody looks, but the thread serves visitors."""
-    from guestbook.storage import database, engines, request_notes
+    from guestbook.storage import database, engines, hits_and_notes
 
     with (
         app.app_context(),
         engines.waiting(engines.FOR_SHORT_PASSES),
         database.write(database.db.engine) as connection,
     ):
-        request_notes.add_hits(connection, number)
+        hits_and_notes.add_hits(connection, number)

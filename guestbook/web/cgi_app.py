@@ -17,7 +17,7 @@ from flask import Flask, g
 
 from guestbook import web
 from guestbook.settings import Settings, database_url
-from guestbook.storage import app_factory, plain_sql, request_notes, schema_version, sqlite_file
+from guestbook.storage import app_factory, hits_and_notes, plain_sql, schema_version, sqlite_file
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
 
@@ -53,7 +53,7 @@ def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     app.teardown_appcontext(lambda _error: g.opened.close() if "opened" in g else None)
     web.register_public(app, _require_version)
     send_after_requests.init_app(app)
-    public_pages.init_app(app, partial(request_notes.add_hits_to_file, path))
+    public_pages.init_app(app, partial(hits_and_notes.add_hits_to_file, path))
     reading = app.wsgi_app
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

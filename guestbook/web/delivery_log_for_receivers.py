@@ -28,7 +28,7 @@ from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.queries import filtered_lists, webhook_status
 from guestbook.queries.filtered_lists import Deliveries
-from guestbook.queue import erasure, redelivery
+from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
@@ -239,7 +239,7 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     delivery, webhook = admission.delivery(delivery_id), admission.webhook
     attempt = webhooks.last_attempt(db.session(), delivery)
     explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
-    why = erasure.DELIVERY_ERASED if delivery.erased_at else withheld(delivery, admission.webhook)
+    why = deleted_comments.DELIVERY_ERASED if delivery.erased_at else withheld(delivery, admission.webhook)
     return admission.page(
         "signature", delivery=delivery, attempt=attempt, explanation=None if why else explained, withheld=why
     )

@@ -22,7 +22,7 @@ from werkzeug.exceptions import (
 from guestbook.lib import redaction
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.web import response_headers, visitor_tokens
-from guestbook.web.template_filters import translated
+from guestbook.web.translation_and_template_filters import translated
 
 
 class ErrorText(NamedTuple):

@@ -18,7 +18,7 @@ from guestbook.lib.text import LINE_ENDS, UNWANTED, shortened
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web import request_context, response_headers, template_filters
+from guestbook.web import request_context, response_headers, translation_and_template_filters
 
 NOT_IN_AN_IRI = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~\x80-\U0010ffff]")
 
@@ -30,7 +30,7 @@ def _item(comment: Comment, base_url: str) -> dict[str, Any]:
     """
     name, message = inert(comment.name), inert(comment.message)
     reply = inert(comment.reply.message) if comment.reply else None
-    safe = template_filters.weblink(comment.website)
+    safe = translation_and_template_filters.weblink(comment.website)
     # An IRI may have any script (RFC 3987).
     website = safe and NOT_IN_AN_IRI.sub(lambda found: quote(found[0]), inert(safe))
     return {

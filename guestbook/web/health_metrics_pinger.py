@@ -16,10 +16,10 @@ from guestbook.lib.errors import Refused
 from guestbook.queries import cron_status, prometheus_metrics
 from guestbook.queries.cron_status import Health
 from guestbook.queries.prometheus_metrics import Metric
-from guestbook.storage import active_hosts, cron_token, database_errors, writable_check
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import cron_token, database_errors, hosts_sharing_sqlite, writable_check
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.web import (
     database_error_pages,
     error_pages,
@@ -52,8 +52,8 @@ def healthz() -> ResponseReturnValue:
     cron_status.require_columns(db.session())
     read = cron_status.read(db.session(), clock.now())
     db.session.rollback()
-    file = HostNote(request_context.settings(), active_hosts.WEB).file
-    if file and active_hosts.two_hosts(file, clock.now()):
+    file = HostNote(request_context.settings(), hosts_sharing_sqlite.WEB).file
+    if file and hosts_sharing_sqlite.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := writable_check.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED

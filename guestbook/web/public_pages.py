@@ -33,9 +33,15 @@ from guestbook.lib import avatar, clock, ids, rate_counters
 from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
-from guestbook.storage import preferences, request_notes
-from guestbook.web import embed, request_context, response_headers, template_filters, visitor_tokens
-from guestbook.web.template_filters import translated
+from guestbook.storage import hits_and_notes, preferences
+from guestbook.web import (
+    embed,
+    request_context,
+    response_headers,
+    translation_and_template_filters,
+    visitor_tokens,
+)
+from guestbook.web.translation_and_template_filters import translated
 
 if TYPE_CHECKING:  # A reader's page by CGI imports no SQLAlchemy.
     from guestbook.web.front_page_cache import FrontPageRows
@@ -203,7 +209,7 @@ def sign_in_frame() -> ResponseReturnValue:
 @frame_pages.get("/embed.js")
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
-    title = json.dumps(template_filters.of_book(request_context.preferences()).title)
+    title = json.dumps(translation_and_template_filters.of_book(request_context.preferences()).title)
     code = SCRIPT_FILE.read_text().replace('"Guestbook"', title)
     response = response_headers.public(code, "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
@@ -224,15 +230,15 @@ def init_app(app: Flask, add: Callable[[int], None]) -> None:
 
 def _count_view() -> int:
     """Count this view if a person seems to look, and return the number with it."""
-    settings, saved = request_context.settings(), request_notes.saved_hits(request_context.select())
+    settings, saved = request_context.settings(), hits_and_notes.saved_hits(request_context.select())
     name, headers = request.headers.get("User-Agent", ""), request.headers
     purpose = headers.get("Sec-Purpose", "") + headers.get("Purpose", "")
     is_browser = name.startswith("Mozilla/") and not ROBOT.search(name)
     if request.method != "GET" or not is_browser or "prefetch" in purpose:
-        return saved + request_notes.pending_hits(settings.data_dir)
+        return saved + hits_and_notes.pending_hits(settings.data_dir)
     with suppress(OSError):  # On a full disk the book is still read.
-        pending = request_notes.note_hit(settings.data_dir)
-        if pending >= request_notes.HITS_BATCH:
+        pending = hits_and_notes.note_hit(settings.data_dir)
+        if pending >= hits_and_notes.HITS_BATCH:
             save = partial(_save, settings, current_app.extensions[HITS_EXTENSION])
 
             @after_this_request
@@ -248,7 +254,7 @@ def odometer(number: int) -> Markup:
     """Return the number as the digits of an odometer, which screen readers read as one number."""
     digits = Markup("").join(Markup("<i>{}</i>").format(digit) for digit in f"{number:06}")
     return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(
-        template_filters.shown_number(number), digits
+        translation_and_template_filters.shown_number(number), digits
     )
 
 
@@ -256,9 +262,9 @@ def _save(settings: Settings, add: Callable[[int], None]) -> None:
     """Bring the batch to the database; where that fails it goes with the next one. Never raises."""
     number = 0
     try:
-        if number := request_notes.take_hits(settings.data_dir):
+        if number := hits_and_notes.take_hits(settings.data_dir):
             add(number)
     except Exception as error:
         log.info("Views of the book wait for the next batch: %s.", error)
         with suppress(OSError):
-            request_notes.give_back_hits(settings.data_dir, number)
+            hits_and_notes.give_back_hits(settings.data_dir, number)

@@ -11,8 +11,8 @@ from flask import Flask, abort, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from guestbook.settings import Settings
-from guestbook.storage import active_hosts, request_notes
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import hits_and_notes, hosts_sharing_sqlite
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
@@ -26,7 +26,7 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     `check_version` raises WrongVersion, or the error of a database that cannot be read.
     """
     settings: Settings = app.config["GUESTBOOK"]
-    app.before_request(partial(observe, settings, HostNote(settings, active_hosts.WEB), {}))
+    app.before_request(partial(observe, settings, HostNote(settings, hosts_sharing_sqlite.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
     others = (*ANY_VERSION, *AFTER_TOKEN)
@@ -41,7 +41,7 @@ def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -
     now = time.monotonic()
     if facts := {name: text for name, text in _facts(settings).items() if now >= noted_until.get(name, 0)}:
         noted_until |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
-        request_notes.note_observations(settings.data_dir, facts)
+        hits_and_notes.note_observations(settings.data_dir, facts)
 
 
 def _facts(settings: Settings) -> dict[str, str]:
@@ -50,14 +50,14 @@ def _facts(settings: Settings) -> dict[str, str]:
     scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
     names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
     addresses = headers.get("X-Forwarded-For")
-    facts = {request_notes.NO_PROXY if addresses is None else request_notes.BY_PROXY: ""}
+    facts = {hits_and_notes.NO_PROXY if addresses is None else hits_and_notes.BY_PROXY: ""}
     if addresses is not None:
-        facts[f"{request_notes.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
-    facts[request_notes.HTTPS if scheme == "https" else request_notes.PLAIN_HTTP] = ""
+        facts[f"{hits_and_notes.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
+    facts[hits_and_notes.HTTPS if scheme == "https" else hits_and_notes.PLAIN_HTTP] = ""
     if urlsplit(settings.base_url).netloc.lower() in names:
-        facts[request_notes.SAME_HOST] = ""
+        facts[hits_and_notes.SAME_HOST] = ""
     elif names and HOST_HEADER.fullmatch(names[-1]):
-        facts[request_notes.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
+        facts[hits_and_notes.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
     return facts
 
 

@@ -20,7 +20,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, InboundEvent, Source
 from guestbook.web import request_context
 from guestbook.web.error_pages import NOTHING_STORED
-from guestbook.web.template_filters import translated
+from guestbook.web.translation_and_template_filters import translated
 
 pages = Blueprint("webmention", __name__, url_prefix="/webmention")
 

@@ -13,7 +13,7 @@ from guestbook.inbound import webmention_pages as pages_of_mentions
 from guestbook.inbound.event_processor import PASSES_ENDED, Processor
 from guestbook.inbound.webmention_pages import FETCH_FAILED
 from guestbook.lib import clock
-from guestbook.outbound.throttle import TimeLimit
+from guestbook.outbound.rate_and_time_limits import TimeLimit
 from guestbook.queue import clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db

@@ -11,10 +11,10 @@ from sqlalchemy import event, update
 
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
-from guestbook.outbound import throttle
+from guestbook.outbound import rate_and_time_limits
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
-from guestbook.outbound.throttle import BEGIN_WITHIN, RateLimiter
+from guestbook.outbound.rate_and_time_limits import BEGIN_WITHIN, RateLimiter
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.lib.test_rate_counters import window_of_most
@@ -124,7 +124,7 @@ def test_a_slot_that_is_used_too_late_sends_nothing_and_is_given_back(
     assert (slot.begin(), slot.begun) == (False, None)
     with database.write(book.engine) as connection:
         rates.store(connection, rates.open(connection, []))
-    monkeypatch.setattr(throttle, "BEGIN_WITHIN", -1.0)  # now each slot is used too late
+    monkeypatch.setattr(rate_and_time_limits, "BEGIN_WITHIN", -1.0)  # now each slot is used too late
     drain(book, 1)
     assert not receiver.requests
     assert book.delivery().status == "new"

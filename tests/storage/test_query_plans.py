@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.outbound.delivery_tasks import open_with_due
 from guestbook.queries import cron_status, filtered_lists, public_comments, statistics
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
-from guestbook.queue import claims, comment_order, erasure, redelivery
+from guestbook.queue import claims, comment_order, deleted_comments, redelivery
 from guestbook.queue.poller import Poller
 from guestbook.storage import database, row_changes
 from guestbook.storage.database import db
@@ -92,7 +92,7 @@ def held_back(webhook_id: str) -> object:
 
 def erased(_: str) -> object:
     with database.write(db.engine) as connection:
-        return erasure.erase(connection, WITH_DELIVERIES, clock.now(), MINUTE)
+        return deleted_comments.erase(connection, WITH_DELIVERIES, clock.now(), MINUTE)
 
 
 def first_due(_: str) -> object:
@@ -200,7 +200,7 @@ QUESTIONS: dict[str, tuple[str, str, Question]] = {
     "erased_comment": ("deliveries", "deliveries_by_comment", erased),
     "erased_inbound": ("inbound_events", f"inbound_events_by_comment|{ONCE}", erased),
     "erased_lately": ("deliveries", "deliveries_by_finish", on_connection(
-        lambda one: [erasure.lately(one, clock.now() - 2 * MINUTE)])),
+        lambda one: [deleted_comments.lately(one, clock.now() - 2 * MINUTE)])),
     "most_of_inbox": ("inbound_events", f"inbound_events_by_status|{INBOUND_BY_ID}",
         inbox(HALF, status="processed")),
     "by_source_and_status": ("inbound_events", INBOUND_BY_SOURCE, inbox(HALF, ours=True, status="processed")),

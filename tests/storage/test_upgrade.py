@@ -19,18 +19,18 @@ from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring, of_row
 from guestbook.lib.errors import Refused
 from guestbook.storage import (
     SCHEMA,
-    active_hosts,
     backup,
     database,
     database_errors,
+    encrypted_columns,
+    hosts_sharing_sqlite,
     schema_version,
-    stored_secrets,
     upgrade,
 )
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.encrypted_columns import SECRET_COLUMNS_OF_BOOK
 from guestbook.storage.models import Setting
-from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK
 from guestbook.storage.upgrade import UpgradeReport
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import VERSION, Description, described, engine_on
@@ -146,7 +146,7 @@ def test_secrets_are_encrypted_for_their_rows_also_after_a_kill_and_unreadable_o
         assert here.decrypt(found["a"], of_row("webhook secret", "a")) == "whsec_a"
         assert elsewhere.decrypt(found["b"], "webhook secret") == "whsec_b"
         with database.write(engine) as connection:
-            stored_secrets.encrypt_all(connection, Keyring((KEY, "another key")))
+            encrypted_columns.encrypt_all(connection, Keyring((KEY, "another key")))
         [later] = [row["secret"] for row in rows(engine)["webhooks"] if row["id"] == "b"]
         assert here.decrypt(later, of_row("webhook secret", "b")) == "whsec_b"
 
@@ -221,7 +221,7 @@ def test_a_program_of_the_baseline_that_still_runs_can_write_and_this_one_goes_o
             page = Visitor(app).get("/").get_data(as_text=True)
             assert factories.deliveries()[0].status == "new"  # it waits, as with another secret key
             with database.write(db.engine) as connection:  # as encrypt-secrets does
-                stored_secrets.encrypt_all(connection, Keyring((KEY,)))
+                encrypted_columns.encrypt_all(connection, Keyring((KEY,)))
             factories.all_due()
             factories.run_pass()
     [request] = receiver.at("/new")
@@ -336,7 +336,9 @@ def test_a_book_that_moved_to_a_newer_program_is_taken_over_and_then_upgraded(
         with monkeypatch.context() as there:
             there.setattr(ids, "host_name", lambda: "old")
             there.setattr(ids, "boot_id", lambda: "another-kernel")
-            active_hosts._write(Path(str(make_url(url).database)), active_hosts.WEB, clock.now())
+            hosts_sharing_sqlite._write(
+                Path(str(make_url(url).database)), hosts_sharing_sqlite.WEB, clock.now()
+            )
         with pytest.raises(Refused, match="old came first"):
             upgraded(tmp_path, url)
         assert not (tmp_path / "backups").exists()

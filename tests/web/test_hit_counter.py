@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.storage import request_notes
+from guestbook.storage import hits_and_notes
 from guestbook.storage.database import db
 from guestbook.storage.plain_sql import through
 from guestbook.web import cgi_app, public_pages
@@ -27,7 +27,7 @@ def data_dir(app: Flask) -> Path:
 
 def counted(app: Flask) -> int:
     with app.app_context():
-        return request_notes.saved_hits(through(db.session())) + request_notes.pending_hits(data_dir(app))
+        return hits_and_notes.saved_hits(through(db.session())) + hits_and_notes.pending_hits(data_dir(app))
 
 
 def shown(app: Flask, name: str = FIREFOX) -> str:
@@ -41,8 +41,8 @@ def test_each_view_moves_the_odometer_and_batches_go_to_the_database(counting: F
     numbers = [shown(counting) for _ in range(45)]
     assert numbers == [str(number) for number in range(1, 46)]
     with counting.app_context():
-        assert request_notes.saved_hits(through(db.session())) == 40
-    assert request_notes.pending_hits(data_dir(counting)) == 5
+        assert hits_and_notes.saved_hits(through(db.session())) == 40
+    assert hits_and_notes.pending_hits(data_dir(counting)) == 5
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_only_a_look_at_the_front_page_counts(counting: Flask) -> None:
 
 def test_nothing_is_counted_where_nobody_can_see_it(app: Flask) -> None:
     Visitor(app).get("/", headers={"User-Agent": FIREFOX})
-    assert not (data_dir(app) / request_notes.PENDING_FILE).exists()
+    assert not (data_dir(app) / hits_and_notes.PENDING_FILE).exists()
     set_(visitor_looks="yes")
     page = Visitor(app).get("/", headers={"User-Agent": FIREFOX})
     assert by_class(parse(page), "odometer") == []
@@ -87,15 +87,15 @@ def test_nothing_is_counted_where_nobody_can_see_it(app: Flask) -> None:
 def test_the_number_alone_does_not_make_the_page_new_but_the_view_counts(counting: Flask) -> None:
     visitor = Visitor(counting)
     etag = visitor.get("/", headers={"User-Agent": FIREFOX}).headers["ETag"]
-    for _ in range(request_notes.HITS_BATCH):  # one of these saves the batch after an answer without a body
+    for _ in range(hits_and_notes.HITS_BATCH):  # one of these saves the batch after an answer without a body
         again = visitor.get("/", headers={"User-Agent": FIREFOX, "If-None-Match": etag})
         assert (again.status_code, again.data) == (304, b"")
-    assert counted(counting) == request_notes.HITS_BATCH + 1
-    assert request_notes.pending_hits(data_dir(counting)) == 1
+    assert counted(counting) == hits_and_notes.HITS_BATCH + 1
+    assert hits_and_notes.pending_hits(data_dir(counting)) == 1
 
 
 def test_a_book_that_cannot_write_is_still_read(counting: Flask) -> None:
-    (data_dir(counting) / request_notes.PENDING_FILE).mkdir()
+    (data_dir(counting) / hits_and_notes.PENDING_FILE).mkdir()
     assert shown(counting).isdigit()
 
 
@@ -105,21 +105,21 @@ def test_a_busy_database_gets_the_views_later(counting: Flask, monkeypatch: pyte
 
     with monkeypatch.context() as patched:
         patched.setitem(counting.extensions, public_pages.HITS_EXTENSION, fail)
-        for _ in range(request_notes.HITS_BATCH):
+        for _ in range(hits_and_notes.HITS_BATCH):
             shown(counting)
-    assert request_notes.pending_hits(data_dir(counting)) == request_notes.HITS_BATCH
-    assert shown(counting) == str(request_notes.HITS_BATCH + 1)
-    assert request_notes.pending_hits(data_dir(counting)) == 0
-    assert counted(counting) == request_notes.HITS_BATCH + 1
+    assert hits_and_notes.pending_hits(data_dir(counting)) == hits_and_notes.HITS_BATCH
+    assert shown(counting) == str(hits_and_notes.HITS_BATCH + 1)
+    assert hits_and_notes.pending_hits(data_dir(counting)) == 0
+    assert counted(counting) == hits_and_notes.HITS_BATCH + 1
 
 
 def test_a_page_by_cgi_counts_in_the_same_batches(tmp_path: Path) -> None:
     environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
     with running(environ) as app:
         set_(look="1999")
-        for number in range(1, request_notes.HITS_BATCH + 3):
+        for number in range(1, hits_and_notes.HITS_BATCH + 3):
             reader = cgi_app.make(environ, lambda _given: pytest.fail("left to the whole app"))
             assert shown(reader) == str(number)
-        assert request_notes.pending_hits(data_dir(app)) == 2
-        assert counted(app) == request_notes.HITS_BATCH + 2
-        assert shown(app) == str(request_notes.HITS_BATCH + 3)
+        assert hits_and_notes.pending_hits(data_dir(app)) == 2
+        assert counted(app) == hits_and_notes.HITS_BATCH + 2
+        assert shown(app) == str(hits_and_notes.HITS_BATCH + 3)

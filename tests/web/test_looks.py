@@ -7,11 +7,11 @@ import pytest
 from flask import Flask
 
 from guestbook.storage.preferences import LOOKS
-from guestbook.web import look_and_language
+from guestbook.web import look_language_time_zone
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, add, by_class, hrefs, parse, set_
 
-STATIC = Path(look_and_language.__file__).parents[1] / "static"
+STATIC = Path(look_language_time_zone.__file__).parents[1] / "static"
 CSS = "body { color: #123 }"
 
 
@@ -77,7 +77,11 @@ def test_the_choice_holds_everywhere_until_the_owner_s_is_chosen(app: Flask, vis
     [form] = by_class(visitor.page(), "look-form")
     assert (form.attrib["method"], form.attrib["action"]) == ("post", "/look")
     buttons = form.findall("button")
-    assert [button.attrib["value"] for button in buttons] == list(LOOKS) == list(look_and_language.LOOK_NAMES)
+    assert (
+        [button.attrib["value"] for button in buttons]
+        == list(LOOKS)
+        == list(look_language_time_zone.LOOK_NAMES)
+    )
     assert [button.attrib["value"] for button in buttons if "aria-current" in button.attrib] == ["plain"]
     [comment_id] = add(["Hello"])
     here = f"/comments/{comment_id}"

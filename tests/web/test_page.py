@@ -13,7 +13,7 @@ from markupsafe import escape
 
 from guestbook.comments import comment_actions
 from guestbook.storage.database import db
-from guestbook.web import template_filters
+from guestbook.web import translation_and_template_filters
 from tests.support import factories
 from tests.support.amount import examples
 from tests.support.owner import Owner
@@ -245,7 +245,9 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)).map("".join))
 @settings(max_examples=examples(40), deadline=None)
 def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
-    assert template_filters.prose(words) == urlize(words, rel=template_filters.LINK_REL)
+    assert translation_and_template_filters.prose(words) == urlize(
+        words, rel=translation_and_template_filters.LINK_REL
+    )
 
 
 def test_below_a_path_each_comment_links_below_it(app: Flask) -> None:

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from guestbook.background import whole_pass
 from guestbook.lib import clock, ids, locks
-from guestbook.storage import active_hosts, cron_token, database
+from guestbook.storage import cron_token, database, hosts_sharing_sqlite
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
 from guestbook.transport import ReceiverAnswer, Transport
@@ -255,7 +255,7 @@ def test_a_second_host_is_one_line_in_the_log(
         with monkeypatch.context() as there:
             there.setattr(ids, "host_name", lambda: "web-2")
             there.setattr(ids, "boot_id", lambda: "another-kernel")
-            active_hosts._write(tmp_path / "guestbook.db", active_hosts.WEB, clock.now())
+            hosts_sharing_sqlite._write(tmp_path / "guestbook.db", hosts_sharing_sqlite.WEB, clock.now())
         ask(app)
         db.session.remove()
     (warned,) = [one for one in caplog.records if one.name == send_after_requests.__name__]

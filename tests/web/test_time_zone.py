@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.storage.models import Setting
-from guestbook.web import look_and_language, response_headers
+from guestbook.web import look_language_time_zone, response_headers
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, set_, text
@@ -127,6 +127,6 @@ def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(visitor: Visit
 def test_errors_have_the_strict_policy(app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     [comment_id] = add(["Hello"])
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr(look_and_language, "zone", lambda: 1 / 0)
+    monkeypatch.setattr(look_language_time_zone, "zone", lambda: 1 / 0)
     answer = visitor.get(f"/comments/{comment_id}")
     assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (500, WITHOUT_SCRIPT)

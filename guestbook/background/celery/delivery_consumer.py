@@ -30,9 +30,9 @@ from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import ClaimedTasks
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
-from guestbook.outbound.throttle import Budget, RateLimiter, Slot
+from guestbook.outbound.rate_and_time_limits import Budget, RateLimiter, Slot
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
-from guestbook.queue import claims, erasure
+from guestbook.queue import claims, deleted_comments
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
@@ -205,7 +205,7 @@ class DeliveryConsumer:
             self._look_at = time.monotonic() + POOL_LOOK_INTERVAL
             with database.read(self._engine) as connection:
                 since = clock.now() - self._takeover.lease - claims.CLOCK_SKEW
-                erased = erasure.lately(connection, since)
+                erased = deleted_comments.lately(connection, since)
             if erased:  # Their comments were deleted for good meanwhile.
                 self._pool.take_back(lambda task: task.id in erased)
             late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN

@@ -25,10 +25,10 @@ from guestbook.settings.environment import SETTING_PREFIX
 from guestbook.storage import (
     database,
     database_errors,
+    encrypted_columns,
     engines,
     schema_version,
     sqlite_file,
-    stored_secrets,
     writable_check,
 )
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
@@ -185,7 +185,7 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look at every secret: those that nobody can read keep deliveries waiting."""
     keyring = book.settings.keyring
     with book.engine.connect() as connection:
-        found = stored_secrets.look(connection, keyring)
+        found = encrypted_columns.look(connection, keyring)
     if found.unreadable:
         rows = Counter(table for table, _ in found.unreadable)
         which = " and ".join(counted(rows[table], noun) for table, noun in NOUNS.items() if rows[table])

@@ -22,7 +22,7 @@ from guestbook.lib import VERSION, clock, current_process, files, ids
 from guestbook.lib.current_process import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
-from guestbook.storage import active_hosts, request_notes
+from guestbook.storage import hits_and_notes, hosts_sharing_sqlite
 from guestbook.storage.engines import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
@@ -40,15 +40,15 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts use the SQLite file: two may not."""
     if not book.file:
         return
-    if reason := active_hosts.two_hosts(book.file, book.now):
-        is_second = active_hosts.first(book.file, book.now) is not None
-        advice = active_hosts.TWO_HOSTS_ADVICE + (active_hosts.GO_ON if is_second else "")
-        command = installation.typed(active_hosts.TAKE_OVER) if is_second else None
+    if reason := hosts_sharing_sqlite.two_hosts(book.file, book.now):
+        is_second = hosts_sharing_sqlite.first(book.file, book.now) is not None
+        advice = hosts_sharing_sqlite.TWO_HOSTS_ADVICE + (hosts_sharing_sqlite.GO_ON if is_second else "")
+        command = installation.typed(hosts_sharing_sqlite.TAKE_OVER) if is_second else None
         yield problem(reason.strip(), advice, command)
         return
     seen = ", ".join(
         f"{does} on {host.name} ({clock.ago(moment)})"
-        for host in active_hosts.hosts(book.file)
+        for host in hosts_sharing_sqlite.hosts(book.file)
         for does, moment in sorted(host.seen.items(), reverse=True)
     )
     activity = f"Last seen: {seen}." if seen else "Neither web server nor passes were seen yet."
@@ -58,7 +58,9 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts ran passes lately: with PostgreSQL and MariaDB any number may."""
     if book.file is None and not book.settings.on_sqlite:
-        lately = select(Pass.host).where(Pass.started_at > book.now - active_hosts.ACTIVE_FOR).distinct()
+        lately = (
+            select(Pass.host).where(Pass.started_at > book.now - hosts_sharing_sqlite.ACTIVE_FOR).distinct()
+        )
         with book.engine.connect() as connection:
             names = sorted(connection.scalars(lately))
         yield ok(f"Lately passes ran on {', '.join(names) or 'no host'}.")
@@ -66,7 +68,7 @@ def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this process could run a pass with all its threads, and whether a pass could not."""
-    met = request_notes.read_observations(book.settings.data_dir, LIMITS_OF).get(request_notes.HOST_LIMIT)
+    met = hits_and_notes.read_observations(book.settings.data_dir, LIMITS_OF).get(hits_and_notes.HOST_LIMIT)
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
     room = current_process.room(PASS_THREADS)
     if room.limit:

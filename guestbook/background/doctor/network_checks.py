@@ -16,10 +16,10 @@ from guestbook.lib.validate import PULL_URL, is_mailto
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
-from guestbook.storage import request_notes
+from guestbook.storage import hits_and_notes
+from guestbook.storage.hits_and_notes import Observation
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.storage.request_notes import Observation
 from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 
 REQUESTS_OF = timedelta(days=1)
@@ -30,8 +30,8 @@ RESTART = "Put this line in .env in the data folder, and restart the web server.
 def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether visitors reach the book where links lead."""
     base, seen = book.settings.base_url, _seen(book)
-    other = seen.get(request_notes.OTHER_HOST)
-    if other and request_notes.SAME_HOST not in seen:
+    other = seen.get(hits_and_notes.OTHER_HOST)
+    if other and hits_and_notes.SAME_HOST not in seen:
         path = urlsplit(base).path
         yield warning(
             f"GUESTBOOK_BASE_URL is {base}, and lately all requests came for {other.text}. Links in webhooks "
@@ -39,7 +39,7 @@ def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
             f"Do this if visitors use the second one. {RESTART}",
             f"GUESTBOOK_BASE_URL={other.text}{path}",
         )
-    elif request_notes.SAME_HOST in seen:
+    elif hits_and_notes.SAME_HOST in seen:
         yield ok(f"Requests come for {base}, as the settings say.")
     else:
         yield ok(f"It is {base}. No request has come in the last day.")
@@ -52,7 +52,7 @@ def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield ok("The base URL begins with https, so browsers send the login's cookie encrypted.")
     elif base.hostname in LOOPBACK:
         yield ok("The book is for this machine alone, where it needs no HTTPS.")
-    elif request_notes.HTTPS in seen:
+    elif hits_and_notes.HTTPS in seen:
         yield warning(
             f"Requests come over HTTPS, and GUESTBOOK_BASE_URL is {book.settings.base_url}.",
             RESTART,
@@ -69,9 +69,9 @@ def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the number of trusted proxies fits what requests carry."""
     count, seen = book.settings.trusted_proxies, _seen(book)
-    forwarded, direct = request_notes.BY_PROXY in seen, request_notes.NO_PROXY in seen
+    forwarded, direct = hits_and_notes.BY_PROXY in seen, hits_and_notes.NO_PROXY in seen
     # A visitor can send more addresses than the proxies add, but never fewer.
-    addresses = request_notes.ADDRESSES
+    addresses = hits_and_notes.ADDRESSES
     numbers = [int(name.removeprefix(addresses)) for name in seen if addresses in name]
     fewest = min(numbers, default=count or 1) if forwarded else 0
     setting, advice = f"GUESTBOOK_TRUSTED_PROXIES is {count}", "if so many proxies stand before the book."
@@ -97,7 +97,7 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 
 def _seen(book: ExaminedBook) -> Mapping[str, Observation]:
-    return request_notes.read_observations(book.settings.data_dir, REQUESTS_OF)
+    return hits_and_notes.read_observations(book.settings.data_dir, REQUESTS_OF)
 
 
 CRON_ADVICE = "{} Settings that cron needs belong in .env in the data folder."

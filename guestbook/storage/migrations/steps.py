@@ -9,11 +9,11 @@ from typing import Any
 from alembic import op
 from sqlalchemy import CheckConstraint, MetaData, Table, inspect, text
 
-from guestbook.storage import column_types, stored_secrets
-from guestbook.storage.stored_secrets import SecretColumn
+from guestbook.storage import column_types, encrypted_columns
+from guestbook.storage.encrypted_columns import SecretColumn
 
 SERVERS_OF_MARIADB = ("mysql", "mariadb")
-# A copy that stays: the list in stored_secrets follows later versions of the tables.
+# A copy that stays: the list in encrypted_columns follows later versions of the tables.
 SECRETS_OF_0029 = (
     SecretColumn("webhooks", "headers", "webhook header", "values"),
     SecretColumn("webhooks", "secret", "webhook secret"),
@@ -52,7 +52,7 @@ def add_column(table: str, column: str, definition: str) -> None:
 def encrypt() -> None:
     """Encrypt for their rows the secrets that lie open, or are encrypted for their column alone."""
     connection = op.get_bind()
-    stored_secrets.encrypt_all(connection, column_types.keyring_of(connection), SECRETS_OF_0029)
+    encrypted_columns.encrypt_all(connection, column_types.keyring_of(connection), SECRETS_OF_0029)
 
 
 def replace_check(table: str, name: str, condition: str) -> None:

@@ -25,7 +25,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents, RowPage
 from guestbook.queries.statistics import COUNT_LIMIT
-from guestbook.queue import comment_order, erasure, redelivery
+from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
@@ -216,7 +216,7 @@ DELIVERY_LIST = QueueList(
     sending="sending",
     requeued="It is due now. The next pass sends it.",
     replaced=" This replaces the scheduled retry.",
-    erased=erasure.DELIVERY_ERASED,
+    erased=deleted_comments.DELIVERY_ERASED,
 )
 EVENT_LIST = QueueList(
     model=InboundEvent,
@@ -233,7 +233,7 @@ EVENT_LIST = QueueList(
     sending="processing",
     requeued="It is due now: the next pass processes it with the source's present settings.",
     replaced="",
-    erased=erasure.INBOUND_ERASED,
+    erased=deleted_comments.INBOUND_ERASED,
 )
 delivery_pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 DELIVERY_LIST.add_rules(delivery_pages)
@@ -276,7 +276,7 @@ def delivery_facts(delivery: Delivery, webhook: Webhook, now: datetime) -> dict[
             delivery, webhook, now, bool(comment_order.behind(db.session(), [delivery.id]))
         ),
         "is_live": may_end_soon and (delivery.is_leased(now) or until <= now + LIVE_WINDOW),
-        "erased": erasure.DELIVERY_ERASED,
+        "erased": deleted_comments.DELIVERY_ERASED,
     }
 
 
@@ -320,7 +320,7 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         webhook=webhook,
         attempt=attempt,
         explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
-        erased=erasure.DELIVERY_ERASED,
+        erased=deleted_comments.DELIVERY_ERASED,
     )
 
 

@@ -8,7 +8,7 @@ from guestbook.lib.fields import Field
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.preferences import PREFERENCE_FIELDS
-from guestbook.web import request_context, template_filters
+from guestbook.web import request_context, translation_and_template_filters
 from guestbook.web.admin import responses, undo
 
 pages = Blueprint("settings", __name__)
@@ -32,7 +32,7 @@ def show(page: str, **more: object) -> str:
         fields=known,
         values=fields.typed(known, request.form.getlist) if request.method == "POST" else stored,
         zones=clock.suggested_zones,
-        frame_title=template_filters.title_for_sites(request_context.preferences()),
+        frame_title=translation_and_template_filters.title_for_sites(request_context.preferences()),
         **more,
     )
 

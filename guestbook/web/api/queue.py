@@ -17,7 +17,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_json import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
-from guestbook.queue import comment_order, erasure, redelivery
+from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
@@ -162,7 +162,7 @@ def redeliver(delivery_id: str) -> Answer:
         if not free:
             is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
             busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT
-            raise Conflict(erasure.DELIVERY_ERASED if is_over else busy)
+            raise Conflict(deleted_comments.DELIVERY_ERASED if is_over else busy)
         return idempotency.keep(session, webhook_json.delivery(free[0]), 202)
 
 
@@ -192,7 +192,7 @@ def reprocess_inbound_event(event_id: str) -> Answer:
         event = find(InboundEvent, event_id)
         free = redelivery.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
-            raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
+            raise Conflict(deleted_comments.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
         return idempotency.keep(session, source_json.inbound_event(free[0]), 202)
 
 

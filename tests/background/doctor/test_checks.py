@@ -10,8 +10,8 @@ import pytest
 
 from guestbook.background.doctor import State, host_checks, network_checks
 from guestbook.lib import clock, current_process, ids, signatures
-from guestbook.queue import erasure
-from guestbook.storage import active_hosts, request_notes
+from guestbook.queue import deleted_comments
+from guestbook.storage import hits_and_notes, hosts_sharing_sqlite
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
@@ -131,7 +131,7 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     factories.delivery(hook, attempts=3, claims=3, last_error=refused)
     note = "Delivered; the rest of the answer was left unread (too long)."
     factories.delivery(hook, status="processed", last_error=note)
-    factories.delivery(hook, status="failed", last_error=erasure.SUPERSEDED, erased_at=clock.now())
+    factories.delivery(hook, status="failed", last_error=deleted_comments.SUPERSEDED, erased_at=clock.now())
     factories.webhook(name="Old", disabled_at=since, disabled_reason="by_hand")
     findings = look()
     assert findings["webhook Chat"].state is State.WARNING
@@ -217,28 +217,30 @@ def test_a_proxy_that_webhooks_do_not_use_is_named(look: Look, monkeypatch: pyte
 
 def test_an_address_that_differs_from_the_settings_is_a_warning(look: Look, tmp_path: Path) -> None:
     assert "No request has come" in look()["base URL"].sentence
-    seen = {request_notes.OTHER_HOST: "https://real.example", request_notes.HTTPS: ""}
-    request_notes.note_observations(tmp_path, seen)
+    seen = {hits_and_notes.OTHER_HOST: "https://real.example", hits_and_notes.HTTPS: ""}
+    hits_and_notes.note_observations(tmp_path, seen)
     findings = look(base_url="http://guess.example/book")
     assert findings["base URL"].state is State.WARNING
     assert findings["base URL"].command == "GUESTBOOK_BASE_URL=https://real.example/book"
     assert findings["HTTPS"].command == "GUESTBOOK_BASE_URL=https://guess.example/book"
-    request_notes.note_observations(tmp_path, {request_notes.SAME_HOST: ""})  # The other was a mistake.
+    hits_and_notes.note_observations(tmp_path, {hits_and_notes.SAME_HOST: ""})  # The other was a mistake.
     assert is_fine(look(), "base URL")
 
 
 def test_the_number_of_proxies_is_compared_with_what_requests_carry(look: Look, tmp_path: Path) -> None:
     assert is_fine(look(), "proxies")
-    request_notes.note_observations(tmp_path, {request_notes.BY_PROXY: ""})
+    hits_and_notes.note_observations(tmp_path, {hits_and_notes.BY_PROXY: ""})
     assert look()["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=1"
     assert is_fine(look(trusted_proxies=1), "proxies")
-    request_notes.note_observations(tmp_path, {f"{request_notes.ADDRESSES}{number}": "" for number in (1, 3)})
+    hits_and_notes.note_observations(
+        tmp_path, {f"{hits_and_notes.ADDRESSES}{number}": "" for number in (1, 3)}
+    )
     assert is_fine(look(trusted_proxies=1), "proxies")
     too_high = look(trusted_proxies=2)["proxies"]
     assert "carry 1 address in X-Forwarded-For. So a visitor can invent" in too_high.sentence
     assert too_high.command == "GUESTBOOK_TRUSTED_PROXIES=1"
-    (tmp_path / request_notes.OBSERVATIONS_FILE).unlink()
-    request_notes.note_observations(tmp_path, {request_notes.NO_PROXY: ""})
+    (tmp_path / hits_and_notes.OBSERVATIONS_FILE).unlink()
+    hits_and_notes.note_observations(tmp_path, {hits_and_notes.NO_PROXY: ""})
     assert is_fine(look(), "proxies")
     assert look(trusted_proxies=1)["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=0"
 
@@ -260,7 +262,7 @@ def test_two_hosts_over_one_file_are_a_problem_until_one_was_quiet_for_a_quarter
 def test_the_host_that_may_write_is_not_told_to_take_over(
     look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    active_hosts._write(tmp_path / "guestbook.db", active_hosts.WEB, clock.now())
+    hosts_sharing_sqlite._write(tmp_path / "guestbook.db", hosts_sharing_sqlite.WEB, clock.now())
     note_of_another_host(tmp_path / "guestbook.db", monkeypatch)
     finding = look()["hosts"]
     assert (finding.state, finding.command) == (State.PROBLEM, None)
@@ -269,9 +271,9 @@ def test_the_host_that_may_write_is_not_told_to_take_over(
 
 
 def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    request_notes.note_observations(tmp_path, {request_notes.HOST_LIMIT: "this host limits threads"})
+    hits_and_notes.note_observations(tmp_path, {hits_and_notes.HOST_LIMIT: "this host limits threads"})
     assert "ran into a limit: this host limits threads" in look()["limits"].sentence
-    (tmp_path / request_notes.OBSERVATIONS_FILE).unlink()
+    (tmp_path / hits_and_notes.OBSERVATIONS_FILE).unlink()
     room = current_process.Room(5, 0, current_process.FILE_LIMIT)
     monkeypatch.setattr(current_process, "room", lambda _threads: room)
     finding = look()["limits"]
@@ -293,7 +295,7 @@ def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as there:
         there.setattr(ids, "host_name", lambda: "other")
         there.setattr(ids, "boot_id", lambda: "another-kernel")
-        active_hosts._write(file, active_hosts.PASS, clock.now())
+        hosts_sharing_sqlite._write(file, hosts_sharing_sqlite.PASS, clock.now())
 
 
 # --- keys that sign

@@ -3,7 +3,7 @@
 import pytest
 
 from guestbook.lib import clock, retry_policy
-from guestbook.queue import erasure
+from guestbook.queue import deleted_comments
 from tests.queue.comments.steps import change, claimed, delete, move, rows_of
 from tests.support import factories
 
@@ -15,11 +15,11 @@ def test_the_deletion_takes_the_place_of_what_has_not_gone_out(hook: str) -> Non
     rows = rows_of(hook)
     assert [rows[number].status for number in (1, 2, 3)] == ["failed", "failed", "new"]
     for number in (1, 2):
-        assert (rows[number].payload, rows[number].last_error) == ("", erasure.SUPERSEDED)
+        assert (rows[number].payload, rows[number].last_error) == ("", deleted_comments.SUPERSEDED)
         assert rows[number].erased_at
     assert claimed(hook) == [rows[3].id]
     [unsent] = rows_of(other).values()
-    assert (unsent.status, unsent.payload, unsent.last_error) == ("failed", "", erasure.SUPERSEDED)
+    assert (unsent.status, unsent.payload, unsent.last_error) == ("failed", "", deleted_comments.SUPERSEDED)
     move(comment_id, "published")
     assert [row.event for row in rows_of(other).values()] == ["comment.created"] * 2
 

@@ -17,7 +17,7 @@ from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import delivery_dispatcher
 from guestbook.outbound.formats import CHAT_FORMATS
-from guestbook.queue import claims, erasure
+from guestbook.queue import claims, deleted_comments
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment
@@ -105,7 +105,7 @@ def test_of_what_was_sent_the_row_and_its_attempts_stay_and_say_that_they_were_e
     assert (attempt.status_code, attempt.response_body, attempt.response_headers) == (200, None, None)
     assert attempt.request_headers["webhook-id"] == row.event_id
     shown = command(app, "deliveries", "show", row.id)
-    assert f"Payload {erasure.DELIVERY_ERASED}" in " ".join(shown.split())
+    assert f"Payload {deleted_comments.DELIVERY_ERASED}" in " ".join(shown.split())
     assert "processed, erased" in command(app, "deliveries", "list")
 
 
@@ -117,7 +117,7 @@ def test_what_waits_is_replaced_by_the_end_of_the_comment_without_its_words() ->
         comment_id = factories.sign(WORD, name=WORD)
         delete(comment_id)
         created = [row for row in factories.deliveries() if row.event == "comment.created"]
-        assert {(row.status, row.last_error) for row in created} == {("failed", erasure.NEVER_SENT)}
+        assert {(row.status, row.last_error) for row in created} == {("failed", deleted_comments.NEVER_SENT)}
         assert events_for(hook) == ["comment.deleted"]
         factories.run_pass()
         [request] = receiver.requests
@@ -165,8 +165,8 @@ def test_what_a_pass_holds_is_dropped_and_what_is_under_way_is_recorded_nowhere(
         looks.append(lately(connection, since))
         return looks[-1]
 
-    lately = erasure.lately
-    monkeypatch.setattr(erasure, "lately", look)
+    lately = deleted_comments.lately
+    monkeypatch.setattr(deleted_comments, "lately", look)
     monkeypatch.setattr(delivery_dispatcher, "ERASURE_LOOK", 0.05)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -265,7 +265,7 @@ def test_an_inbound_event_is_emptied_with_its_comment_and_its_repeats_too(each_a
     assert tables_with(WORD) == set()
     assert inbox_stock.messages() == []
     for row in inbox_stock.rows():
-        assert (row.payload, row.note or row.error) == ("", erasure.INBOUND_ERASED)
+        assert (row.payload, row.note or row.error) == ("", deleted_comments.INBOUND_ERASED)
         assert row.erased_at
     refused = each_app.test_cli_runner().invoke(args=["inbox", "reprocess", inbox_stock.rows()[0].id])
     assert refused.exit_code == 1

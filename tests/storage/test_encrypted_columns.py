@@ -13,11 +13,11 @@ from guestbook.lib import clock, signatures
 from guestbook.lib.encryption import DAMAGED_VALUE, Unreadable
 from guestbook.lib.errors import Refused
 from guestbook.outbound.delivery_tasks import NOTHING_SENT, RECEIVER_COLUMNS, Receivers
-from guestbook.storage import backup, cron_token, database, stored_secrets
+from guestbook.storage import backup, cron_token, database, encrypted_columns
 from guestbook.storage.column_types import Encrypted
 from guestbook.storage.database import db
+from guestbook.storage.encrypted_columns import SECRET_COLUMNS_OF_BOOK, StoredSecrets
 from guestbook.storage.models import Source, Webhook
-from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK, StoredSecrets
 from tests.support import factories, secret_keys
 from tests.support.secret_keys import KEY, NEW_KEY
 
@@ -74,7 +74,7 @@ def read() -> list[Any]:
 
 def renewed() -> StoredSecrets:
     with database.writing() as session:
-        return stored_secrets.encrypt_all(session.connection(), factories.settings().keyring)
+        return encrypted_columns.encrypt_all(session.connection(), factories.settings().keyring)
 
 
 @pytest.mark.usefixtures("each_app")
@@ -110,7 +110,7 @@ def test_a_secret_that_is_copied_to_another_row_cannot_be_read_there() -> None:
         assert isinstance(sender.secret, Unreadable)
     with db.engine.connect() as connection:
         [row] = connection.execute(select(*RECEIVER_COLUMNS).where(Webhook.id == other))
-        found = stored_secrets.look(connection, factories.settings().keyring)
+        found = encrypted_columns.look(connection, factories.settings().keyring)
     assert found.unreadable == {("webhooks", other), ("sources", source)}
     assert found.why == DAMAGED_VALUE
     sent_to = Receivers(factories.settings().keyring).of(row, clock.now())

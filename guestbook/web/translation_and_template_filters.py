@@ -21,7 +21,7 @@ from guestbook.queries.public_comments import PublicComment
 from guestbook.settings import installation
 from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
-from guestbook.web import embed, look_and_language, request_context, response_headers
+from guestbook.web import embed, look_language_time_zone, request_context, response_headers
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -48,7 +48,12 @@ def _surroundings(name: str) -> tuple[CommentPicture | None, str, str, str]:
     drawn = request_context.once("picture", partial(url_for, "public.picture", face_id="-"))
     book, key = request_context.preferences(), request_context.settings().secret_key
     picture = comment_form.picture_of(name, book, key)
-    return picture, drawn.removesuffix("-.svg"), look_and_language.language(), look_and_language.zone()
+    return (
+        picture,
+        drawn.removesuffix("-.svg"),
+        look_language_time_zone.language(),
+        look_language_time_zone.zone(),
+    )
 
 
 @lru_cache(maxsize=256)  # This takes most of a page's time.
@@ -97,7 +102,7 @@ MONTHS = tuple(calendar.month_name)  # Each look at a name would format a date.
 
 
 def _is_english() -> bool:
-    return look_and_language.language() == look_and_language.ENGLISH
+    return look_language_time_zone.language() == look_language_time_zone.ENGLISH
 
 
 def translated(sentence: str) -> str:
@@ -122,12 +127,12 @@ def shown_number(value: int) -> str:
 
 def shown_day(when: datetime) -> str:
     """Return `3 March 2026`, the day in the page's time zone; the exact moment stays in the tooltip."""
-    when = clock.in_zone(when, look_and_language.zone())
+    when = clock.in_zone(when, look_language_time_zone.zone())
     if _is_english():
         return f"{when.day} {MONTHS[when.month]} {when.year}"
     written = str(_flask_babel().format_date(when.date(), "long"))
     # The Unicode data that Babel has says `1 mars`.
-    is_french_first = when.day == 1 and look_and_language.language() == "fr"
+    is_french_first = when.day == 1 and look_language_time_zone.language() == "fr"
     return f"1er{written[1:]}" if is_french_first else written
 
 
@@ -143,7 +148,7 @@ def of_book(book: Preferences) -> Preferences:
 
 def title_for_sites(book: Preferences) -> str:
     """Return the title in the owner's language, for code that others put on their pages."""
-    if book.title != Preferences().title or book.language == look_and_language.ENGLISH:
+    if book.title != Preferences().title or book.language == look_language_time_zone.ENGLISH:
         return book.title
     babel = _flask_babel()
     with babel.force_locale(book.language):
@@ -164,7 +169,9 @@ def _flask_babel() -> Any:
     import flask_babel
 
     if "babel" not in current_app.extensions:
-        flask_babel.Babel(current_app, configure_jinja=False, locale_selector=look_and_language.language)
+        flask_babel.Babel(
+            current_app, configure_jinja=False, locale_selector=look_language_time_zone.language
+        )
     return flask_babel
 
 
@@ -209,15 +216,15 @@ GLOBALS = {
     "home": embed.home,
     "sign_address": embed.sign_address,
     "asset": asset,
-    "look": look_and_language.look,
-    "looks": look_and_language.LOOK_NAMES,
-    "may_choose_look": look_and_language.may_choose_look,
-    "own_css_address": look_and_language.own_css_address,
-    "language": look_and_language.language,
+    "look": look_language_time_zone.look,
+    "looks": look_language_time_zone.LOOK_NAMES,
+    "may_choose_look": look_language_time_zone.may_choose_look,
+    "own_css_address": look_language_time_zone.own_css_address,
+    "language": look_language_time_zone.language,
     "languages": BOOK_LANGUAGES,
-    "may_choose_language": look_and_language.may_choose_language,
-    "is_in_visitors_zone": look_and_language.is_in_visitors_zone,
-    "zone_name": look_and_language.zone,
+    "may_choose_language": look_language_time_zone.may_choose_language,
+    "is_in_visitors_zone": look_language_time_zone.is_in_visitors_zone,
+    "zone_name": look_language_time_zone.zone,
     "rel": LINK_REL,
     "comment_fields": COMMENT_FIELDS,
     "command": installation.named,

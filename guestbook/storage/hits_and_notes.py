@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from guestbook.lib import clock, files
 from guestbook.lib.errors import Refused
-from guestbook.storage import active_hosts, sqlite_file
+from guestbook.storage import hosts_sharing_sqlite, sqlite_file
 from guestbook.storage.plain_sql import Select
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def add_hits(connection: "Connection", number: int) -> None:
 
 def add_hits_to_file(path: Path, number: int) -> None:
     """Add them to a book on SQLite, without SQLAlchemy. Raises sqlite3.Error or Refused."""
-    if host := active_hosts.first(path, clock.now()):
-        raise Refused(active_hosts.why_second(path, host))
+    if host := hosts_sharing_sqlite.first(path, clock.now()):
+        raise Refused(hosts_sharing_sqlite.why_second(path, host))
     with sqlite_file.opened_plain(path, SAVE_WAIT) as (connection, _):
         connection.execute(ADD_ON_SQLITE, {"number": number})
 

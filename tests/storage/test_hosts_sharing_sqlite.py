@@ -13,9 +13,9 @@ import guestbook
 from guestbook.background import pass_with_nothing_due, whole_pass
 from guestbook.lib import clock, files, ids
 from guestbook.lib.errors import Refused
-from guestbook.storage import active_hosts
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import hosts_sharing_sqlite
 from guestbook.storage.database import db
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 from tests.cli.conftest import Shell
 from tests.conftest import settings_for
 from tests.support import factories
@@ -35,7 +35,7 @@ def file(app: Flask, tmp_path: Path) -> Path:  # noqa: ARG001  it makes the file
 
 @pytest.fixture(autouse=True)
 def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(active_hosts, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(hosts_sharing_sqlite, "LOOK_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -49,19 +49,19 @@ class Elsewhere:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
-    def note(self, file: Path, name: str, kernel: str | None, does: str = active_hosts.WEB) -> None:
+    def note(self, file: Path, name: str, kernel: str | None, does: str = hosts_sharing_sqlite.WEB) -> None:
         """Write the note of a host with that name, on that kernel."""
         with self._monkeypatch.context() as there:
             there.setattr(ids, "host_name", lambda: name)
             there.setattr(ids, "boot_id", lambda: kernel)
-            active_hosts._write(file, does, clock.now())
+            hosts_sharing_sqlite._write(file, does, clock.now())
 
     def take_over(self, file: Path, name: str, kernel: str) -> None:
         """Let that host take the file over. It writes the note as a process of its own would."""
         moment = clock.to_text(clock.now())
         for path in file.parent.glob(f"{file.name}-host-*"):
             path.unlink()
-        note = {"name": name, "boot_id": kernel, "seen": {active_hosts.WEB: moment}, "since": moment}
+        note = {"name": name, "boot_id": kernel, "seen": {hosts_sharing_sqlite.WEB: moment}, "since": moment}
         file.with_name(f"{file.name}-host-elsewhere").write_text(json.dumps(note))
 
 
@@ -121,7 +121,7 @@ def test_the_host_that_came_first_goes_on_and_loses_the_file_to_one_that_takes_o
     assert run()
     elsewhere.take_over(file, "web-2", "another-kernel")
     assert visitor.sign(message="Second.").status_code == 503
-    HostNote(factories.settings(), active_hosts.WEB).renew()
+    HostNote(factories.settings(), hosts_sharing_sqlite.WEB).renew()
     assert visitor.sign(message="Second.").status_code == 503
 
 
@@ -136,13 +136,13 @@ def test_a_pass_that_stays_ends_when_another_host_has_taken_over(file: Path, els
 def test_a_quiet_host_does_not_count_so_that_a_book_can_move(
     file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere.note(file, "old", "another-kernel", active_hosts.PASS)
+    elsewhere.note(file, "old", "another-kernel", hosts_sharing_sqlite.PASS)
     with pytest.raises(Refused):
         run()
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=15, seconds=1))
     assert run()
-    assert [host.name for host in active_hosts.hosts(file)][1:] == ["old"]
+    assert [host.name for host in hosts_sharing_sqlite.hosts(file)][1:] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -159,26 +159,26 @@ def test_a_restart_and_containers_on_one_kernel_are_one_host(
 def test_a_file_that_is_not_there_is_not_taken_over(file: Path, shell: Shell) -> None:
     file.unlink()
     assert "copy the book to it first" in shell.refused("take-over")
-    assert active_hosts.hosts(file) == []
+    assert hosts_sharing_sqlite.hosts(file) == []
 
 
 def test_a_note_of_a_clock_that_ran_ahead_hides_no_host_and_loses_no_rank(
     file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = clock.now
-    HostNote(factories.settings(), active_hosts.PASS).renew()
-    (before,) = active_hosts.hosts(file)
+    HostNote(factories.settings(), hosts_sharing_sqlite.PASS).renew()
+    (before,) = hosts_sharing_sqlite.hosts(file)
     with monkeypatch.context() as ahead:
         ahead.setattr(clock, "now", lambda: real() + timedelta(minutes=14))
-        HostNote(factories.settings(), active_hosts.WEB).renew()
+        HostNote(factories.settings(), hosts_sharing_sqlite.WEB).renew()
         ahead.setattr(clock, "now", lambda: real() + timedelta(minutes=28))
-        HostNote(factories.settings(), active_hosts.WEB).renew()
+        HostNote(factories.settings(), hosts_sharing_sqlite.WEB).renew()
     elsewhere.note(file, "web-2", "another-kernel")
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=6))
-    HostNote(factories.settings(), active_hosts.PASS).renew()
-    (after,) = [host for host in active_hosts.hosts(file) if host.is_this_one()]
+    HostNote(factories.settings(), hosts_sharing_sqlite.PASS).renew()
+    (after,) = [host for host in hosts_sharing_sqlite.hosts(file) if host.is_this_one()]
     assert after.since == before.since
-    assert after.last_at == after.seen[active_hosts.PASS]
+    assert after.last_at == after.seen[hosts_sharing_sqlite.PASS]
     assert run()
 
 
@@ -191,7 +191,7 @@ def test_an_idle_pass_leaves_the_complaint_to_a_whole_one(file: Path, elsewhere:
 
 def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhere) -> None:
     assert Visitor(app).get("/healthz").status_code == 200
-    elsewhere.note(file, "cron-1", "another-kernel", active_hosts.PASS)
+    elsewhere.note(file, "cron-1", "another-kernel", hosts_sharing_sqlite.PASS)
     answer = Visitor(app).get("/healthz")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "two hosts use one SQLite file")
 
@@ -199,17 +199,17 @@ def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhe
 def test_a_note_is_renewed_every_five_minutes_by_all_processes_together(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note = HostNote(factories.settings(), active_hosts.PASS)
+    note = HostNote(factories.settings(), hosts_sharing_sqlite.PASS)
     note.renew()
-    (before,) = active_hosts.hosts(file)
-    HostNote(factories.settings(), active_hosts.PASS).renew()
-    assert active_hosts.hosts(file) == [before]
+    (before,) = hosts_sharing_sqlite.hosts(file)
+    HostNote(factories.settings(), hosts_sharing_sqlite.PASS).renew()
+    assert hosts_sharing_sqlite.hosts(file) == [before]
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=6))
     note.renew()  # too early by the process's own clock
-    assert active_hosts.hosts(file) == [before]
-    HostNote(factories.settings(), active_hosts.PASS).renew()
-    assert active_hosts.hosts(file)[0].last_at > before.last_at
+    assert hosts_sharing_sqlite.hosts(file) == [before]
+    HostNote(factories.settings(), hosts_sharing_sqlite.PASS).renew()
+    assert hosts_sharing_sqlite.hosts(file)[0].last_at > before.last_at
 
 
 def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
@@ -220,7 +220,7 @@ def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(days=3))
     assert run()
-    assert [host.name for host in active_hosts.hosts(file)] == [ids.host_name()]
+    assert [host.name for host in hosts_sharing_sqlite.hosts(file)] == [ids.host_name()]
 
 
 def test_a_folder_that_cannot_be_written_stops_nobody(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,14 +228,14 @@ def test_a_folder_that_cannot_be_written_stops_nobody(file: Path, monkeypatch: p
         raise OSError("no")
 
     monkeypatch.setattr(files, "replace_file", refuse)
-    HostNote(factories.settings(), active_hosts.WEB).renew()
-    assert active_hosts.hosts(file) == []
+    HostNote(factories.settings(), hosts_sharing_sqlite.WEB).renew()
+    assert hosts_sharing_sqlite.hosts(file) == []
 
 
 def test_servers_may_be_shared(tmp_path: Path) -> None:
     environ = settings_for(tmp_path, "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     app = guestbook.create_app(environ)
-    note = HostNote(app.config["GUESTBOOK"], active_hosts.PASS)
+    note = HostNote(app.config["GUESTBOOK"], hosts_sharing_sqlite.PASS)
     assert note.file is None
     note.renew()
     note.keep()
