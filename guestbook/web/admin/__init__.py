@@ -33,7 +33,6 @@ ADMIN_MENU = {  # An entry opens the first of its pages.
     "Settings": (settings.pages,),
     "Account": (account.pages, account.factor_pages, account.audit_pages),
 }
-PAGES_WITHOUT_ENTRY = (login.pages, undo.pages)
 
 
 def register(app: Flask) -> None:
@@ -59,6 +58,6 @@ def register(app: Flask) -> None:
     pages.context_processor(
         lambda: {"menu": menu, "logged_in": g.get("login") is not None, "version": VERSION, "reasons": {}}
     )
-    for behind in (*chain.from_iterable(ADMIN_MENU.values()), *PAGES_WITHOUT_ENTRY):
+    for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, undo.pages):
         pages.register_blueprint(behind)
     app.register_blueprint(pages)

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.inbound import request_bins
+from guestbook.inbound.request_bins import ANSWER_TYPES
 from guestbook.lib import body_view, ids
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
@@ -15,22 +16,14 @@ from guestbook.web.admin import curl_command, responses
 pages = Blueprint("bins", __name__, url_prefix="/bins")
 
 LATEST_REQUESTS = 50  # requests on a bin's page
-NEW_BIN = {
-    "name": "",
-    "status": "200",
-    "body": "",
-    "type": request_bins.ANSWER_TYPES[0],
-    "delay": "0",
-    "fail": "0",
-}
+NEW_BIN = {"name": "", "status": "200", "body": "", "type": ANSWER_TYPES[0], "delay": "0", "fail": "0"}
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them with the number of their requests."""
-    held = {
-        key: (count, ids.moment_of(last)) for key, (count, last) in request_bins.held(db.session()).items()
-    }
+    newest = request_bins.held(db.session())
+    held = {bin_id: (count, ids.moment_of(last)) for bin_id, (count, last) in newest.items()}
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     return render_template("admin/bins.html", bins=rows, held=held)
 
@@ -50,7 +43,7 @@ def edit(bin_id: str | None = None, **more: object) -> str:
             "delay": f"{bin_.delay_milliseconds / 1000:g}",
             "fail": str(bin_.failures_left),
         }
-    types = [(name, name) for name in request_bins.ANSWER_TYPES]
+    types = [(name, name) for name in ANSWER_TYPES]
     typed = _typed() if request.method == "POST" else present
     return render_template("admin/bin_form.html", typed=typed, bin=bin_, types=types, **more)
 
@@ -107,12 +100,11 @@ def remove(bin_id: str, action: str) -> ResponseReturnValue:
         return render_template("admin/bin_ask.html", bin=bin_, action=action, count=count)
     with writing() as session:
         bin_ = row_lookup.find_locked(Bin, bin_id)
+        if action == "clear":
+            count = request_bins.clear(session, bin_.id)
+            return responses.done(f"{counted(count, 'request')} deleted.", ".show", bin_id=bin_id)
         name = bin_.name
-        count = (
-            request_bins.clear(session, bin_.id) if action == "clear" else request_bins.delete(session, bin_)
-        )
-    if action == "clear":
-        return responses.done(f"{counted(count, 'request')} deleted.", ".show", bin_id=bin_id)
+        request_bins.delete(session, bin_)
     return responses.done(f"“{name}” is deleted.", ".index")
 
 
@@ -128,15 +120,14 @@ def show_request(request_id: str, **more: object) -> str:
     """Show it as inert text, with the answer if it was sent again."""
     row = row_lookup.find(BinRequest, request_id)
     content, file, bin_ = row.kept, f"{row.id}.bin", row_lookup.find(Bin, row.bin_id)
+    content_type = dict(row.pairs).get("Content-Type", "")
     url = bin_.url(request_context.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(
         "admin/bin_request.html",
         bin=bin_,
         row=row,
         kept=len(content),
-        views=body_view.views(
-            content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
-        ),
+        views=body_view.views(content, content_type, is_cut=len(content) < row.size),
         check=request_bins.check_of(db.session(), row),
         curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),

@@ -1,23 +1,23 @@
 """Bars of deliveries or attempts: the position, size and description of each part. A template draws them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from guestbook.queries.statistics import Bar
 
-Segments = tuple[tuple[str, str], ...]
+Segments = tuple[tuple[str, str], ...]  # A status and its word each.
 
 OUTCOME_SEGMENTS: Segments = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))
 ATTEMPT_SEGMENTS: Segments = (("processed", "succeeded"), ("failed", "failed"))
 HEIGHT = 100.0  # The scale's number has this height. Small segments may lift a bar slightly above it.
 MIN_SEGMENT = 2.5  # One failure among a thousand stays visible.
 ROUND_NUMBERS = (1, 2, 4, 6, 8, 10)
+MARK_EVERY = 6  # The axis shows one label in so many.
 HOUR_LABEL = "{:%H}:00"  # 14:00
 DAY_LABEL = "{0.day} {0:%b}"  # 3 Mar
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A bar with its label and its description."""
 
     name: str
@@ -26,8 +26,7 @@ class Column:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(NamedTuple):
     """All bars and their scale."""
 
     columns: list[Column]
@@ -37,17 +36,14 @@ class Chart:
     legend: list[tuple[str, str, int]]  # status, its word, its total
 
 
-def draw(bars: Sequence[Bar], label: str, every: int, segments: Segments = OUTCOME_SEGMENTS) -> Chart:
-    """Lay out the bars; `label` formats their times, and the axis shows one label in `every`.
-
-    `segments` names the parts of a bar from the bottom up: a status and its word.
-    """
+def draw(bars: Sequence[Bar], label: str, segments: Segments = OUTCOME_SEGMENTS) -> Chart:
+    """Lay out the bars; `label` formats their times, and the segments stand from the bottom up."""
     highest = max(bar.total for bar in bars)
     size = 10 ** (len(str(highest)) - 1)
     scale = max(2, next(size * step for step in ROUND_NUMBERS if size * step >= highest))
     columns = [_column(bar, scale, label.format(bar.since), segments) for bar in bars]
     legend = [(status, word, sum(getattr(bar, status) for bar in bars)) for status, word in segments]
-    return Chart(columns, highest, scale, [column.name for column in columns[::every]], legend)
+    return Chart(columns, highest, scale, [column.name for column in columns[::MARK_EVERY]], legend)
 
 
 def _column(bar: Bar, scale: int, name: str, segments: Segments) -> Column:

@@ -24,13 +24,12 @@ from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, undo
 from guestbook.web.admin.responses import Outdated
 
-ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
 ACTIONS_BY_STATUS = {  # The other actions would change nothing.
     "published": ("hold", "spam", "trash"),
     "held": ("publish", "spam", "trash"),
     "spam": ("publish", "restore", "trash"),
     "trash": ("restore",),
-    "all": tuple(ACTION_LABELS),
+    "all": (*STATUS_AFTER, "restore"),
 }
 PAST_TENSE = {
     "publish": "Published",
@@ -50,25 +49,20 @@ STATUS_SENTENCES = {
 }
 
 
-def changed_since(comments: Sequence[Comment], action: str = "") -> list[Comment]:
-    """Return those that are not as the page of the form showed them.
+def has_changed(comment: Comment, action: str = "") -> bool:
+    """Whether it is not as the page of the form showed it. A form without marks names ids alone.
 
-    One that is already where the action leads is not among them: that is the second click of a double click.
-    A form without marks names ids alone, as programs do.
+    One that is already where the action leads has not: that is the second click of a double click.
     """
-    changed = []
-    for comment in comments:
-        mark = comment_form.mark_of(comment)
-        is_done = comment.is_known if action == "restore" else comment.status == STATUS_AFTER.get(action)
-        if request.form.get(f"mark-{comment.id}", mark) != mark and not is_done:
-            changed.append(comment)
-    return changed
+    mark = comment_form.mark_of(comment)
+    is_done = comment.is_known if action == "restore" else comment.status == STATUS_AFTER.get(action)
+    return request.form.get(f"mark-{comment.id}", mark) != mark and not is_done
 
 
 def find_as_shown(comment_id: str, action: str = "") -> Comment:
     """Return the comment, locked; raises Outdated."""
     comment = row_lookup.find_locked_comment(comment_id)
-    if changed_since([comment], action):
+    if has_changed(comment, action):
         raise Outdated(CHANGED_ONE.format(comment.name))
     return comment
 
@@ -99,14 +93,9 @@ class CommentFilter:
         return cls(status, clean_line(request.values.get("words", "")[: filtered_lists.LETTERS]), before)
 
     @property
-    def values(self) -> dict[str, str]:
+    def values(self) -> dict[str, Any]:
         """Return the parameters of an address, or the fields of a form, that lead here."""
         return {name: value for name, value in asdict(self).items() if value}
-
-    @property
-    def address(self) -> str:
-        """Return the address of this part of the list."""
-        return url_for("admin.comments.index", **self.values)  # type: ignore[arg-type]  # url_for takes them
 
 
 pages = Blueprint("comments", __name__)
@@ -130,7 +119,6 @@ def index(**more: object) -> str:
         filter=chosen,
         counts=counts,
         most=statistics.COUNT_LIMIT,
-        labels=ACTION_LABELS,
         actions_by_status=ACTIONS_BY_STATUS,
         **response_headers.page_links(page.older, status=chosen.status, words=chosen.words or None),
         **more,
@@ -150,7 +138,6 @@ def show(comment_id: str, reasons: Mapping[str, str] | None = None, **more: obje
         reasons=reasons or draft.errors,
         reply_text=request.form.get("reply", comment.reply.message if comment.reply else ""),
         deliveries=filtered_lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
-        labels=ACTION_LABELS,
         labels_of_fields=OWNER_LABELS | {"reply": "Your reply"},
         actions=ACTIONS_BY_STATUS[comment.status],
         reply_limit=comment_actions.REPLY_LIMIT,
@@ -194,8 +181,9 @@ def _list_or_comment(comment_id: str, **more: Any) -> str:
 @responses.form_on(_list_or_comment)
 def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Change the status of a comment."""
-    here = url_for(".show", comment_id=comment_id)
-    back = CommentFilter.read().address if "status" in request.form else here
+    chosen = CommentFilter.read()
+    is_from_list = "status" in request.form
+    back = url_for(".index", **chosen.values) if is_from_list else url_for(".show", comment_id=comment_id)
     with writing() as session:
         comment = find_as_shown(comment_id, action)
         undo_id = run_many(session, [comment], action, back)
@@ -233,7 +221,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
 @responses.form_on(index)
 def bulk() -> ResponseReturnValue:
     """Do the same to all selected comments; ask before deleting."""
-    chosen, action = CommentFilter.read(), request.form.get("action", "")
+    back, action = url_for(".index", **CommentFilter.read().values), request.form.get("action", "")
     row_ids = list(dict.fromkeys(request.form.getlist("id")))
     if action not in PAST_TENSE:
         raise Refused("Nothing was changed. Choose what to do with the selected comments.")
@@ -248,9 +236,9 @@ def bulk() -> ResponseReturnValue:
         return _confirm(db.session.scalars(query).all())
     with writing() as session:
         found = comment_actions.lock(session, known)
-        changed = changed_since(found, action)
+        changed = [comment for comment in found if has_changed(comment, action)]
         done = [comment for comment in found if comment not in changed]
-        undo_id = run_many(session, done, action, chosen.address)
+        undo_id = run_many(session, done, action, back)
         names = ", ".join(comment.name for comment in changed)
     if action == "delete":
         engines.clear_wal(db.engine)
@@ -261,7 +249,7 @@ def bulk() -> ResponseReturnValue:
         responses.say(sentence, undo_id)
     if changed:
         raise Outdated((CHANGED_ONE if len(changed) == 1 else CHANGED_MANY).format(names))
-    return redirect(chosen.address, 303)
+    return redirect(back, 303)
 
 
 @pages.get("/spam/")

@@ -80,9 +80,7 @@ def _printf(data: bytes) -> str:
 def _octal(byte: int) -> str:
     if byte in b"%\\":
         return 2 * chr(byte)
-    if byte == ord("'"):
-        return "\\047"
-    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+    return chr(byte) if 0x20 <= byte < 0x7F and byte != ord("'") else f"\\{byte:03o}"
 
 
 def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now: datetime) -> str | None:

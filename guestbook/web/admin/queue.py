@@ -53,10 +53,8 @@ class QueueList:
     payload_suffix: str  # The name of the file with the exact bytes ends so.
     noun: tuple[str, str]
     verb: str  # "redeliver" or "reprocess"
-    sends: str  # "sends" or "processes"
-    sending: str  # "sending" or "processing"
+    sends: tuple[str, str]  # What a pass does: "sends" and "sending", or "processes" and "processing".
     requeued: str  # This is said of a requeued row.
-    replaced: str  # This is added for a row that was waiting already.
     erased: str  # This says why an erased row stays as it is.
 
     def add_rules(self, pages: Blueprint) -> None:
@@ -87,10 +85,8 @@ class QueueList:
             page = self.find(db.session(), wanted, before)
         except Refused as error:
             wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
-        owners = {
-            row.id: row
-            for row in db.session.scalars(select(self.owner).order_by(self.owner.name, self.owner.id))
-        }
+        by_name = select(self.owner).order_by(self.owner.name, self.owner.id)
+        owners = {owner.id: owner for owner in db.session.scalars(by_name)}
         waiting = [row.id for row in page.rows if self.model is Delivery and row.due_at and row.sequence]
         kept = {name: value for name in self.parsers if (value := request.args.get(name))}
         html = render_template(
@@ -130,12 +126,12 @@ class QueueList:
         if is_over:
             return self.erased
         if not free:
-            busy = "Its receiver has fetched it" if is_pulled else f"A pass is {self.sending} it now"
+            busy = "Its receiver has fetched it" if is_pulled else f"A pass is {self.sends[1]} it now"
             return f"{busy}, so nothing was changed. Look again in a moment."
         if is_disabled:
             return f"It is due now, and waits until its {self.owner_name} is enabled."
         said = "It is due now. Its receiver fetches it." if is_pulled else self.requeued
-        said += self.replaced if was_new else ""
+        said += " This replaces the scheduled retry." if was_new and self.model is Delivery else ""
         return f"{said} The later ones about the same comment follow it." if len(free) > 1 else said
 
     def requeue_many(self) -> ResponseReturnValue:
@@ -157,7 +153,7 @@ class QueueList:
         count = redelivery.run(self.model, which)
         one, many = self.noun
         number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
-        who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends} {them}"
+        who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends[0]} {them}"
         return f"{number} due now. {who}."
 
     def _selection(self) -> tuple[ColumnElement[bool], list[tuple[str, str]]]:
@@ -212,10 +208,8 @@ DELIVERY_LIST = QueueList(
     payload_suffix="json",
     noun=("delivery", "deliveries"),
     verb="redeliver",
-    sends="sends",
-    sending="sending",
+    sends=("sends", "sending"),
     requeued="It is due now. The next pass sends it.",
-    replaced=" This replaces the scheduled retry.",
     erased=deleted_comments.DELIVERY_ERASED,
 )
 EVENT_LIST = QueueList(
@@ -229,10 +223,8 @@ EVENT_LIST = QueueList(
     payload_suffix="bin",
     noun=("event", "events"),
     verb="reprocess",
-    sends="processes",
-    sending="processing",
+    sends=("processes", "processing"),
     requeued="It is due now: the next pass processes it with the source's present settings.",
-    replaced="",
     erased=deleted_comments.INBOUND_ERASED,
 )
 delivery_pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
@@ -267,14 +259,13 @@ def delivery_facts(delivery: Delivery, webhook: Webhook, now: datetime) -> dict[
     attempts = db.session.scalars(query.limit(ATTEMPTS_SHOWN + 1)).all()
     until = max(delivery.due_at or now, webhook.paused_until or now)
     may_end_soon = delivery.due_at and not webhook.disabled_at
+    is_behind = bool(comment_order.behind(db.session(), [delivery.id]))
     return {
         "delivery": delivery,
         "views": body_view.views(delivery.body),
         "attempts": attempts[:ATTEMPTS_SHOWN],
         "earlier": attempts[ATTEMPTS_SHOWN - 1].number if len(attempts) > ATTEMPTS_SHOWN else None,
-        "outlook": outlook_of(
-            delivery, webhook, now, bool(comment_order.behind(db.session(), [delivery.id]))
-        ),
+        "outlook": outlook_of(delivery, webhook, now, is_behind),
         "is_live": may_end_soon and (delivery.is_leased(now) or until <= now + LIVE_WINDOW),
         "erased": deleted_comments.DELIVERY_ERASED,
     }

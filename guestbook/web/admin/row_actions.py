@@ -14,7 +14,7 @@ from typing import Any
 from flask import Blueprint, abort, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from guestbook.lib import clock, signatures
@@ -36,14 +36,13 @@ class RowActions:
 
     model: type[Any]  # Webhook or Source
     show_page: Callable[..., str]
-    enabled: Callable[[Any], str]  # Returns the sentence afterwards.
+    enabled: str  # The sentences afterwards; this one may have a place for who sends what waits.
     disabled: str
     # It gets the overlap, and what was typed if anything was.
     rotate_secret: Callable[[Session, Any, timedelta, str | None], None]
     overlapping: str  # what the old secret does after a rotation
     partner: str  # "receiver" or "sender"
     owner_id: InstrumentedAttribute[str]  # The rows with this column are deleted with their owner.
-    delete_row: Callable[[Engine, str], int]  # Returns their number.
     noun: tuple[str, str]  # The words for one and for several of them.
 
     def add_rules(self, pages: Blueprint) -> None:
@@ -58,7 +57,8 @@ class RowActions:
         with writing() as session:
             row = row_lookup.find_locked(self.model, *address.values())
             row_changes.enable(session, row)
-            shown, said = keep_shown(row), self.enabled(row)
+            shown, is_pulled = keep_shown(row), self.model is Webhook and row.is_pulled
+        said = self.enabled.format("Its receiver fetches" if is_pulled else "The next pass of cron sends")
         return responses.done(said, ".show", **address, shown=shown)
 
     def disable(self, **address: str) -> ResponseReturnValue:
@@ -110,7 +110,7 @@ class RowActions:
             return render_template(f"admin/{self.model.__name__.lower()}_delete.html", row=row, count=count)
         row_id, name = row.id, row.name
         db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
-        count = self.delete_row(db.engine, row_id)
+        count = row_changes.delete_with_rows(db.engine, self.model, row_id)
         return responses.done(f"“{name}” was deleted with {counted(count, *self.noun)}.", ".index")
 
 

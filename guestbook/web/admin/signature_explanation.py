@@ -3,9 +3,9 @@
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from guestbook.lib import signatures
 from guestbook.lib.verification.kinds import UNIX_SECONDS
@@ -24,8 +24,7 @@ LANGUAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Snippet:
+class Snippet(NamedTuple):
     """A program that verifies the delivery when WEBHOOK_SECRET holds its secret."""
 
     name: str
@@ -35,8 +34,7 @@ class Snippet:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """The steps from a delivery to the headers that sign it. The secrets themselves are not kept."""
 
     event_id: str
@@ -104,7 +102,7 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
     except ValueError:
         return None
     is_over = rotated_until is not None and rotated_until <= now
-    return replace(explained, rotated_until=rotated_until, is_over=is_over)
+    return explained._replace(rotated_until=rotated_until, is_over=is_over)
 
 
 def explain(
@@ -116,8 +114,7 @@ def explain(
     try:
         key_signatures = tuple(
             (signatures.standard((), *parts, (signatures.seed_of(key),)), signatures.public_key(key))
-            for key in keys
-            if key
+            for key in filter(None, keys)
         )
     except signatures.PackageMissing as missing:
         key_signatures, problem = (), str(missing)

@@ -5,8 +5,6 @@ from typing import Any, Self
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
-from sqlalchemy.orm import defer
 
 from guestbook.inbound import samples, sender_presets, sources
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
@@ -15,7 +13,8 @@ from guestbook.lib import clock, fields, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS
-from guestbook.queries import statistics, webhook_status
+from guestbook.queries import filtered_lists, statistics, webhook_status
+from guestbook.queries.filtered_lists import InboundEvents
 from guestbook.storage import disk_budget_of_source
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -81,16 +80,12 @@ class SourceForm(SourceFields):
     @classmethod
     def of(cls, source: Source) -> Self:
         """Return the form of an existing source, without its secret."""
+        same = ("name", "verify", "header", "action", "template", "budget_mb")
         return cls(
-            name=source.name,
-            verify=source.verify,
-            header=source.header or "",
+            **{name: fields.as_typed(getattr(source, name) or "") for name in same},
             **{**SCHEME_DEFAULTS, **(source.scheme or {})},
-            action=source.action,
-            template=source.template or "",
             relayed=fields.as_typed(source.relayed_since is not None),
             in_full=fields.as_typed(source.forwarded_in_full_since is not None),
-            budget_mb=str(source.budget_mb),
         )
 
     def with_sender(self) -> Self:
@@ -211,13 +206,12 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
 def show(source_id: str, **more: object) -> str:
     """Show a source: what its sender needs, its latest events and its actions; and what was refused."""
     session, now, source = db.session(), clock.now(), row_lookup.find(Source, source_id)
-    query = select(InboundEvent).where(InboundEvent.source_id == source.id)
-    query = query.options(defer(InboundEvent.payload), defer(InboundEvent.headers))
+    latest = filtered_lists.inbound_events(session, InboundEvents(source_id=source.id), limit=EVENTS_SHOWN)
     return render_template(
         "admin/source.html",
         standing=webhook_status.of_source(session, source),
         url=source.url(request_context.settings().base_url),
-        events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_SHOWN)).all(),
+        events=latest.rows,
         **row_actions.secret_facts(source, now),
         verification=VERIFICATION_KINDS[source.verify],
         scheme=source.signature_scheme,
@@ -243,12 +237,11 @@ def send_sample(source_id: str) -> ResponseReturnValue:
 RowActions(
     model=Source,
     show_page=show,
-    enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
+    enabled="The source is enabled. The next pass of cron processes its waiting events.",
     disabled="The source is disabled. Its events are stored, and wait until you enable it.",
     rotate_secret=sources.rotate,
     overlapping="stay valid",
     partner="sender",
     owner_id=InboundEvent.source_id,
-    delete_row=sources.delete,
     noun=("event", "events"),
 ).add_rules(pages)

@@ -55,20 +55,17 @@ class WebhookForm(WebhookFields):
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
         """Return the form of an existing webhook."""
+        same = ("url", "name", "format", "rate", "sign_with")
+        values: dict[str, Any] = {name: getattr(webhook, name) or "" for name in same}
+        # A value may be a password. One that cannot be decrypted says so.
+        is_readable = UNREADABLE not in webhook.headers
+        headers = dict.fromkeys(webhook.headers, HIDDEN) if is_readable else webhook.headers
         return cls(
-            url=webhook.url,
-            name=webhook.name,
-            format=webhook.format,
+            **values,
             events=webhook.events.split(),
-            # A value may be a password. One that cannot be decrypted says so.
-            headers="\n".join(
-                f"{name}: {value if name == UNREADABLE else HIDDEN}"
-                for name, value in webhook.headers.items()
-            ),
+            headers="\n".join(map(": ".join, headers.items())),
             template=webhooks.template_of(db.session(), webhook) or "",
-            rate=webhook.rate or "",
             moderation_links=fields.as_typed(webhook.moderation_links_since is not None),
-            sign_with=webhook.sign_with,
             github_headers=fields.as_typed(webhook.github_headers_since is not None),
         )
 
@@ -248,8 +245,8 @@ def show(webhook_id: str, **more: object) -> str:
         template=webhooks.template_of(session, webhook),
         deliveries=[row for row in latest.rows if sent is None or row is not sent["delivery"]],
         made=made,
-        hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
-        days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        hours=chart.draw(made.hours, chart.HOUR_LABEL, chart.ATTEMPT_SEGMENTS),
+        days=chart.draw(made.days, chart.DAY_LABEL, chart.ATTEMPT_SEGMENTS),
         coming=coming,
         behind=comment_order.behind(session, [row.id for row in coming]),
         outlook=partial(queue.outlook_of, webhook=webhook, now=now),
@@ -272,11 +269,10 @@ def ping(webhook_id: str) -> ResponseReturnValue:
 
 
 @pages.post("/<webhook_id>/example")
+@responses.form_on(show)
 def example(webhook_id: str) -> ResponseReturnValue:
     """Queue an example of an event, and show its delivery."""
     event = request.form.get("event", "")
-    if event not in EVENTS:
-        abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
         delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
@@ -302,17 +298,12 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
 RowActions(
     model=Webhook,
     show_page=show,
-    enabled=lambda webhook: (
-        "The webhook is enabled. "
-        + ("Its receiver fetches" if webhook.is_pulled else "The next pass of cron sends")
-        + " the deliveries that wait."
-    ),
+    enabled="The webhook is enabled. {} the deliveries that wait.",
     disabled="The webhook is disabled. Its deliveries wait until you enable it.",
     rotate_secret=webhook_signatures.rotate_secret,
     overlapping="keep signing",
     partner="receiver",
     owner_id=Delivery.webhook_id,
-    delete_row=webhooks.delete,
     noun=("delivery", "deliveries"),
 ).add_rules(pages)
 
