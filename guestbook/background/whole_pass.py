@@ -44,7 +44,8 @@ from guestbook.storage import (
 from guestbook.storage.database import Base
 from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.storage.models import Pass
-from guestbook.transport import Transport, TransportError
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import Transport
 from guestbook.transport.urls import check_destination
 
 ROOM = 1_000_000  # bytes: a thousand attempts with the usual answers, or sixty with the longest ones

@@ -31,7 +31,7 @@ from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import request_bins
-from guestbook.lib import body_view, current_process, signatures
+from guestbook.lib import body_encoding, current_process, signatures
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
@@ -110,7 +110,7 @@ def _show_delivery(tour: "Tour") -> BinRequest:
     request = tour.request(sent, 1)
     seconds = (request.received_at - sent.created_at).total_seconds()
     _paragraph(f"{seconds:.2f} seconds later the bin has this request, and has answered {request.answered}:")
-    body = body_view.views(request.kept, Headers(request.pairs)["Content-Type"])[0].text
+    body = body_encoding.views(request.kept, Headers(request.pairs)["Content-Type"])[0].text
     _listing([*(f"{name}: {value}" for name, value in request.pairs), "", *body.split("\n")])
     return request
 

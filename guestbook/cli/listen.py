@@ -22,7 +22,8 @@ from requests.utils import get_environ_proxies, select_proxy
 from guestbook.lib import VERSION, clock, ids, retry_policy
 from guestbook.lib.text import printable
 from guestbook.lib.validate import PULL_URL
-from guestbook.transport import ReceiverAnswer, Transport, TransportError
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import ReceiverAnswer, Transport
 from guestbook.transport.urls import EVERY_NETWORK, check_url, scheme_question
 
 LONG_POLL = 20  # seconds

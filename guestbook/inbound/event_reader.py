@@ -14,9 +14,8 @@ from urllib.parse import parse_qsl
 
 from werkzeug.http import parse_options_header
 
-from guestbook.lib import body_encoding, body_view
-from guestbook.lib.body_encoding import MULTIPART, NotMultipart, PackedWrongly, TooManyParts
-from guestbook.lib.body_view import View
+from guestbook.lib import body_encoding
+from guestbook.lib.body_encoding import MULTIPART, NotMultipart, PackedWrongly, TooManyParts, View
 from guestbook.lib.text import clean_line
 from guestbook.lib.verification.kinds import as_bytes
 
@@ -63,8 +62,8 @@ def views(headers: Mapping[str, str], body: bytes) -> list[View]:
     """Return each way to read a body on a page, unpacked if it was compressed."""
     with suppress(PackedWrongly):
         encoding = headers.get("content-encoding", "")
-        body = body_encoding.unpacked_beginning(encoding, body, body_view.READ_BYTES + 1)
-    return body_view.views(body, headers.get("content-type", ""))
+        body = body_encoding.unpacked_beginning(encoding, body, body_encoding.READ_BYTES + 1)
+    return body_encoding.views(body, headers.get("content-type", ""))
 
 
 def _text(body: bytes, content_type: str) -> str:

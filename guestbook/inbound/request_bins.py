@@ -390,7 +390,7 @@ def replay(row: BinRequest, typed_url: str, settings: Settings) -> Replayed:
     It takes the row out of the session, for no transaction may be open while another server answers.
     """
     from guestbook.outbound import attempt_sender, webhook_urls  # A URL for webhooks, by CGI, sends nothing.
-    from guestbook.transport import TransportError
+    from guestbook.transport.failure import TransportError
 
     if len(row.kept) < row.size:
         raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")

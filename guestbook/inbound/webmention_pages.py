@@ -23,7 +23,8 @@ from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.settings import Settings
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import MENTIONS
-from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import PAGE_LIMIT, FetchedPage, Transport
 
 FETCH_FAILED = Translatable("The page could not be fetched.")  # before the reason, which only the owner sees
 READING_FAILED = Translatable("The page could not be read.")  # before the reason, too

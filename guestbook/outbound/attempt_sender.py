@@ -20,7 +20,9 @@ from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
 from guestbook.outbound.response_policy import Decision
 from guestbook.settings import Settings
 from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.transport import PAGE_LIMIT, FetchedPage, ReceiverAnswer, Transport, TransportError, addresses
+from guestbook.transport import addresses
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import PAGE_LIMIT, FetchedPage, ReceiverAnswer, Transport
 
 MAIL_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")
 

@@ -32,7 +32,7 @@ from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
-from guestbook.transport import Transport
+from guestbook.transport.http_request_and_redirects import Transport
 
 TICK_PAUSE = 0.02  # seconds between two ticks
 LEAST_PAUSE = 0.01  # seconds between two ticks, even if there is nothing to send: others want to write, too

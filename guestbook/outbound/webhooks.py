@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import body_view, clock, ids, validate
+from guestbook.lib import body_encoding, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.redaction import HIDDEN
@@ -249,7 +249,7 @@ def preview_of(
             bodies.check_template(template, known)
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
-    return PayloadPreview(name, event, is_real, body_view.views(body.encode())[0].text)
+    return PayloadPreview(name, event, is_real, body_encoding.views(body.encode())[0].text)
 
 
 def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:

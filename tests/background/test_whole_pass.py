@@ -32,7 +32,7 @@ from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.processes import free_port, quickest, wait_for
 from tests.support.receiver import HANG, Answer, Receiver
-from tests.transport.test_transport import full_backlog
+from tests.transport.test_http_request_and_redirects import full_backlog
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
 NETWORKS, EACH, LIMIT, VISITORS = 50, 5, 4, 4  # of those who sign beside a pass

@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.inbound import event_actions, event_processor, webmention_pages as pages_of_mentions
 from guestbook.lib import body_encoding, parse_html
 from guestbook.lib.errors import with_detail
-from guestbook.transport import TransportError
+from guestbook.transport.failure import TransportError
 from scripts import message_catalogues
 from tests.support import inbound_factories, webmention_pages
 from tests.support.receiver import Answer, Receiver

@@ -18,8 +18,8 @@ from guestbook.queue import clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
-from guestbook.transport import PAGE_LIMIT
 from guestbook.transport.failure import FAILURE_SENTENCES
+from guestbook.transport.http_request_and_redirects import PAGE_LIMIT
 from tests.support import factories, inbound_factories, socket_receiver, webmention_pages
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, drip, flood, hold

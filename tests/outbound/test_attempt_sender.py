@@ -19,7 +19,7 @@ from guestbook.outbound import attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_sender import Sender
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.storage.models.delivery import NeededSecrets
-from guestbook.transport import Transport
+from guestbook.transport.http_request_and_redirects import Transport
 from tests.support.receiver import Answer, Receiver, Request
 
 SECRET, OLD_SECRET = signatures.new_secret(), signatures.new_secret()

@@ -19,7 +19,8 @@ from guestbook.lib.current_process import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT
 from guestbook.outbound import attempt_recorder
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.storage.models import Webhook
-from guestbook.transport import Transport, TransportError
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import Transport
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
 from tests.support.book import Book

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from guestbook.transport import Transport, TransportError
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import Transport
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
 

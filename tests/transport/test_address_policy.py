@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from guestbook.transport import Transport, addresses, connections
+from guestbook.transport import addresses, connections
 from guestbook.transport.addresses import AddressPolicy
+from guestbook.transport.http_request_and_redirects import Transport
 from tests.support.socket_receiver import SocketReceiver
 from tests.transport.conftest import answers, failure
 

@@ -13,8 +13,10 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import current_process
-from guestbook.transport import Transport, TransportError, addresses
+from guestbook.transport import addresses
 from guestbook.transport.addresses import LOOKUP_THREADS, Lookups
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import Transport
 from tests.support import factories
 from tests.support.receiver import Receiver
 

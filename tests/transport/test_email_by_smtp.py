@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestbook.transport import TransportError, addresses
+from guestbook.transport import addresses
 from guestbook.transport.email_by_smtp import SmtpServer
+from guestbook.transport.failure import TransportError
 from tests.support.mail_server import MailServer
 
 MESSAGE = b"Subject: Hello\r\n\r\nHello\r\n.\r\nMAIL FROM:<x@example.org>\r\n"

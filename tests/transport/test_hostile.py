@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from guestbook.transport import ReceiverAnswer, Transport, TransportError
 from guestbook.transport.attempt_budget import RECEIVED_BODY_LIMIT
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import ReceiverAnswer, Transport
 from tests.support import socket_receiver
 from tests.support.socket_receiver import Behaviour, SocketReceiver, blurt, drip, flood, hold, say, spell
 from tests.transport.conftest import LOOPBACK

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from guestbook.transport import Transport
+from guestbook.transport.http_request_and_redirects import Transport
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, read_request, server_context
 from tests.transport.conftest import failure, through

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
-from guestbook.transport import Transport, TransportError
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import Transport
 from tests.support.socket_receiver import (
     OK,
     Behaviour,

@@ -6,8 +6,10 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given, strategies as st
 
-from guestbook.transport import Transport, TransportError, connections, urls
+from guestbook.transport import connections, urls
 from guestbook.transport.attempt_budget import AttemptBudget
+from guestbook.transport.failure import TransportError
+from guestbook.transport.http_request_and_redirects import Transport
 from guestbook.transport.urls import check_destination, check_headers, check_url, private_address_warning
 from tests.transport.conftest import answers, failure
 from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED

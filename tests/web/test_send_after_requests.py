@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids, locks
 from guestbook.storage import cron_token, database, hosts_sharing_sqlite
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
-from guestbook.transport import ReceiverAnswer, Transport
+from guestbook.transport.http_request_and_redirects import ReceiverAnswer, Transport
 from guestbook.web import health_metrics_pinger, send_after_requests
 from tests.conftest import running, settings_for
 from tests.support import factories

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from guestbook.inbound import request_bins
 from guestbook.inbound.request_bins import ANSWER_TYPES
-from guestbook.lib import body_view, ids
+from guestbook.lib import body_encoding, ids
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -127,7 +127,7 @@ def show_request(request_id: str, **more: object) -> str:
         bin=bin_,
         row=row,
         kept=len(content),
-        views=body_view.views(content, content_type, is_cut=len(content) < row.size),
+        views=body_encoding.views(content, content_type, is_cut=len(content) < row.size),
         check=request_bins.check_of(db.session(), row),
         curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, select
 from guestbook.comments import backfill
 from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRules
 from guestbook.inbound import event_reader, verify_and_decide
-from guestbook.lib import body_view, clock, ids, validate
+from guestbook.lib import body_encoding, clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.outbound import webhooks
@@ -262,7 +262,7 @@ def delivery_facts(delivery: Delivery, webhook: Webhook, now: datetime) -> dict[
     is_behind = bool(comment_order.behind(db.session(), [delivery.id]))
     return {
         "delivery": delivery,
-        "views": body_view.views(delivery.body),
+        "views": body_encoding.views(delivery.body),
         "attempts": attempts[:ATTEMPTS_SHOWN],
         "earlier": attempts[ATTEMPTS_SHOWN - 1].number if len(attempts) > ATTEMPTS_SHOWN else None,
         "outlook": outlook_of(delivery, webhook, now, is_behind),

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook.lib import body_view, clock
+from guestbook.lib import body_encoding, clock
 from guestbook.queue import redelivery
 from guestbook.storage.models import Delivery, InboundEvent
 from guestbook.web.admin import queue as queue_pages
@@ -192,9 +192,9 @@ def test_the_payload_is_shown_in_lines_and_given_byte_for_byte(owner: Owner, que
         key = queue.put(payload=odd)
         owner.page(queue.url + key)
         assert owner.get(f"{queue.url}{key}/payload").data == odd.encode()
-    long = owner.get(queue.url + queue.put(payload="x" * (body_view.SHOWN_CHARACTERS + 1))).text
+    long = owner.get(queue.url + queue.put(payload="x" * (body_encoding.SHOWN_CHARACTERS + 1))).text
     assert "Only the beginning is shown." in long
-    assert "x" * body_view.SHOWN_CHARACTERS in long
+    assert "x" * body_encoding.SHOWN_CHARACTERS in long
 
 
 @pytest.mark.parametrize("status", ["processed", "failed", "new"])

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestbook.transport import ReceiverAnswer, Transport, TransportError, connections
+from guestbook.transport import connections
 from guestbook.transport.attempt_budget import RECEIVED_BODY_LIMIT
-from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
+from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE, TransportError
+from guestbook.transport.http_request_and_redirects import ReceiverAnswer, Transport
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
 from tests.transport.conftest import LOOPBACK, answers, failure
@@ -309,7 +310,8 @@ def test_closing_hangs_up(transport: Transport) -> None:
 
 
 def test_a_dead_name_server_is_given_up_soon() -> None:
-    code = "import os, guestbook.transport as t; t.Transport(); print(os.environ['RES_OPTIONS'])"
+    module = "guestbook.transport.http_request_and_redirects"
+    code = f"import os, {module} as t; t.Transport(); print(os.environ['RES_OPTIONS'])"
     environ = {name: value for name, value in os.environ.items() if name != "RES_OPTIONS"}
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from guestbook.lib import body_view
-from guestbook.lib.body_view import Kind, indented
+from guestbook.lib import body_encoding
+from guestbook.lib.body_encoding import Kind, indented
 from tests.support.amount import examples
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 KINDS = ("", FORM, MULTIPART)
-MOST_CALLS = 12 * body_view.SHOWN_CHARACTERS
+MOST_CALLS = 12 * body_encoding.SHOWN_CHARACTERS
 MOST_MEMORY = 30_000_000  # bytes
 
 
-def view(body: bytes, content_type: str = "") -> body_view.View:
-    return body_view.views(body, content_type)[0]
+def view(body: bytes, content_type: str = "") -> body_encoding.View:
+    return body_encoding.views(body, content_type)[0]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def view(body: bytes, content_type: str = "") -> body_view.View:
     ],
 )  # fmt: skip
 def test_each_kind_is_shown_in_its_own_way(body: bytes, content_type: str, kind: Kind, text: str) -> None:
-    assert view(body, content_type) == body_view.View(kind, text, True)
+    assert view(body, content_type) == body_encoding.View(kind, text, True)
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_what_is_odd_is_shown_all_the_same(body: bytes) -> None:
 
 def test_what_is_long_is_cut_and_says_so() -> None:
     for body, length in (
-        (b"x" * body_view.SHOWN_CHARACTERS, body_view.SHOWN_CHARACTERS),
-        (b"[" + b"1," * body_view.SHOWN_CHARACTERS + b"1]", body_view.SHOWN_CHARACTERS),
-        (b"\xff" * body_view.HEX_LIMIT, 73 * body_view.HEX_LIMIT // 16 - 1),
+        (b"x" * body_encoding.SHOWN_CHARACTERS, body_encoding.SHOWN_CHARACTERS),
+        (b"[" + b"1," * body_encoding.SHOWN_CHARACTERS + b"1]", body_encoding.SHOWN_CHARACTERS),
+        (b"\xff" * body_encoding.HEX_LIMIT, 73 * body_encoding.HEX_LIMIT // 16 - 1),
     ):
         assert len(view(body).text) == length
-    assert view(b"x" * body_view.SHOWN_CHARACTERS).is_whole
-    assert not view(b"x" * (body_view.SHOWN_CHARACTERS + 1)).is_whole
-    assert view(b"\xff" * body_view.HEX_LIMIT).is_whole
-    assert not view(b"\xff" * (body_view.HEX_LIMIT + 1)).is_whole
-    assert not body_view.views(b"short", is_cut=True)[0].is_whole
+    assert view(b"x" * body_encoding.SHOWN_CHARACTERS).is_whole
+    assert not view(b"x" * (body_encoding.SHOWN_CHARACTERS + 1)).is_whole
+    assert view(b"\xff" * body_encoding.HEX_LIMIT).is_whole
+    assert not view(b"\xff" * (body_encoding.HEX_LIMIT + 1)).is_whole
+    assert not body_encoding.views(b"short", is_cut=True)[0].is_whole
 
 
 # --- JSON in lines
@@ -156,9 +156,9 @@ def test_no_bomb_that_was_found_goes_off(body: bytes) -> None:
 
 def check_cost(body: bytes) -> None:
     for kind in KINDS:
-        calls, views = counted(partial(body_view.views, body, kind))
+        calls, views = counted(partial(body_encoding.views, body, kind))
         assert calls <= MOST_CALLS
-        assert all(len(view.text) <= body_view.SHOWN_CHARACTERS for view in views)
+        assert all(len(view.text) <= body_encoding.SHOWN_CHARACTERS for view in views)
 
 
 def counted(work: Callable[[], Any]) -> tuple[int, Any]:
