@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from flask import Flask, get_template_attribute
+from flask import Flask, render_template
 
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
 from guestbook.storage.models import Source
@@ -110,8 +110,8 @@ def test_hostile_names_templates_and_events_are_inert_on_every_page(owner: Owner
 @pytest.mark.parametrize("kind", VERIFICATION_KINDS.values(), ids=VERIFICATION_KINDS)
 def test_a_kind_needs_no_setup_text_of_its_own(app: Flask, kind: VerificationKind) -> None:
     with app.test_request_context():
-        setup = get_template_attribute("admin/_sender_setup.html", "for_other")
-        shown = setup(Source(id="1" * 32), "https://book.example/hooks/x", kind)
+        source, url = Source(id="1" * 32, verify="new"), "https://book.example/hooks/x"
+        shown = render_template("admin/_sender_setup.html", source=source, url=url, verification=kind)
     assert f"What to paste into {kind.title}" in shown
     assert "https://book.example/hooks/x" in shown
     assert kind.secret_from in shown
