@@ -47,8 +47,6 @@ class QueueKind:
     nouns: tuple[str, str]
     all_failed: str  # It completes "all that …".
     since: str
-    busy: str  # It completes "because a pass …".
-    held: str  # It completes "is disabled: … waits".
     erased: str
 
     def counted(self, number: int) -> str:
@@ -67,8 +65,6 @@ DELIVERY_KIND = QueueKind(
     nouns=("delivery", "deliveries"),
     all_failed="were given up",
     since="made",
-    busy="is sending it now",
-    held="what is for it",
     erased="the comment was deleted, and nothing earlier about it is sent any more",
 )
 INBOUND_KIND = QueueKind(
@@ -82,8 +78,6 @@ INBOUND_KIND = QueueKind(
     nouns=("inbound event", "inbound events"),
     all_failed="failed",
     since="received",
-    busy="is processing it now",
-    held="what it sent",
     erased="the comment was deleted for good, and what was sent for it too",
 )
 
@@ -155,11 +149,11 @@ def _notes(kind: QueueKind, groups: Sequence[RequeueGroup], pulled: int) -> list
     notes = {
         f"{among} a listener fetches them": pulled,
         f"{among} they follow others about the same comment": sum(group.later for group in groups),
-        f"{left} a pass {kind.busy}": sum(group.leased for group in groups if not group.pulled),
+        f"{left} a pass works on them": sum(group.leased for group in groups if not group.pulled),
         f"{left} a listener has it now": sum(group.leased for group in groups if group.pulled),
         f"{left} {kind.erased}": sum(group.erased for group in groups),
     }
-    waits = f"is disabled: {kind.held} waits until it is enabled."
+    waits = f"is disabled: its {kind.nouns[1]} wait until it is enabled."
     disabled = [text.printable(group.name) for group in groups if group.disabled and group.count]
     said = [f"{note}: {kind.counted(count)}." for note, count in notes.items() if count]
     return said + [f"The {kind.owner_name} {name} {waits}" for name in disabled]
@@ -187,7 +181,6 @@ def _filters(kind: QueueKind, owner: str | None, **filters: Any) -> Any:
 GROUPS_OF_DELIVERY = {"Result": "status attempts due_at finished_at last_status_code last_error"}
 # Only programs read these, in --json; the attempts and the payload follow below.
 NOT_SHOWN = ("claims", "claimed_by", "schedule_start", "attempts_made", "payload")
-NOUNS = ("delivery", "deliveries")
 SHOWN_OF_ATTEMPT = ("started_at", "milliseconds", "status_code", "error")
 
 
@@ -267,7 +260,7 @@ def trigger(event: str, webhook: str | None) -> None:
         pulled = sum(row.is_pulled for row in wanted)
     made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
     ways = {"sent with the next pass": len(wanted) - pulled, "fetched by a listener": pulled}
-    said = [f"{counted(ways[how], *NOUNS)} of {event} will be {how}." for how in ways if ways[how]]
+    said = [f"{DELIVERY_KIND.counted(ways[how])} of {event} will be {how}." for how in ways if ways[how]]
     output.print_done(list(map(webhook_json.delivery, made)), *said)
 
 
@@ -300,7 +293,7 @@ def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes
             output.ask(f"Send {number} to {name}?", "Nothing was sent.", "send them")
         with output.show_progress("Comments", backfills.comments_in_book()) as step:
             sent = backfills.run(webhook_id, replace(rules, after_look=step)).deliveries
-    done = found.deliveries and not dry_run and f"Made {counted(sent, *NOUNS)}. {when}"
+    done = found.deliveries and not dry_run and f"Made {DELIVERY_KIND.counted(sent)}. {when}"
     facts = {"webhook_id": webhook_id, "since": clock.to_text(since), "comments": found.comments}
     numbers = {"events": dict(found.events), "there_already": found.present, "maybe_pruned": found.pruned}
     output.print_done(facts | numbers | {"more": found.next_after is not None, "created": sent}, done)

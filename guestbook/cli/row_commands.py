@@ -22,17 +22,7 @@ from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.storage import row_changes
 from guestbook.storage.database import Base, db, writing
-from guestbook.storage.models import (
-    AuditEntry,
-    Bin,
-    Comment,
-    Delivery,
-    InboundEvent,
-    ReceiverLink,
-    Source,
-    Token,
-    Webhook,
-)
+from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
 # The owner chose their names; a visitor chose that of a comment.
 NAMED = (Webhook, Source, Bin, Token, ReceiverLink)
@@ -102,14 +92,13 @@ def shown_ids(model: Any, ids: Sequence[str]) -> dict[str, str]:
     return {one: one[-length:] if one in known else one for one in ids}
 
 
-Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
 Facts = Callable[[Any], dict[str, Any]]
 Columns = Mapping[str, Any]  # Each is the name of an attribute, which may have dots, or a function.
 
 limit_option = with_default("--limit", type=click.IntRange(1, 10_000), default=50, help="How many.")
 
 
-def newest(read_page: Callable[[str | None, int], RowPage[Q]], limit: int) -> list[Q]:
+def newest(read_page: Callable[[str | None, int], RowPage[M]], limit: int) -> list[M]:
     """Return the newest rows. A page that had to look far back may hold only a few of them."""
     page = read_page(None, limit)
     rows = page.rows
@@ -209,14 +198,10 @@ def _going(model: Any, which: ColumnElement[bool], owner: str, one: str, many: s
     """Say what is deleted with a webhook or source: what waits, and what is over."""
     session, waits = db.session(), model.due_at.is_not(None)
     waiting, old = (statistics.count_some(session, which & some, model) for some in (waits, ~waits))
-    parts = []
-    if waiting:
-        parts.append(f"{output.up_to_limit(waiting, 'more than')} waiting {one if waiting == 1 else many}")
-    if old:
-        noun = ("one" if old == 1 else "ones") if waiting else (one if old == 1 else many)
-        parts.append(f"{output.up_to_limit(old, 'more than')} old {noun}")
-    name, verb = printable(owner), "goes" if waiting + old == 1 else "go"
-    return f"{' and '.join(parts)} {verb} with the {name}." if parts else f"The {name} has no {many}."
+    counts = {"waiting": waiting, "old": old}
+    parts = [f"{output.up_to_limit(count, 'more than')} {word}" for word, count in counts.items() if count]
+    name, (noun, verb) = printable(owner), (one, "goes") if waiting + old == 1 else (many, "go")
+    return f"{' and '.join(parts)} {noun} {verb} with the {name}." if parts else f"The {name} has no {many}."
 
 
 def add_revocation(noun: Noun, revoke: Callable[[Session, Any], None], help_text: str) -> None:

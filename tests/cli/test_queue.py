@@ -32,8 +32,6 @@ class Kind:
     add_owner: Callable[..., str]
     rows: Callable[[], list[Any]]
     time: str
-    works: str
-    held: str
 
     def statuses(self) -> list[str]:
         return sorted(row.status for row in self.rows())
@@ -41,11 +39,11 @@ class Kind:
 
 DELIVERIES = Kind(
     "deliveries", "redeliver", "delivery", "deliveries", "webhook", Delivery, factories.delivery,
-    factories.webhook, factories.deliveries, "created_at", "sending", "what is for it",
+    factories.webhook, factories.deliveries, "created_at",
 )  # fmt: skip
 INBOX = Kind(
     "inbox", "reprocess", "inbound event", "inbound events", "source", InboundEvent, factories.inbound,
-    factories.source, factories.inbound_events, "received_at", "processing", "what it sent",
+    factories.source, factories.inbound_events, "received_at",
 )  # fmt: skip
 
 
@@ -119,10 +117,10 @@ def test_it_says_what_waits_and_what_a_pass_has(shell: Shell, kind: Kind) -> Non
     asleep = kind.add_owner(name="Asleep", disabled_at=clock.now(), **reason)
     one = kind.add(asleep, status="failed")
     two = kind.add(asleep, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
-    waits = f"The {kind.owner} Asleep is disabled: {kind.held} waits until it is enabled."
+    waits = f"The {kind.owner} Asleep is disabled: its {kind.many} wait until it is enabled."
     assert shell(kind.noun, kind.verb, one, two).splitlines() == [
         f"Will {kind.verb} 1 {kind.one} with the next pass.",
-        f"Left alone, because a pass is {kind.works} it now: 1 {kind.one}.",
+        f"Left alone, because a pass works on them: 1 {kind.one}.",
         waits,
     ]
     assert {row.claimed_by for row in kind.rows()} == {None, "a pass"}

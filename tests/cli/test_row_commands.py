@@ -109,7 +109,7 @@ def test_revoke_takes_an_id_or_a_name(shell: Shell, noun: str, word: str) -> Non
 
 NAMES = {"bins": "Mine", "tokens": "Shop"}
 DELETING = [
-    (("webhooks", "delete"), "3 waiting deliveries and 2 old ones go with the webhook Chat. Delete?"),
+    (("webhooks", "delete"), "3 waiting and 2 old deliveries go with the webhook Chat. Delete?"),
     (("sources", "delete"), "1 waiting event goes with the source Forge. Delete?"),
     (("comments", "delete"), "Ada: Hello [31mthere\r\n1 comment goes for good, with 1 reply. Delete?"),
     (("bins", "delete"), "The bin Mine has 0 requests. Delete?"),
