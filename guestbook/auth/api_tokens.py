@@ -20,7 +20,7 @@ TOKEN_SCHEMA: Schema = {
     "scope": schema.one_of(*SCOPES),
     "created_at": schema.TIME,
     "expires_at": schema.or_null(schema.TIME),
-    "last_used_at": schema.or_null(schema.time("Its last use, to the hour.")),
+    "last_used_at": schema.time_or_null("Its last use, to the hour."),
 }
 
 

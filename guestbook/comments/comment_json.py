@@ -14,14 +14,14 @@ DECISION_SCHEMA: Schema = {
     "at": schema.TIME,
     "action": schema.one_of(*DECISIONS),
     "actor": schema.one_of(*DECIDERS),
-    "name": schema.or_null(schema.text("The name of a token, a command or a source.")),
+    "name": schema.text_or_null("The name of a token, a command or a source."),
 }
 COMMENT_SCHEMA: Schema = {
     **PUBLIC_COMMENT_FIELDS,
     "reply": {"description": "The owner's reply.", "oneOf": [REPLY_PART.schema, {"type": "null"}]},
     "origin": ORIGIN_SCHEMA,
-    "note": schema.or_null(schema.text("The visitor's note to the owner; needs a token.")),
-    "reason": schema.or_null(schema.text("Why it was held or marked as spam; needs a token.")),
+    "note": schema.text_or_null("The visitor's note to the owner; needs a token."),
+    "reason": schema.text_or_null("Why it was held or marked as spam; needs a token."),
     "reasons": schema.array(
         schema.TEXT,
         "All reasons of the spam rules for its first status, also of a published one; needs a token.",

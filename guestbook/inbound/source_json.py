@@ -27,34 +27,34 @@ SOURCE_SCHEMA: Schema = {
         "oneOf": [schema.answer(SCHEME_PROPERTIES, optional=("hash",)), {"type": "null"}],
     },
     "action": schema.one_of(*ACTIONS, MENTIONS),
-    "template": schema.or_null(schema.text("Its template, for the action comment.")),
-    "relayed_since": schema.or_null(
-        schema.time("Since when webhooks know of the comments that it makes; null: never.")
+    "template": schema.text_or_null("Its template, for the action comment."),
+    "relayed_since": schema.time_or_null(
+        "Since when webhooks know of the comments that it makes; null: never."
     ),
-    "forwarded_in_full_since": schema.or_null(
-        schema.time("Since when it forwards payloads above 14 kB too; null: never.")
+    "forwarded_in_full_since": schema.time_or_null(
+        "Since when it forwards payloads above 14 kB too; null: never."
     ),
     "budget_mb": schema.NUMBER,
     "created_at": schema.TIME,
-    "previous_secret_expires_at": schema.or_null(schema.time("Until when the old secret is valid too.")),
+    "previous_secret_expires_at": schema.time_or_null("Until when the old secret is valid too."),
     "disabled_at": schema.or_null(schema.TIME),
 }
 INBOUND_EVENT_SCHEMA: Schema = {
     "id": schema.ID,
     "source_id": schema.ID,
-    "event": schema.or_null(schema.text("The sender's name for it, once processed.")),
-    "external_id": schema.or_null(schema.text("The sender's id for it, once verified.")),
-    "sender": schema.or_null(schema.text("The person or program that the payload names.")),
+    "event": schema.text_or_null("The sender's name for it, once processed."),
+    "external_id": schema.text_or_null("The sender's id for it, once verified."),
+    "sender": schema.text_or_null("The person or program that the payload names."),
     "status": schema.one_of(*QUEUE_STATUSES),
     "attempts": schema.number("How often it was processed."),
     "claims": schema.number("How often a pass took it; a killed pass counts too."),
-    "claimed_by": schema.or_null(schema.text("The pass that processes it now.")),
+    "claimed_by": schema.text_or_null("The pass that processes it now."),
     "due_at": schema.or_null(schema.TIME),
     "received_at": schema.TIME,
     "processed_at": schema.or_null(schema.TIME),
-    "error": schema.or_null(schema.text("Why it failed.")),
-    "note": schema.or_null(schema.text("The action that was taken.")),
-    "comment_id": schema.or_null(schema.id_("The comment that it created or is about.")),
+    "error": schema.text_or_null("Why it failed."),
+    "note": schema.text_or_null("The action that was taken."),
+    "comment_id": schema.id_or_null("The comment that it created or is about."),
     "unproven_bytes": schema.number("Its part of the source's budget; 0 once verified."),
     "erased_at": ERASED_SCHEMA,
 }
@@ -82,7 +82,7 @@ BIN_REQUEST_SCHEMA: Schema = {
     "query": schema.TEXT,
     "size": schema.number("The length of its body in bytes; at most 256 kB are kept."),
     "answered": schema.integer("The status that it was answered with."),
-    "event_id": schema.or_null(schema.text("Its webhook-id, if it has one such as ours.")),
+    "event_id": schema.text_or_null("Its webhook-id, if it has one such as ours."),
     "received_at": schema.TIME,
 }
 BODY_SCHEMA: Schema = {
@@ -99,7 +99,7 @@ BIN_REQUEST_IN_FULL: Schema = {
     "signatures": schema.array(
         FINDING, "Whether its signatures match a secret or a key of the book's webhooks."
     ),
-    "warning": schema.or_null(schema.text("Why a receiver refuses it although the signature matches.")),
+    "warning": schema.text_or_null("Why a receiver refuses it although the signature matches."),
 }
 
 

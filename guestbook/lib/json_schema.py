@@ -46,10 +46,16 @@ def described(schema: Schema, description: str = "", **more: object) -> Schema:
     return {**schema, **more, **({"description": description} if description else {})}
 
 
+def or_null(schema: Schema) -> Schema:
+    """Return the schema of the same or null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
 # Each takes a description and other keywords.
 text, url, time, id_ = (partial(described, schema) for schema in (TEXT, URL, TIME, ID))
 integer, number, boolean = (partial(described, schema) for schema in (INTEGER, NUMBER, BOOLEAN))
 headers = partial(described, HEADERS)
+text_or_null, time_or_null, id_or_null = (partial(described, or_null(schema)) for schema in (TEXT, TIME, ID))
 
 
 def array(items: Schema, description: str = "", **more: object) -> Schema:
@@ -65,11 +71,6 @@ def one_of(*values: str, **more: object) -> Schema:
 def line(limit: int) -> Schema:
     """Return the schema of a text that is not blank."""
     return text(minLength=1, maxLength=limit, pattern=VISIBLE)
-
-
-def or_null(schema: Schema) -> Schema:
-    """Return the schema of the same or null."""
-    return {**schema, "type": [schema["type"], "null"]}
 
 
 def answer(properties: Schema | None = None, *, optional: Sequence[str] = (), **more: Schema) -> Schema:

@@ -119,7 +119,7 @@ PUBLIC_COMMENT_FIELDS: Schema = {  # The API has them too.
 }
 ORIGIN_SCHEMA = _object(
     "Where it comes from; missing where a visitor wrote it.",
-    {"name": schema.text("The source."), "url": or_null(schema.text("The address there."))},
+    {"name": schema.text("The source."), "url": schema.text_or_null("The address there.")},
 )
 LINK_SCHEMA = _object(
     "A link to moderate the held comment; only for webhooks with links to moderate.",
@@ -210,9 +210,9 @@ INBOUND_PART = DataPart(
         "The webhook that came in.",
         {
             "id": schema.id_("Its id in the inbox."),
-            "event": or_null(schema.text("The sender’s name for it.")),
-            "external_id": or_null(schema.text("The sender’s id for it.")),
-            "sender": or_null(schema.text("The person or program that the payload names.")),
+            "event": schema.text_or_null("The sender’s name for it."),
+            "external_id": schema.text_or_null("The sender’s id for it."),
+            "sender": schema.text_or_null("The person or program that the payload names."),
             "received_at": schema.time("When it arrived."),
             "hops": schema.integer("How many guestbooks have forwarded it.", minimum=1),
             "payload": {"description": "The sender’s data, read from JSON or a form."},

@@ -20,24 +20,22 @@ WEBHOOK_SCHEMA: Schema = {
     "name": schema.TEXT,
     "url": schema.URL,
     "format": schema.TEXT,
-    "template": schema.or_null(schema.text("Its template, for the format template.")),
+    "template": schema.text_or_null("Its template, for the format template."),
     "events": EVENTS_SCHEMA,
     "headers": schema.headers("Its extra headers; their values are hidden."),
-    "rate": schema.or_null(schema.text("Its rate limit, such as 30/m.")),
-    "moderation_links_since": schema.or_null(
-        schema.time("Since when its messages about held comments have links to moderate; null: never.")
+    "rate": schema.text_or_null("Its rate limit, such as 30/m."),
+    "moderation_links_since": schema.time_or_null(
+        "Since when its messages about held comments have links to moderate; null: never."
     ),
-    "next_slot_at": schema.or_null(schema.time("When its rate limit lets the next request begin.")),
+    "next_slot_at": schema.time_or_null("When its rate limit lets the next request begin."),
     "state": schema.text("How it is doing, in words for people."),
     "created_at": schema.TIME,
     "previous_secret_expires_at": schema.or_null(schema.TIME),
     "sign_with": schema.one_of(*SIGN_WITH, description="Whether its secret, its key or both sign."),
-    "public_key": schema.or_null(
-        schema.text("The key with which receivers verify; null if only the secret signs.")
-    ),
-    "previous_public_key": schema.or_null(schema.text("The key before the last rotation.")),
-    "previous_signing_key_expires_at": schema.or_null(schema.time("Until when that one also signs.")),
-    "github_headers_since": schema.or_null(schema.time("Since when GitHub's headers come too; null: never.")),
+    "public_key": schema.text_or_null("The key with which receivers verify; null if only the secret signs."),
+    "previous_public_key": schema.text_or_null("The key before the last rotation."),
+    "previous_signing_key_expires_at": schema.time_or_null("Until when that one also signs."),
+    "github_headers_since": schema.time_or_null("Since when GitHub's headers come too; null: never."),
     "disabled_at": schema.or_null(schema.TIME),
     "disabled_reason": {"type": ["string", "null"], "enum": [*DISABLED_REASONS, None]},
     "paused_until": schema.or_null(schema.TIME),
@@ -45,7 +43,7 @@ WEBHOOK_SCHEMA: Schema = {
     "unreachable_in_a_row": schema.NUMBER,
     "failing_since": schema.or_null(schema.TIME),
 }
-ERASED_SCHEMA: Schema = schema.or_null(schema.time("When its comment was deleted and the payload emptied."))
+ERASED_SCHEMA: Schema = schema.time_or_null("When its comment was deleted and the payload emptied.")
 DELIVERY_SCHEMA: Schema = {
     "id": schema.ID,
     "event_id": schema.ID,
@@ -60,7 +58,7 @@ DELIVERY_SCHEMA: Schema = {
     "status": schema.one_of(*QUEUE_STATUSES),
     "attempts": schema.number("The number of requests made."),
     "claims": schema.number("How often a pass took it; a killed pass counts too."),
-    "claimed_by": schema.or_null(schema.text("The pass that sends it now.")),
+    "claimed_by": schema.text_or_null("The pass that sends it now."),
     "schedule_start": schema.number("The attempts made before the retry schedule began again."),
     "due_at": schema.or_null(schema.TIME),
     "created_at": schema.TIME,
@@ -79,7 +77,7 @@ ATTEMPT_SCHEMA: Schema = {
     "error": schema.or_null(schema.TEXT),
     "request_headers": schema.HEADERS,
     "response_headers": schema.or_null(schema.HEADERS),
-    "response_body": schema.or_null(schema.text("Its first 16 KiB.")),
+    "response_body": schema.text_or_null("Its first 16 KiB."),
 }
 RECEIVER_LINK_SCHEMA: Schema = {
     "id": schema.ID,
@@ -89,7 +87,7 @@ RECEIVER_LINK_SCHEMA: Schema = {
     "created_at": schema.TIME,
     "expires_at": schema.TIME,
     "revoked_at": schema.or_null(schema.TIME),
-    "last_used_at": schema.or_null(schema.time("Its last use, to the hour.")),
+    "last_used_at": schema.time_or_null("Its last use, to the hour."),
 }
 
 

@@ -130,15 +130,13 @@ AUDIT_ENTRY_SCHEMA: Schema = {
         description="The owner on the admin pages, an API token, a command, a receiver by its link, "
         "or nobody known.",
     ),
-    "actor_id": schema.or_null(schema.text("The id of the login, the token or the link.")),
-    "actor_name": schema.or_null(
-        schema.text("The browser, the name of the token or the link, or the command.")
-    ),
+    "actor_id": schema.text_or_null("The id of the login, the token or the link."),
+    "actor_name": schema.text_or_null("The browser, the name of the token or the link, or the command."),
     "action": schema.one_of(*AUDITED_ACTIONS),
     "object": schema.text("The kind of object, such as webhook, token or password."),
     "object_id": schema.or_null(schema.TEXT),
-    "object_name": schema.or_null(schema.text("Its name at that time.")),
-    "detail": schema.or_null(schema.text("The names of the changed fields, and the like.")),
+    "object_name": schema.text_or_null("Its name at that time."),
+    "detail": schema.text_or_null("The names of the changed fields, and the like."),
     "number": schema.number("How many: rows, or wrong passwords within a minute."),
 }
 

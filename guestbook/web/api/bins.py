@@ -39,7 +39,7 @@ REPLAYED_SCHEMA: Schema = {
     "status": schema.or_null(schema.integer("The status of the answer; null without one.")),
     "headers": schema.HEADERS,
     **BODY_SCHEMA,
-    "error": schema.or_null(schema.text("Why there is no answer, or why it is not complete.")),
+    "error": schema.text_or_null("Why there is no answer, or why it is not complete."),
 }
 
 calls = Calls(

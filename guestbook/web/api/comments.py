@@ -45,7 +45,7 @@ def _input_schema(field: CommentField) -> Schema:
         return schema.line(field.limit)
     meaning = field.input_meaning or field.meaning
     may = " A new comment may have it if the book asks for it." if field.asked_by else ""
-    return schema.or_null(schema.text(meaning + may, maxLength=field.limit))
+    return schema.text_or_null(meaning + may, maxLength=field.limit)
 
 
 TYPED_FIELDS: Schema = {name: _input_schema(COMMENT_FIELDS[name]) for name in DRAFT_FIELDS}
@@ -57,16 +57,14 @@ calls = Calls(
     "comments",
     NewComment=schema.request(
         TYPED_FIELDS,
-        answer=schema.or_null(schema.text(ANSWERED, maxLength=comment_form.ANSWER_LIMIT)),
+        answer=schema.text_or_null(ANSWERED, maxLength=comment_form.ANSWER_LIMIT),
         required=("name", "message"),
     ),
     CommentChanges=schema.request(
         status=schema.one_of(*COMMENT_STATUSES),
         **TYPED_FIELDS,
-        reply=schema.or_null(
-            schema.text(
-                "The owner's reply; null or an empty text removes it.", maxLength=comment_actions.REPLY_LIMIT
-            )
+        reply=schema.text_or_null(
+            "The owner's reply; null or an empty text removes it.", maxLength=comment_actions.REPLY_LIMIT
         ),
         least=1,
     ),

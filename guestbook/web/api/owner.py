@@ -56,8 +56,8 @@ FINDING = schema.answer(
     subject=schema.TEXT,
     state=STATE,
     sentence=schema.TEXT,
-    advice=schema.or_null(schema.text("What to do, if there is something.")),
-    command=schema.or_null(schema.text("A command that helps.")),
+    advice=schema.text_or_null("What to do, if there is something."),
+    command=schema.text_or_null("A command that helps."),
 )
 CANNOT_REVEAL = "The secret cannot be decrypted with this secret key. Run doctor on the book's host."
 
@@ -71,9 +71,7 @@ calls = Calls(
     Tokens=list_of("tokens", "Token"),
     Spam=schema.answer(
         refused=schema.array(REFUSAL, "Why comments were refused at the form."),
-        held_until=schema.or_null(
-            schema.time("Until when a flood holds all new comments; null without one.")
-        ),
+        held_until=schema.time_or_null("Until when a flood holds all new comments; null without one."),
         learned_good=schema.number("Comments from which the score has learned what belongs here."),
         learned_spam=schema.number("Comments from which it has learned what spam is."),
         learned_words=schema.number("Words that it knows."),
@@ -90,7 +88,7 @@ calls = Calls(
         ),
         required=("password",),
     ),
-    Secret=schema.answer(secret=schema.or_null(schema.text("The secret; null if it has none."))),
+    Secret=schema.answer(secret=schema.text_or_null("The secret; null if it has none.")),
 )
 
 

@@ -44,9 +44,7 @@ FIELDS_OF_SOURCE: Schema = {
 }
 IN_SCHEME = dict.fromkeys(SCHEME_DEFAULTS, "scheme")
 NEW_SECRET: Schema = {
-    "secret": schema.or_null(
-        schema.text("The sender signs with it. It is shown only in the answer that makes it.")
-    )
+    "secret": schema.text_or_null("The sender signs with it. It is shown only in the answer that makes it.")
 }
 
 calls = Calls(
@@ -143,8 +141,8 @@ SENDER_PRESET: Schema = {
     "name": schema.text("The value of `preset` for a new source."),
     "title": schema.TEXT,
     **{name: SOURCE_SCHEMA[name] for name in ("verify", "header", "scheme")},
-    "template": schema.or_null(schema.text("The ready-made template that makes comments of its events.")),
-    "secret_from": schema.or_null(schema.text("Where to find the secret, if the sender makes it.")),
+    "template": schema.text_or_null("The ready-made template that makes comments of its events."),
+    "secret_from": schema.text_or_null("Where to find the secret, if the sender makes it."),
 }
 TEMPLATE_PRESET: Schema = {
     "name": schema.text("It may stand in place of the text in a source's `template`."),
@@ -163,8 +161,8 @@ PAYLOAD_PREVIEW: Schema = {
     "format": schema.one_of(*FORMATS),
     "event": schema.one_of(*EVENTS),
     "is_real": schema.boolean("Whether it shows a comment of the book, not a sample."),
-    "body": schema.or_null(schema.text("The body; JSON is indented.")),
-    "error": schema.or_null(schema.text("Why there is no body.")),
+    "body": schema.text_or_null("The body; JSON is indented."),
+    "error": schema.text_or_null("Why there is no body."),
 }
 
 preview_calls = Calls(
@@ -197,7 +195,7 @@ preview_calls = Calls(
                 {"type": "null"},
             ],
         },
-        sentence=schema.or_null(schema.text("Why there is no comment.")),
+        sentence=schema.text_or_null("Why there is no comment."),
         is_error=schema.boolean(),
     ),
 )

@@ -67,7 +67,7 @@ SOURCE_FIGURES: Schema = {
 CRON_FIGURES: Schema = {
     "state": schema.one_of("well", "running", "late", "never"),
     "sentence": schema.TEXT,
-    "advice": schema.or_null(schema.text("What to do, if there is something.")),
+    "advice": schema.text_or_null("What to do, if there is something."),
 }
 STATISTICS_SCHEMA: Schema = {
     "cron": schema.answer(CRON_FIGURES),
@@ -75,7 +75,7 @@ STATISTICS_SCHEMA: Schema = {
         schema.answer(dict.fromkeys(COMMENT_STATUSES, schema.NUMBER)),
         f"Comments by status. Counting stops at {COUNT_LIMIT + 1}.",
     ),
-    "held_since": schema.or_null(schema.time("Since when the comment waits that has waited longest.")),
+    "held_since": schema.time_or_null("Since when the comment waits that has waited longest."),
     "deliveries_waiting": COUNTED,
     "deliveries_failed": COUNTED,
     "inbound_events_waiting": COUNTED,
@@ -105,9 +105,7 @@ WEBHOOK_STATISTICS: Schema = {
     "days": schema.described(BARS, "The attempts of the last 30 days, oldest first."),
     "last_attempts": schema.array(schema.answer(MADE_ATTEMPT), "The last 100 attempts, oldest first."),
     "next_deliveries": schema.array(schema.ref("Delivery"), "The ten deliveries that are due next."),
-    "counted_from": schema.or_null(
-        schema.time("Where the figures begin, if there were too many attempts to count.")
-    ),
+    "counted_from": schema.time_or_null("Where the figures begin, if there were too many attempts to count."),
 }
 
 calls = Calls(

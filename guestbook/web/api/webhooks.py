@@ -65,7 +65,7 @@ RESULT = schema.request(
     id=schema.ID,
     ok=schema.boolean("True if the receiver has it and needs no other attempt."),
     status_code=schema.or_null(schema.integer(minimum=100, maximum=999)),
-    error=schema.or_null(schema.text("Why it failed.", maxLength=300)),
+    error=schema.text_or_null("Why it failed.", maxLength=300),
     milliseconds=schema.number(maximum=24 * 3600 * 1000, default=0),
     required=("id", "ok"),
 )
@@ -91,9 +91,7 @@ calls = Calls(
     Backfill=schema.request(
         since=schema.time("Events since then."),
         pruned_too=schema.boolean("Also events whose old deliveries may have been pruned.", default=False),
-        after=schema.or_null(
-            schema.id_("`next_after` of the last answer: go on after the comment with this id.")
-        ),
+        after=schema.id_or_null("`next_after` of the last answer: go on after the comment with this id."),
         **DRY_RUN,
         required=("since",),
     ),
@@ -110,8 +108,8 @@ calls = Calls(
             "How many of each event.",
         ),
         left=schema.number("How many are left. A count ends soon after 10,000."),
-        next_after=schema.or_null(
-            schema.id_("`after` for the next call; null when this one reached the end of the book.")
+        next_after=schema.id_or_null(
+            "`after` for the next call; null when this one reached the end of the book."
         ),
         there_already=schema.number("Events of which the webhook has a delivery."),
         maybe_pruned=schema.number(
