@@ -7,6 +7,7 @@ from flask import abort
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import request_bins, source_json
+from guestbook.inbound.request_bins import ANSWER_TYPES, BIN_ANSWER_LIMIT, DELAY_LIMIT, FAILURES_LIMIT
 from guestbook.inbound.source_json import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
 from guestbook.lib import json_schema as schema, validate
 from guestbook.lib.json_schema import Schema
@@ -22,16 +23,12 @@ from guestbook.web.row_lookup import find, find_locked
 BIN_FIELDS: Schema = {
     "name": schema.line(validate.NAME_LIMIT),
     "answer_status": schema.integer("The status that it answers, 200 by default.", minimum=200, maximum=599),
-    "answer_body": schema.text(
-        "The text that it answers, none by default.", maxLength=request_bins.BIN_ANSWER_LIMIT
+    "answer_body": schema.text("The text that it answers, none by default.", maxLength=BIN_ANSWER_LIMIT),
+    "answer_type": schema.one_of(*ANSWER_TYPES, description="The content type of that text."),
+    "delay_milliseconds": schema.number(
+        "How long it waits before it answers.", maximum=int(DELAY_LIMIT * 1000)
     ),
-    "answer_type": schema.one_of(*request_bins.ANSWER_TYPES, description="The content type of that text."),
-    "delay_milliseconds": schema.integer(
-        "How long it waits before it answers.", minimum=0, maximum=int(request_bins.DELAY_LIMIT * 1000)
-    ),
-    "failures_left": schema.integer(
-        "How many requests it answers with 500 first.", minimum=0, maximum=request_bins.FAILURES_LIMIT
-    ),
+    "failures_left": schema.number("How many requests it answers with 500 first.", maximum=FAILURES_LIMIT),
 }
 REPLAYED_SCHEMA: Schema = {
     "url": schema.URL,
@@ -55,14 +52,14 @@ calls = Calls(
     Replayed=schema.answer(REPLAYED_SCHEMA),
 )
 
-FIELDS_OF_COLUMNS = {  # column → field of `inbound.bins`
-    "answer_status": "status",
-    "answer_body": "body",
-    "answer_type": "type",
-    "delay_milliseconds": "delay",
-    "failures_left": "fail",
+BIN_COLUMNS = {  # field of `inbound.bins` → column
+    "name": "name",
+    "status": "answer_status",
+    "body": "answer_body",
+    "type": "answer_type",
+    "delay": "delay_milliseconds",
+    "fail": "failures_left",
 }
-COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items()}
 
 
 def _shown(row: Bin) -> dict[str, Any]:
@@ -81,7 +78,7 @@ row_calls.serve(calls, Bin, _shown, "its requests", _begin_delete)
 def create_bin() -> Answer:
     """Add a bin."""
     fields = request_reader.body()
-    with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
+    with writing() as session, request_reader.renamed(BIN_COLUMNS):
         bin_ = request_bins.add(session, _fields(fields))
         return idempotency.keep(session, _shown(bin_), 201)
 
@@ -90,7 +87,7 @@ def create_bin() -> Answer:
 def update_bin(bin_id: str) -> Answer:
     """Change a bin; other fields stay."""
     changes = request_reader.body()
-    with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
+    with writing() as session, request_reader.renamed(BIN_COLUMNS):
         bin_ = find_locked(Bin, bin_id)
         response_headers.refuse_if_changed(_shown(bin_))
         request_bins.update(session, bin_, _fields(changes))
@@ -107,10 +104,8 @@ def clear_bin(bin_id: str) -> Answer:
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields as `inbound.bins` takes them: the delay in seconds."""
-    fields = {FIELDS_OF_COLUMNS.get(name, name): value for name, value in given.items()}
-    if "delay" in fields:
-        fields["delay"] = f"{fields['delay'] / 1000:g}"
-    return fields
+    fields = {field: given[column] for field, column in BIN_COLUMNS.items() if column in given}
+    return fields | ({"delay": fields["delay"] / 1000} if "delay" in fields else {})
 
 
 @calls.serve("GET /bins/{bin_id}/requests", {200: "BinRequests"}, query=PAGE_QUERY)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import comment_actions, comment_form, comment_json, submission
-from guestbook.comments.comment_actions import MODERATION_ACTIONS
+from guestbook.comments.comment_actions import MODERATION_ACTIONS, REPLY_LIMIT
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_json import COMMENT_SCHEMA
 from guestbook.comments.spam import spam_report
@@ -50,7 +50,7 @@ def _input_schema(field: CommentField) -> Schema:
 
 TYPED_FIELDS: Schema = {name: _input_schema(COMMENT_FIELDS[name]) for name in DRAFT_FIELDS}
 ANSWERED = (
-    "The answer to the owner's question, if the book has one. The error for a wrong answer has the question."
+    "The answer to the owner's question, if there is one. The error for a wrong answer has the question."
 )
 
 calls = Calls(
@@ -63,9 +63,7 @@ calls = Calls(
     CommentChanges=schema.request(
         status=schema.one_of(*COMMENT_STATUSES),
         **TYPED_FIELDS,
-        reply=schema.text_or_null(
-            "The owner's reply; null or an empty text removes it.", maxLength=comment_actions.REPLY_LIMIT
-        ),
+        reply=schema.text_or_null("The owner's reply; null or empty removes it.", maxLength=REPLY_LIMIT),
         least=1,
     ),
     Moderation=schema.request(
@@ -162,11 +160,10 @@ def delete_comment(comment_id: str) -> Answer:
 
 
 def _answer_signed(session: Session, comment: Comment) -> None:
-    shown = _shown(comment)
     if comment.status == "published":
-        g.signed = idempotency.keep(session, shown, 201)
+        g.signed = idempotency.keep(session, _shown(comment), 201)
     else:
-        g.signed = idempotency.keep(session, shown | {"status": "held"}, 202)
+        g.signed = idempotency.keep(session, _shown(comment) | {"status": "held"}, 202)
 
 
 def _read_comment() -> comment_form.Draft:

@@ -18,9 +18,7 @@ EVENT_QUERY = {
 }
 
 RECEIVED_HEADERS: Schema = {
-    "webhook-id": schema.text(
-        "The id of the event, the same for all attempts. Ignore an id that you have seen."
-    ),
+    "webhook-id": schema.text("The event's id, the same for all attempts. Ignore an id that you have seen."),
     "webhook-timestamp": schema.number("When this attempt was made, in seconds since 1970."),
     "webhook-signature": schema.text(
         "`v1,` and the base64 of an HMAC-SHA256, as Standard Webhooks 1.0.0 has it. There are two, separated "
@@ -95,10 +93,5 @@ def get_event_type(event_name: str) -> Answer:
 
 def _event_type(event: EventType) -> dict[str, Any]:
     """Return an event of the catalogue, with a schema that needs no other document."""
-    return {
-        "name": event.name,
-        "when": event.when,
-        "since": event.since,
-        "schema": {"$schema": JSON_SCHEMA_DIALECT, **event.schema()},
-        "example": event.example(),
-    }
+    more = {"schema": {"$schema": JSON_SCHEMA_DIALECT, **event.schema()}, "example": event.example()}
+    return schema.of_row(event, EVENT_TYPE_SCHEMA, more)

@@ -18,7 +18,6 @@ from guestbook.outbound.webhook_json import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
 from guestbook.queue import comment_order, deleted_comments, redelivery
-from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
 from guestbook.web import request_context
@@ -79,15 +78,15 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
     }
 
 
-REQUEUE_GROUP: Schema = {
-    "name": schema.text("The name of the webhook or source."),
-    "disabled": schema.boolean("Whether they wait until it is enabled."),
-    "pulled": schema.boolean("Whether no pass sends them, but its receiver fetches them."),
-    "count": schema.number("How many of its rows are or would be due."),
-    "later": schema.number("Those of them that follow others about the same comment."),
-    "leased": schema.number("Rows that stay as they are, because a pass works on them."),
-    "erased": schema.number("Rows that stay as they are, because their comment was deleted."),
-}
+REQUEUE_GROUP = schema.answer(
+    name=schema.text("The name of the webhook or source."),
+    disabled=schema.boolean("Whether they wait until it is enabled."),
+    pulled=schema.boolean("Whether no pass sends them, but its receiver fetches them."),
+    count=schema.number("How many of its rows are or would be due."),
+    later=schema.number("Those of them that follow others about the same comment."),
+    leased=schema.number("Rows that stay as they are, because a pass works on them."),
+    erased=schema.number("Rows that stay as they are, because their comment was deleted."),
+)
 
 calls = Calls(
     "queue",
@@ -95,9 +94,7 @@ calls = Calls(
     Reprocessing=_requeue_schema("inbound events", "source"),
     Requeued=schema.answer(
         count=schema.number("How many rows are due now, or would be."),
-        groups=schema.array(
-            schema.answer(REQUEUE_GROUP), "The forecast for each webhook or source, made just before."
-        ),
+        groups=schema.array(REQUEUE_GROUP, "The forecast for each webhook or source, made just before."),
     ),
     Delivery=schema.answer(DELIVERY_SCHEMA),
     DeliveryWithAttempts=schema.answer(
@@ -215,13 +212,9 @@ def _requeue(model: type[M], given: dict[str, Any]) -> Answer:
     which = _condition(model, given)
     groups = redelivery.forecast(db.session(), model, which, clock.now())
     if given["dry_run"]:
-        return _answer(redelivery.total(groups), groups), 200
+        return {"count": redelivery.total(groups), "groups": groups}, 200
     db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
-    return _answer(redelivery.run(model, which), groups), 202
-
-
-def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:
-    return {"count": count, "groups": [schema.of_row(group, REQUEUE_GROUP) for group in groups]}
+    return {"count": redelivery.run(model, which), "groups": groups}, 202
 
 
 def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:

@@ -52,9 +52,7 @@ calls = Calls(
     NewSource=schema.request(FIELDS_OF_SOURCE, required=("name",)),
     SourceChanges=schema.request(FIELDS_OF_SOURCE, least=1),
     SourceTest=schema.request(
-        event=schema.text(
-            "The sample, such as issues.opened; by default the first of the sender.", maxLength=100
-        )
+        event=schema.text("A sample such as issues.opened; by default the sender's first.", maxLength=100)
     ),
     SourceRotation=schema.request(OVERLAP_FIELD | {"secret": SOURCE_SCHEMAS["secret"]}),
     Source=schema.answer(SOURCE_SCHEMA | NEW_SECRET, optional=("secret",)),
@@ -170,9 +168,7 @@ preview_calls = Calls(
     Presets=schema.answer(
         senders=schema.array(schema.answer(SENDER_PRESET)),
         templates=schema.array(schema.answer(TEMPLATE_PRESET)),
-        webhooks=schema.array(
-            schema.answer(WEBHOOK_PRESET), "Webhooks that let a host of static sites build a site again."
-        ),
+        webhooks=schema.array(schema.answer(WEBHOOK_PRESET), "Webhooks that rebuild a site at its host."),
     ),
     WebhookPreview=schema.request(
         url=schema.text("Its URL.", maxLength=urls.URL_LIMIT),

@@ -8,9 +8,17 @@ from typing import Any
 from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_json
-from guestbook.queries import cron_status, prometheus_metrics, statistics, webhook_status
-from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS, Bar, WebhookActivity
-from guestbook.queries.webhook_status import SourceStatus
+from guestbook.queries import cron_status, statistics, webhook_status
+from guestbook.queries.prometheus_metrics import STATES
+from guestbook.queries.statistics import (
+    COUNT_LIMIT,
+    FAILED_LIMIT,
+    RECENT,
+    SHOWN_WEBHOOKS,
+    Bar,
+    WebhookActivity,
+)
+from guestbook.queries.webhook_status import SourceStatus, coming_deliveries
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -20,15 +28,10 @@ from guestbook.web.row_lookup import find
 
 SHOWN_SOURCES = 50
 COUNTED: Schema = schema.number(f"Counting stops at {COUNT_LIMIT + 1}.")
-LATELY = (
-    f"Rows that failed in the last {statistics.RECENT.days} days, "
-    f"among the newest {statistics.FAILED_LIMIT} of all."
-)
+LATELY = f"Rows that failed in the last {RECENT.days} days, among the newest {FAILED_LIMIT} of all."
 TYPICAL_TIME: Schema = schema.or_null(schema.number("Null without any attempt."))
 STATE: Schema = {
-    "state": schema.one_of(
-        *prometheus_metrics.STATES, "silent", description="How it is doing; well means healthy."
-    ),
+    "state": schema.one_of(*STATES, "silent", description="How it is doing; well means healthy."),
     "sentence": schema.text("How it is doing, for people."),
 }
 BAR_SCHEMA: Schema = {
@@ -154,9 +157,7 @@ def get_webhook_statistics(webhook_id: str) -> Answer:
         **{name: schema.of_row(getattr(made, name), ATTEMPT_TIMES) for name in ("day", "month")},
         **{name: _bars(getattr(made, name)) for name in ("hours", "days")},
         "last_attempts": [schema.of_row(one, MADE_ATTEMPT) for one in made.last],
-        "next_deliveries": list(
-            map(webhook_json.delivery, webhook_status.coming_deliveries(session, webhook.id))
-        ),
+        "next_deliveries": list(map(webhook_json.delivery, coming_deliveries(session, webhook.id))),
     }
     return schema.of_row(made, WEBHOOK_STATISTICS, more)
 

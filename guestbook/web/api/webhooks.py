@@ -26,7 +26,7 @@ from guestbook.outbound import (
     webhooks,
 )
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.pulled_deliveries import PulledResult, Replaced, Taken
+from guestbook.outbound.pulled_deliveries import MOST_TAKEN, PulledResult, Replaced, Taken
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_json import RECEIVER_LINK_SCHEMA, WEBHOOK_SCHEMA
 from guestbook.queries.statistics import COUNT_LIMIT
@@ -47,15 +47,13 @@ WEBHOOK_CHANGES: Schema = {
 }
 GIVEN_SECRET: Schema = {"secret": WEBHOOK_FIELDS["secret"].described}
 WARNED = "Warnings about the accepted URL: its name resolves to a private address."
-WARNINGS_SCHEMA: Schema = {"warnings": schema.array(schema.TEXT, WARNED)}
+WARNINGS: Schema = {"warnings": schema.array(schema.TEXT, WARNED)}
 NEW_SECRET = schema.text("The receiver verifies with it. It is shown in this answer only.")
 
 # In seconds. Proxies give up after thirty.
 LONGEST_POLL = 25
-PENDING_QUERY = {
-    "limit": schema.integer(
-        "The maximum number of deliveries.", minimum=1, maximum=pulled_deliveries.MOST_TAKEN, default=10
-    ),
+PULL_QUERY = {
+    "limit": schema.integer("The maximum number of deliveries.", minimum=1, maximum=MOST_TAKEN, default=10),
     "wait": schema.number("Wait so many seconds for the first one.", maximum=LONGEST_POLL, default=0),
     "first_token": schema.id_(
         "The token of your first answer. Deliveries that you had leased before it are handed out at once."
@@ -95,10 +93,8 @@ calls = Calls(
         **DRY_RUN,
         required=("since",),
     ),
-    Webhook=schema.answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
-    WebhookWithSecret=schema.answer(
-        WEBHOOK_SCHEMA | WARNINGS_SCHEMA, secret=NEW_SECRET, optional=("warnings",)
-    ),
+    Webhook=schema.answer(WEBHOOK_SCHEMA | WARNINGS, optional=("warnings",)),
+    WebhookWithSecret=schema.answer(WEBHOOK_SCHEMA | WARNINGS, secret=NEW_SECRET, optional=("warnings",)),
     Webhooks=list_of("webhooks", "Webhook"),
     Backfilled=schema.answer(
         deliveries=schema.number("How many deliveries were made, or would be."),
@@ -108,17 +104,13 @@ calls = Calls(
             "How many of each event.",
         ),
         left=schema.number("How many are left. A count ends soon after 10,000."),
-        next_after=schema.id_or_null(
-            "`after` for the next call; null when this one reached the end of the book."
-        ),
+        next_after=schema.id_or_null("`after` for the next call; null when this one reached the book's end."),
         there_already=schema.number("Events of which the webhook has a delivery."),
-        maybe_pruned=schema.number(
-            "Events that were left out, because their deliveries may have been pruned."
-        ),
+        maybe_pruned=schema.number("Events left out because their deliveries may have been pruned."),
     ),
     Commit=schema.request(
         token=schema.id_("The one that came with the deliveries."),
-        results=schema.array(RESULT, minItems=1, maxItems=pulled_deliveries.MOST_TAKEN),
+        results=schema.array(RESULT, minItems=1, maxItems=MOST_TAKEN),
         required=("token", "results"),
     ),
     TakenDelivery=schema.answer(
@@ -254,9 +246,7 @@ def _backfilled(made: BackfillReport, found: BackfillReport, *, left: int) -> di
     return schema.of_row(made, ("deliveries", "comments", "next_after")) | counted | {"left": left}
 
 
-@calls.serve(
-    "GET /webhooks/{webhook_id}/pending", {200: "TakenDeliveries"}, errors=(409,), query=PENDING_QUERY
-)
+@calls.serve("GET /webhooks/{webhook_id}/pending", {200: "TakenDeliveries"}, errors=(409,), query=PULL_QUERY)
 def take_deliveries(webhook_id: str) -> Answer:
     """Fetch the next deliveries of a pull: webhook and lease them."""
     token, query = pulled_deliveries.new_token(g.token_id), request_reader.query()

@@ -14,7 +14,7 @@ from guestbook.web.admin.comments import CommentFilter
 from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_LIST
 from guestbook.web.admin.sources import SourceForm
 from guestbook.web.admin.webhooks import WebhookForm
-from guestbook.web.api.bins import FIELDS_OF_COLUMNS
+from guestbook.web.api.bins import BIN_COLUMNS
 from guestbook.web.api.openapi import CALLS, SCHEMAS
 
 COMMENT, WEBHOOK, SOURCE = "/comments/{comment_id}", "/webhooks/{webhook_id}", "/sources/{source_id}"
@@ -142,7 +142,7 @@ def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
                 **dict.fromkeys(SCHEME_DEFAULTS, "scheme"),
             },
         ),
-        (NEW_BIN, "NewBin", {field: name for name, field in FIELDS_OF_COLUMNS.items()}),
+        (NEW_BIN, "NewBin", BIN_COLUMNS),
     ],
 )
 def test_forms_fit_the_api(form_fields: Iterable[str], body: str, names: dict[str, str | None]) -> None:
