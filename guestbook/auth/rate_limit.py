@@ -100,8 +100,9 @@ class NetworkLimit(NamedTuple):
     def _by_day(self, now: datetime) -> Iterator[tuple[tuple[str, int], ...]]:
         """Yield each network with its names when the stretch may have started, now, and by a clock ahead."""
         days = (one.timestamp() // 86400 for one in (now - self.within, now, now + LIMITS_SKEW))
-        keys = (f"{self.secret_key} {day:.0f}" for day in days)
-        return zip(*(networks(key, self.what, self.address) for key in keys), strict=True)
+        keys = [f"{self.secret_key} {day:.0f}" for day in days]
+        for network, times in _networks(self.address):
+            yield tuple((who(key, f"{self.what} {network}"), times) for key in keys)
 
 
 def counted(connection: Connection, name: str, now: datetime, within: timedelta) -> LimitCount | None:

@@ -9,15 +9,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, or_, select
 
 from guestbook.lib import clock, ids, retry_policy
 from guestbook.outbound import formats
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
-from guestbook.queue import comment_order, deleted_comments
+from guestbook.queue import claims, comment_order, deleted_comments
 from guestbook.settings import Settings
-from guestbook.storage import database, preferences
-from guestbook.storage.models import DELIVERIES, Delivery, Webhook
+from guestbook.storage import database, plain_sql, preferences
+from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.delivery import Template
 
 FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
@@ -97,11 +97,18 @@ def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[st
 # It locks all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
 # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
 # lock also keeps a webhook from being deleted before its delivery refers to it.
-LOCKED_WEBHOOKS = (
-    select(Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since)
-    .order_by(Webhook.id)
-    .with_for_update(read=True, key_share=True)
-)
+WEBHOOKS = "SELECT id, format, url, events, moderation_links_since FROM webhooks ORDER BY id"
+SHARE_LOCKS = {"postgresql": " FOR KEY SHARE", **dict.fromkeys(("mysql", "mariadb"), " LOCK IN SHARE MODE")}
+
+
+class LockedWebhook(NamedTuple):
+    """The columns of a locked webhook on which its deliveries depend."""
+
+    id: str
+    format: str
+    url: str
+    events: str
+    moderation_links_since: str | None
 
 
 def publish(
@@ -127,7 +134,7 @@ def publish(
     if comment_id:
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
     new = NewEvent(event, data, for_owner)
-    wanted = _wanting(connection.execute(LOCKED_WEBHOOKS).all(), new, leave_out, only)
+    wanted = _wanting(_locked_webhooks(connection), new, leave_out, only)
     return store(connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past)
 
 
@@ -138,7 +145,7 @@ def publish_first(
 
     `sequence` counts its events so far. Nobody else knows the comment, so no delivery has to wait.
     """
-    now, webhooks = clock.now(), connection.execute(LOCKED_WEBHOOKS).all()
+    now, webhooks = clock.now(), _locked_webhooks(connection)
     if not webhooks:
         return
     title, rows = preferences.title(connection), list[dict[str, Any]]()
@@ -166,12 +173,17 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
     )
 
 
+def _locked_webhooks(connection: Connection) -> list[LockedWebhook]:
+    lock = SHARE_LOCKS.get(connection.dialect.name, "")
+    return [LockedWebhook(*row) for row in plain_sql.run(connection, WEBHOOKS + lock)]
+
+
 def _wanting(
-    webhooks: Sequence[Any],
+    webhooks: Sequence[LockedWebhook],
     event: NewEvent,
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
-) -> list[Any]:
+) -> list[LockedWebhook]:
     """Return those of the locked webhooks that want the event."""
     return [
         row
@@ -214,7 +226,9 @@ def send(
     return store(connection, new, settings, _inputs(connection, webhooks, new))
 
 
-def _inputs(connection: Connection, webhooks: Sequence[Any], event: NewEvent) -> dict[str, BodyInput]:
+def _inputs(
+    connection: Connection, webhooks: Sequence[Webhook | LockedWebhook], event: NewEvent
+) -> dict[str, BodyInput]:
     """Return the input for the body of each webhook, by id."""
     templated = [webhook.id for webhook in webhooks if webhook.format == "template"]
     texts: dict[str, str] = {}
@@ -253,5 +267,5 @@ def store(
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    connection.execute(insert(DELIVERIES), rows)
+    claims.run_sql_each(connection, plain_sql.insertion("deliveries", rows[0]), rows)
     database.note_new_work(connection)

@@ -40,8 +40,7 @@ from sqlalchemy import (
     update,
 )
 
-from guestbook.lib import clock
-from guestbook.storage import database
+from guestbook.storage import database, plain_sql
 from guestbook.storage.models import DELIVERIES
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
@@ -321,7 +320,7 @@ def run_sql(
 ) -> CursorResult[Any]:
     """Run a statement, completed by these parts. A datetime among the parameters becomes text."""
     name = connection.dialect.name
-    values = _stored(parameters)
+    values = plain_sql.stored(parameters)
     if ids is not None:
         values["ids"] = list(ids) if DIALECTS[name] is MARIADB else json.dumps(list(ids))
     return connection.exec_driver_sql(_worded(name, statement, **parts), values)
@@ -332,7 +331,7 @@ def run_sql_each(
 ) -> None:
     """Run a statement for each of these rows of parameters; there must be one."""
     text = _worded(connection.dialect.name, statement, **parts)
-    connection.exec_driver_sql(text, [_stored(row) for row in rows])
+    connection.exec_driver_sql(text, [plain_sql.stored(row) for row in rows])
 
 
 def insert_rows(connection: Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
@@ -348,10 +347,6 @@ def insert_rows(connection: Connection, table: str, rows: list[tuple[Any, ...]])
 def assigned(names: Iterable[str]) -> str:
     """Return the part of an UPDATE that gives these columns the values of parameters of their names."""
     return "".join(f", {name} = :{name}" for name in names)
-
-
-def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: clock.to_text(one) if isinstance(one, datetime) else one for name, one in row.items()}
 
 
 @cache

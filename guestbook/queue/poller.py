@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.lib.wakeup_socket import WakeupSocket
-from guestbook.storage import database, engines, sqlite_file
+from guestbook.storage import database, engines, plain_sql, sqlite_file
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.delivery import LONGEST_SLOT_WAIT
 
@@ -172,7 +172,7 @@ class Poller:
         """Return the row that answers, past SQLAlchemy, which would take longer; on a server a zero."""
         if not self._is_file:
             return (0,)
-        raw = engines.sqlite_connection(self.connection)
+        raw = plain_sql.sqlite_connection(self.connection)
         try:
             sqlite_file.check(self.connection.info)
             return raw.execute(question).fetchone()

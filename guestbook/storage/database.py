@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook.lib import wakeup_socket
 from guestbook.lib.locks import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import SCHEMA, database_errors, engines, schema_version, sqlite_file
+from guestbook.storage import SCHEMA, database_errors, engines, plain_sql, schema_version, sqlite_file
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.engines import Waits
@@ -101,8 +101,11 @@ def read(engine: Engine) -> Iterator[Connection]:
 
     There a transaction would cost two round trips, and at a rollback psycopg drops all prepared statements.
     """
-    options = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
-    with engine.connect().execution_options(**options) as connection:
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+        elif engine.dialect.name == "sqlite":  # A writer may have had the connection, and waited longer.
+            sqlite_file.set_busy_timeout(plain_sql.sqlite_connection(connection), present_waits().read)
         yield connection
 
 

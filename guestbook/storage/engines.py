@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
@@ -18,7 +18,7 @@ from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from guestbook.lib import clock
 from guestbook.lib.json_log import RAISING_LOGGERS
 from guestbook.settings import Settings
-from guestbook.storage import column_types, database_errors, hosts_sharing_sqlite, sqlite_file
+from guestbook.storage import column_types, database_errors, hosts_sharing_sqlite, plain_sql, sqlite_file
 from guestbook.storage.database_errors import SecondHost
 from guestbook.storage.hosts_sharing_sqlite import FirstHost
 from guestbook.storage.sqlite_file import Opened, OpenFile
@@ -173,11 +173,6 @@ def set_up(
     event.listen(engine, "handle_error", database_errors.leave_read_only_server)
 
 
-def sqlite_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the connection of SQLite's own module that SQLAlchemy's uses."""
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
-
-
 def journal_mode(engine: Engine) -> str | None:
     """Return SQLite's journal mode in force (`wal` is not to be had on some network drives), else None."""
     if engine.dialect.name != "sqlite":
@@ -190,7 +185,7 @@ def clear_wal(engine: Engine) -> None:
     """Empty SQLite's write-ahead log, which still has what was deleted, unless others read it."""
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
-            sqlite_file.clear_wal(sqlite_connection(connection))
+            sqlite_file.clear_wal(plain_sql.sqlite_connection(connection))
 
 
 def _watch_file(engine: Engine) -> Path | None:
@@ -226,7 +221,7 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
 
     A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it. Raises SecondHost.
     """
-    raw, options = sqlite_connection(connection), connection.get_execution_options()
+    raw, options = plain_sql.sqlite_connection(connection), connection.get_execution_options()
     if "write_until" not in options:
         sqlite_file.set_busy_timeout(raw, waits.read)
         connection.exec_driver_sql("BEGIN")

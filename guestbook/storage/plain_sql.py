@@ -5,8 +5,11 @@ The few statements that each comment needs are made of them too; on a server the
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from guestbook.lib import clock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,10 +40,12 @@ def through(source: "Session | Connection") -> Select:
     """Return what selects in a transaction of SQLAlchemy. A session in none does not begin one for it."""
     from sqlalchemy.orm import Session
 
+    from guestbook.storage import database
+
     def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
         if not isinstance(source, Session) or source.in_transaction():
             return run(source.connection() if isinstance(source, Session) else source, sql, **parameters)
-        with source.get_bind().engine.begin() as connection:
+        with database.read(source.get_bind().engine) as connection:
             return run(connection, sql, **parameters)
 
     return select
@@ -48,19 +53,33 @@ def through(source: "Session | Connection") -> Select:
 
 def run(connection: "Connection", sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
     """Run a statement in a transaction of SQLAlchemy, whose errors it raises; return the rows."""
-    from sqlalchemy import text
-
-    from guestbook.storage import database_errors, engines
-
     if connection.dialect.name != "sqlite":
+        from sqlalchemy import text
+
         done = connection.execute(text(sql), parameters)
         return [tuple(row) for row in done] if done.returns_rows else ()
-    select = of_sqlite(engines.sqlite_connection(connection))
     try:
         # SQLite has one writer at a time, so it locks no rows.
-        return select(sql.removesuffix(FOR_UPDATE), **parameters)
+        return sqlite_connection(connection).execute(sql.removesuffix(FOR_UPDATE), parameters).fetchall()
     except sqlite3.Error as error:
+        from guestbook.storage import database_errors
+
         raise database_errors.from_sqlite(error) from error
+
+
+def sqlite_connection(connection: "Connection") -> sqlite3.Connection:
+    """Return the connection of SQLite's own module that SQLAlchemy's uses."""
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+
+
+def insertion(table: str, names: Collection[str]) -> str:
+    """Return the INSERT of a row that has these columns, each from the parameter of its name."""
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES (:{', :'.join(names)})"
+
+
+def stored(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a row as the tables have them: a datetime is text."""
+    return {name: clock.to_text(one) if isinstance(one, datetime) else one for name, one in row.items()}
 
 
 def listed(values: Collection[str]) -> tuple[str, dict[str, str]]:

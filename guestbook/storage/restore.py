@@ -29,6 +29,7 @@ from guestbook.storage import (
     database_errors,
     encrypted_columns,
     engines,
+    plain_sql,
     schema_version,
     table_copy,
 )
@@ -277,7 +278,7 @@ def _replace_on_sqlite(
     event.listen(engine, "connect", attach)
     try:
         with database.write(engine) as connection:
-            raw = engines.sqlite_connection(connection)
+            raw = plain_sql.sqlite_connection(connection)
             old = _tables(connection, "main")
             looks = (f'SELECT 1 FROM main."{name}" LIMIT 1' for name in old if name != VERSION_TABLE)
             if any(connection.exec_driver_sql(look).first() for look in looks):
@@ -302,7 +303,7 @@ def _tables(connection: Connection, of: str) -> list[str]:
 
 def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
     """Copy a table's rows, and compare; return how many there are."""
-    raw = engines.sqlite_connection(connection)
+    raw = plain_sql.sqlite_connection(connection)
     known, there = (
         [row[1] for row in raw.execute(f'PRAGMA {of}.table_info("{name}")')] for of in ("main", "staged")
     )

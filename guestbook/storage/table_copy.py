@@ -34,7 +34,7 @@ from guestbook.lib import locks
 from guestbook.lib.current_process import Progress, Step
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, engines
+from guestbook.storage import database, database_errors, engines, plain_sql
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 from guestbook.storage.database_errors import WrongVersion
@@ -112,7 +112,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     """Give a connection that sees the database as it was at its first read, whatever is written meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            raw = engines.sqlite_connection(connection)
+            raw = plain_sql.sqlite_connection(connection)
             # By itself SQLite would not say in which row it found bytes that are not UTF-8.
             raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
         else:

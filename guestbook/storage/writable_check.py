@@ -7,7 +7,7 @@ from sqlalchemy import Engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, ids
-from guestbook.storage import database, database_errors, engines, sqlite_file
+from guestbook.storage import database, database_errors, plain_sql, sqlite_file
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
@@ -31,7 +31,7 @@ def error(engine: Engine, size: int = TEST_BYTES) -> DBAPIError | None:
     try:
         with database.write(engine, lock_wait=0.0) as connection:
             on_file = engine.dialect.name == "sqlite"
-            raw = engines.sqlite_connection(connection) if on_file else None
+            raw = plain_sql.sqlite_connection(connection) if on_file else None
             if raw:
                 raw.execute("PRAGMA cache_size = 1")
             try:

@@ -27,6 +27,7 @@ from guestbook.storage import (
     database_errors,
     encrypted_columns,
     engines,
+    plain_sql,
     schema_version,
     sqlite_file,
     writable_check,
@@ -127,7 +128,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     until = time.monotonic() + PATIENCE
     with book.engine.connect() as connection:
-        raw = engines.sqlite_connection(connection)
+        raw = plain_sql.sqlite_connection(connection)
         raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
         try:
             said = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())

@@ -164,7 +164,7 @@ WITH_MARK = [
     f" WHERE text_marks.{column} = :mark ORDER BY comment_id DESC LIMIT {COMPARED}"
     for column in ("first", "second")
 ]
-ADD_MARKS = "INSERT INTO text_marks (comment_id, first, second) VALUES (:comment_id, :first, :second)"
+ADD_MARKS = plain_sql.insertion("text_marks", ("comment_id", "first", "second"))
 COMPARED_COLUMNS = "SELECT name, status, message FROM comments WHERE id IN "
 
 
