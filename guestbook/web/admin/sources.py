@@ -218,7 +218,7 @@ def show(source_id: str, **more: object) -> str:
         action=ACTION_WORDS[source.action][0],
         preset=sources.preset_name(source.template),
         taken=disk_budget_of_source.taken(source),
-        samples=list(samples.choices(source)),
+        samples=[(name, name) for name in samples.choices(source)],
         no_samples=samples.hindrance(source),
         **more,
     )
