@@ -43,7 +43,7 @@ fields_of_source = together(
     click.option("--template", metavar="TEXT", help=inbound_sources.TEMPLATE_FORMS),
     _option("relayed", "--notify-webhooks/--no-notify-webhooks"),
     _option("relayed", "--relay/--no-relay", hidden=True),  # The old name still works.
-    _option("in_full", "--forward-in-full/--no-forward-in-full"),
+    _option("forwarded_in_full", "--forward-in-full/--no-forward-in-full"),
     _option("budget_mb", "--budget", metavar="MB"),
 )
 

@@ -150,7 +150,7 @@ class SourceFields:
         "Comments",
         "Notify your webhooks of the comments that it makes. Otherwise only the book shows them.",
     )
-    in_full: str = fields.box(
+    forwarded_in_full: str = fields.box(
         False,
         "Large payloads",
         "Forward payloads above 14 kB too, up to 1 MB. Otherwise they are left out, with a link to the API.",
@@ -187,8 +187,8 @@ def update(session: Session, source: Source, given: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none.
 
     They are `name`, `verify`, `secret`, `header`, those of SCHEME_DEFAULTS, `action`, `template`, `relayed`,
-    `in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does; a new
-    `verify` ends the old secrets at once.
+    `forwarded_in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does;
+    a new `verify` ends the old secrets at once.
     """
     try:
         _set(source, given)
@@ -238,7 +238,7 @@ def _set(source: Source, given: Mapping[str, Any]) -> None:
         setattr(source, name, value)
     for column, is_wanted in (
         ("relayed_since", filled.get("relayed")),
-        ("forwarded_in_full_since", filled.get("in_full")),
+        ("forwarded_in_full_since", filled.get("forwarded_in_full")),
     ):
         if is_wanted is not None:
             setattr(source, column, (getattr(source, column) or now) if is_wanted else None)

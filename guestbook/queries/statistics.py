@@ -216,16 +216,16 @@ class Overview:
     days: list[Bar]
     webhooks: list[WebhookActivity]  # the oldest first
     has_more: bool  # There are more webhooks than those.
-    waiting: int
-    failed: int
+    deliveries_waiting: int
+    deliveries_failed: int
     held: int
     held_since: datetime | None  # Since then one waits longest.
     comments: list[Comment]  # published, the newest first
     given_up: list[tuple[Delivery, str]]  # the latest first, with the webhook's name
     has_comments: bool  # Their status does not matter.
     has_sources: bool
-    came_in: int  # So many wait for a pass.
-    came_in_vain: int  # So many failed.
+    inbound_events_waiting: int
+    inbound_events_failed: int
 
 
 def overview(session: Session, now: datetime) -> Overview:
@@ -238,8 +238,8 @@ def overview(session: Session, now: datetime) -> Overview:
         days=days(session, now, by_hour),
         webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
         has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        waiting=count_some(session, Delivery.status == "new", Delivery),
-        failed=count_some(session, Delivery.status == "failed", Delivery),
+        deliveries_waiting=count_some(session, Delivery.status == "new", Delivery),
+        deliveries_failed=count_some(session, Delivery.status == "failed", Delivery),
         held=count_some(session, Comment.status == "held", Comment),
         held_since=filtered_lists.oldest_waiting_comment(session),
         comments=list(session.scalars(published.order_by(Comment.id.desc()).limit(LATEST_ROWS))),
@@ -248,8 +248,8 @@ def overview(session: Session, now: datetime) -> Overview:
         ),
         has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
         has_sources=session.scalar(select(Source.id).limit(1)) is not None,
-        came_in=count_some(session, InboundEvent.status == "new", InboundEvent),
-        came_in_vain=count_some(session, InboundEvent.status == "failed", InboundEvent),
+        inbound_events_waiting=count_some(session, InboundEvent.status == "new", InboundEvent),
+        inbound_events_failed=count_some(session, InboundEvent.status == "failed", InboundEvent),
     )
 
 

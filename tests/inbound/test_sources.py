@@ -245,7 +245,7 @@ def test_how_the_sender_signs_is_kept_and_a_part_of_it_is_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "column"), [("in_full", "forwarded_in_full_since"), ("relayed", "relayed_since")]
+    ("field", "column"), [("forwarded_in_full", "forwarded_in_full_since"), ("relayed", "relayed_since")]
 )
 def test_the_time_since_which_something_is_wanted_stays_until_it_is_not(field: str, column: str) -> None:
     row = add(action="forward", **{field: True})

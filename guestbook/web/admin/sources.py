@@ -85,7 +85,7 @@ class SourceForm(SourceFields):
             **{name: fields.as_typed(getattr(source, name) or "") for name in same},
             **{**SCHEME_DEFAULTS, **(source.scheme or {})},
             relayed=fields.as_typed(source.relayed_since is not None),
-            in_full=fields.as_typed(source.forwarded_in_full_since is not None),
+            forwarded_in_full=fields.as_typed(source.forwarded_in_full_since is not None),
         )
 
     def with_sender(self) -> Self:
@@ -121,7 +121,7 @@ class SourceForm(SourceFields):
         if form.action == "comment":
             given |= {"template": form.chosen_template(), "relayed": relayed}
         if form.action == "forward":
-            given["in_full"] = form.in_full == "yes"
+            given["forwarded_in_full"] = form.forwarded_in_full == "yes"
         return given
 
 

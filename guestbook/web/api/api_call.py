@@ -32,16 +32,10 @@ def word(description: str) -> Schema:
 PAGE_QUERY = page_query(20)
 # Most books have fewer rows of such a kind.
 FULL_PAGE_QUERY = page_query(LONGEST_PAGE)
+NO_PARAMETERS: Schema = {}
 # An old secret may sign beside the new one for so long.
 OVERLAP_FIELD: Schema = {"overlap_hours": {"type": "number", "minimum": 0, "maximum": 24 * 30, "default": 24}}
 DRY_RUN: Schema = {"dry_run": schema.boolean("Only count them.", default=False)}
-
-
-def ids_schema(most: int) -> Schema:
-    """Return the schema of a list of ids, each once."""
-    return schema.array(schema.ID, minItems=1, maxItems=most, uniqueItems=True)
-
-
 # Below these paths, `moderate` is enough.
 MODERATING = ("/comments", "/moderate", "/spam/end-flood")
 # It leases what it returns, so `read` is not enough.
@@ -52,9 +46,6 @@ def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
     following = schema.or_null(schema.url("The address of the next page; null on the last page."))
     return schema.answer({key: schema.array(schema.ref(name)), "next": following})
-
-
-NO_PARAMETERS: Schema = {}
 
 
 class Call(NamedTuple):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import abort
-from sqlalchemy.orm import Session
 
 from guestbook.inbound import request_bins, source_json
 from guestbook.inbound.request_bins import ANSWER_TYPES, BIN_ANSWER_LIMIT, DELAY_LIMIT, FAILURES_LIMIT
@@ -45,7 +44,6 @@ calls = Calls(
     BinChanges=schema.request(BIN_FIELDS, least=1),
     Replay=schema.request(url=schema.url(maxLength=urls.URL_LIMIT), required=("url",)),
     Bin=schema.answer(BIN_SCHEMA),
-    Bins=list_of("bins", "Bin"),
     BinRequest=schema.answer(BIN_REQUEST_SCHEMA),
     BinRequests=list_of("requests", "BinRequest"),
     BinRequestInFull=schema.answer(BIN_REQUEST_SCHEMA | BIN_REQUEST_IN_FULL),
@@ -66,12 +64,10 @@ def _shown(row: Bin) -> dict[str, Any]:
     return source_json.bin_(row, request_context.settings())
 
 
-def _begin_delete(session: Session, bin_id: str) -> bool:
-    request_bins.delete(session, session.get_one(Bin, bin_id))
-    return True  # It holds too few requests to go in several steps.
-
-
-row_calls.serve(calls, Bin, _shown, "its requests", _begin_delete)
+# It holds too few requests to go in several steps.
+row_calls.serve(
+    calls, Bin, _shown, "its requests", lambda session, id_: request_bins.delete(session, find(Bin, id_))
+)
 
 
 @calls.serve("POST /bins", {201: "Bin"}, body="NewBin")
@@ -127,10 +123,7 @@ def get_bin_request(bin_id: str, request_id: str) -> Answer:
 
 @calls.serve("POST /bins/{bin_id}/requests/{request_id}/replay", {200: "Replayed"}, body="Replay")
 def replay_bin_request(bin_id: str, request_id: str) -> Answer:
-    """Send a request to another URL.
-
-    The answer is stored nowhere.
-    """
+    """Send a request to another URL."""
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
     result = request_bins.replay(row, url, request_context.settings())
     more = {"headers": dict(result.headers), "error": result.error or None}

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flask import Response, abort, g, make_response
+from flask import abort, g, make_response
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import comment_actions, comment_form, comment_json, submission
-from guestbook.comments.comment_actions import MODERATION_ACTIONS, REPLY_LIMIT
+from guestbook.comments.comment_actions import BULK_LIMIT, MODERATION_ACTIONS, REPLY_LIMIT
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_json import COMMENT_SCHEMA
 from guestbook.comments.spam import spam_report
@@ -22,7 +22,7 @@ from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import book_signing, request_context, response_headers
 from guestbook.web.api import authentication, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Answer, Calls, ids_schema, list_of, word
+from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Answer, Calls, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
 
 COMMENT_QUERY = {
@@ -72,7 +72,7 @@ calls = Calls(
             description="restore moves them from the trash or the spam to where they were, and "
             "delete removes them for good.",
         ),
-        ids=schema.described(ids_schema(comment_actions.BULK_LIMIT), "These comments."),
+        ids=schema.array(schema.ID, "These comments.", minItems=1, maxItems=BULK_LIMIT, uniqueItems=True),
         required=("action", "ids"),
     ),
     Comment=schema.answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")),
@@ -115,8 +115,7 @@ def create_comment() -> Answer:
     except Refused as error:
         spam_report.count_refusal(*error.fields)
         raise
-    signed: Response = g.signed
-    return signed
+    return make_response(g.signed)
 
 
 @calls.serve("GET /comments/{comment_id}", {200: "Comment"}, token="optional")
@@ -160,10 +159,8 @@ def delete_comment(comment_id: str) -> Answer:
 
 
 def _answer_signed(session: Session, comment: Comment) -> None:
-    if comment.status == "published":
-        g.signed = idempotency.keep(session, _shown(comment), 201)
-    else:
-        g.signed = idempotency.keep(session, _shown(comment) | {"status": "held"}, 202)
+    held = {} if comment.status == "published" else {"status": "held"}
+    g.signed = idempotency.keep(session, _shown(comment) | held, 202 if held else 201)
 
 
 def _read_comment() -> comment_form.Draft:

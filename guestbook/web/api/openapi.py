@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from guestbook.lib import VERSION
-from guestbook.lib.json_schema import HEADERS, ID, JSON, TEXT, Schema, answer, described, integer, one_of, ref
+from guestbook.lib.json_schema import ID, JSON, TEXT, Schema, answer, headers, integer, one_of, ref, text
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web import request_context
 from guestbook.web.api import api_call, bins, comments, events, owner, queue, sources, statistics, webhooks
@@ -72,12 +72,9 @@ VARIABLES = {  # schema of an answer → variable of paths that is its id
     "Delivery": "delivery_id",
     "InboundEvent": "event_id",
 }
-IF_MATCH = {
-    "If-Match": described(TEXT, "The `ETag` that you have read. If it changed since, the answer is 412.")
-}
+IF_MATCH = {"If-Match": text("The `ETag` that you have read. If it changed since, the answer is 412.")}
 IDEMPOTENCY_KEY = {
-    KEY_HEADER: described(
-        TEXT,
+    KEY_HEADER: text(
         "Your string for this request, such as a UUID in double quotes. If you repeat the request with it "
         "within 24 hours, you get the first answer, and nothing changes.",
         pattern=KEY_PATTERN,
@@ -101,18 +98,15 @@ ANSWER_HEADERS = {
     429: {**RATE_LIMIT_HEADERS, "Retry-After": {"required": True, "schema": integer(minimum=1)}},
 }
 
-ERROR_SCHEMA: Schema = {
-    "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
-    "message": TEXT,
-    "fields": described(HEADERS, "A sentence for each wrong field."),
-    "request_id": described(TEXT, "The request's number in the owner's log."),
-}
-
-calls = Calls(
-    "document",
-    Document={"type": "object"},
-    Error=answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
+ERROR = answer(
+    code=one_of(*(words.code for words in ERROR_TEXTS.values()), InsufficientScope.code_word),
+    message=TEXT,
+    fields=headers("A sentence for each wrong field."),
+    request_id=text("The request's number in the owner's log."),
+    optional=("fields",),
 )
+
+calls = Calls("document", Document={"type": "object"}, Error=answer(error=ERROR))
 
 
 @calls.serve("GET /openapi.json", {200: "Document"}, token="ignored")
@@ -202,7 +196,7 @@ def paths() -> dict[str, dict[str, Any]]:
         shapes: Schema = {}
         for name in re.findall("{([a-z_]+)}", path):
             what = f"The {name.replace('_', ' ')}, as the list shows it."
-            shapes[name] = described(PATH_SCHEMAS.get(name, ID), what)
+            shapes[name] = {**PATH_SCHEMAS.get(name, ID), "description": what}
         in_path = {"parameters": api_call.parameters("path", shapes, required=True)} if shapes else {}
         item = found.setdefault(path, in_path)
         item[method.lower()] = _operation(call)

@@ -21,14 +21,14 @@ from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
 from guestbook.web import request_context
-from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import DRY_RUN, PAGE_QUERY, Answer, Calls, list_of, word
+from guestbook.web.api import authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Answer, Calls, list_of, word
 from guestbook.web.row_lookup import find
 
 TEXT_QUERY = {
     "text": word(
         "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
-        f"payloads may have addresses that work like passwords. {api_call.LOOKS_BACK}"
+        f"payloads may have addresses that work like passwords. {LOOKS_BACK}"
     )
 }
 QUEUE_QUERY = {
@@ -62,7 +62,9 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
     """Return the schema of a request that has either ids or `failed`, with which the rest goes."""
     nothing: Schema = {"not": {}}
     fields = {
-        "ids": schema.described(api_call.ids_schema(MOST_REQUEUED), f"These {rows}."),
+        "ids": schema.array(
+            schema.ID, f"These {rows}.", minItems=1, maxItems=MOST_REQUEUED, uniqueItems=True
+        ),
         "failed": schema.boolean(f"All failed {rows}, in place of ids."),
         owner: schema.id_(f"With failed: only those of this {owner}."),
         "since": schema.time("With failed: only those made at this time or later."),
@@ -70,12 +72,8 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
     }
     with_ids = {"properties": {"failed": {"const": False}, owner: nothing, "since": nothing}}
     without = {"properties": {"failed": {"const": True}}, "required": ["failed"]}
-    return {
-        **schema.request(fields),
-        "if": {"properties": {"ids": {}}, "required": ["ids"]},
-        "then": with_ids,
-        "else": without,
-    }
+    has_ids = {"properties": {"ids": {}}, "required": ["ids"]}
+    return schema.request(fields) | {"if": has_ids, "then": with_ids, "else": without}
 
 
 REQUEUE_GROUP = schema.answer(
@@ -195,10 +193,7 @@ def reprocess_inbound_event(event_id: str) -> Answer:
 
 @calls.serve("POST /redeliver", {200: "Requeued", 202: "Requeued"}, body="Redelivery")
 def redeliver_many() -> Answer:
-    """Redeliver many deliveries, or all that failed; or only count them.
-
-    All later ones about the same comments follow them.
-    """
+    """Redeliver many deliveries, or all that failed; or only count them."""
     return _requeue(Delivery, request_reader.body())
 
 

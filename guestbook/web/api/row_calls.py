@@ -15,7 +15,7 @@ from guestbook.queries.filtered_lists import L, M, RowPage
 from guestbook.storage.database import db, writing
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 W = TypeVar("W")
@@ -54,8 +54,8 @@ def filtered(
     return page(key, read(db.session(), filters, before, limit), shape)
 
 
-Deletion = Callable[[Session, str], bool]  # It says whether the row is gone; if not, the next one goes on.
-RestOfDeletion = Callable[[Engine, str], int] | None
+Deletion = Callable[[Session, str], object]
+RestOfDeletion = Callable[[Engine, str], int] | None  # It goes on where the deletion returned False.
 
 
 def serve(
@@ -69,7 +69,7 @@ def serve(
             response_headers.refuse_if_changed(shape(find_locked(model, row_id)))
             # The same lock holds, so no change comes between.
             is_gone = begin(session, row_id)
-        if not is_gone and end:
+        if end and not is_gone:
             end(db.engine, row_id)
         return "", 204
 
@@ -78,6 +78,7 @@ def serve(
 
     name, noun = model.__name__, model.__name__.lower()
     many, one = f"GET /{noun}s", f"/{noun}s/{{{noun}_id}}"
+    calls.schemas[f"{name}s"] = list_of(f"{noun}s", name)
     see_all, answers = partial(rows, f"{noun}s", model, shape), {200: f"{name}s"}
     calls.add(see_all, f"list_{noun}s", f"List the {noun}s.", many, answers, query=FULL_PAGE_QUERY)
     calls.add(get, f"get_{noun}", f"Show a {noun}.", f"GET {one}", {200: name})

@@ -27,25 +27,22 @@ from guestbook.storage.models.source import VERIFY
 from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import idempotency, request_reader, row_calls
-from guestbook.web.api.api_call import OVERLAP_FIELD, Answer, Calls, list_of
+from guestbook.web.api.api_call import OVERLAP_FIELD, Answer, Calls
 from guestbook.web.row_lookup import find, find_locked
 
 SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS.items()}
 FIELDS_OF_SOURCE: Schema = {
-    **{name: schema for name, schema in SOURCE_SCHEMAS.items() if name not in (*SCHEME_DEFAULTS, "in_full")},
+    **{name: schema for name, schema in SOURCE_SCHEMAS.items() if name not in SCHEME_DEFAULTS},
     "preset": schema.one_of(
         *SENDER_PRESETS,
         description="A known sender: it sets how the source is verified. Other fields override that.",
     ),
     "scheme": schema.described(schema.request(SCHEME_PROPERTIES), "How the sender of hmac or ed25519 signs."),
     "template": {**SOURCE_SCHEMAS["template"], "description": sources.TEMPLATE_FORMS},
-    "forwarded_in_full": SOURCE_SCHEMAS["in_full"],
     "disabled": schema.boolean("Store its events; they wait until it is enabled."),
 }
 IN_SCHEME = dict.fromkeys(SCHEME_DEFAULTS, "scheme")
-NEW_SECRET: Schema = {
-    "secret": schema.text_or_null("The sender signs with it. It is shown only in the answer that makes it.")
-}
+NEW_SECRET = schema.text_or_null("The sender signs with it. It is shown only in the answer that makes it.")
 
 calls = Calls(
     "sources",
@@ -55,9 +52,8 @@ calls = Calls(
         event=schema.text("A sample such as issues.opened; by default the sender's first.", maxLength=100)
     ),
     SourceRotation=schema.request(OVERLAP_FIELD | {"secret": SOURCE_SCHEMAS["secret"]}),
-    Source=schema.answer(SOURCE_SCHEMA | NEW_SECRET, optional=("secret",)),
-    SourceWithSecret=schema.answer(SOURCE_SCHEMA | NEW_SECRET),
-    Sources=list_of("sources", "Source"),
+    Source=schema.answer(SOURCE_SCHEMA, secret=NEW_SECRET, optional=("secret",)),
+    SourceWithSecret=schema.answer(SOURCE_SCHEMA, secret=NEW_SECRET),
 )
 
 
@@ -72,10 +68,7 @@ row_calls.serve(calls, Source, _shown, "all its events", sources.begin_delete, s
 
 @calls.serve("POST /sources", {201: "SourceWithSecret"}, body="NewSource")
 def create_source() -> Answer:
-    """Add a source.
-
-    Only this answer shows its secret.
-    """
+    """Add a source."""
     fields = request_reader.body()
     with writing() as session, request_reader.renamed(IN_SCHEME):
         source = sources.add(session, _fields(fields))
@@ -86,10 +79,7 @@ def create_source() -> Answer:
 
 @calls.serve("PATCH /sources/{source_id}", {200: "Source"}, body="SourceChanges", may_match=True)
 def update_source(source_id: str) -> Answer:
-    """Change a source; other fields stay.
-
-    The answer shows a secret that this call has made.
-    """
+    """Change a source; other fields stay."""
     changes = request_reader.body()
     with writing() as session, request_reader.renamed(IN_SCHEME):
         source = find_locked(Source, source_id)
@@ -119,20 +109,16 @@ def test_source(source_id: str) -> Answer:
 def rotate_source_secret(source_id: str) -> Answer:
     """Rotate the secret; the old one also counts for some hours."""
     given = request_reader.body()
-    overlap = timedelta(hours=given["overlap_hours"])
     with writing() as session:
         source = find_locked(Source, source_id)
-        sources.rotate(session, source, overlap, given.get("secret"))
+        sources.rotate(session, source, timedelta(hours=given["overlap_hours"]), given.get("secret"))
         return idempotency.keep(session, _shown(source, with_secret=True))
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields as `inbound.sources` takes them."""
-    scheme: dict[str, Any] = given.get("scheme", {})
     fields = {name: value for name, value in given.items() if name not in ("disabled", "scheme")}
-    if "forwarded_in_full" in fields:
-        fields["in_full"] = fields.pop("forwarded_in_full")
-    return fields | scheme
+    return {**fields, **given.get("scheme", {})}
 
 
 SENDER_PRESET: Schema = {
@@ -162,6 +148,7 @@ PAYLOAD_PREVIEW: Schema = {
     "body": schema.text_or_null("The body; JSON is indented."),
     "error": schema.text_or_null("Why there is no body."),
 }
+COMMENT_DRAFT = schema.answer(dict.fromkeys(DRAFT_FIELDS, schema.text_or_null()))
 
 preview_calls = Calls(
     "previews",
@@ -184,13 +171,7 @@ preview_calls = Calls(
     PayloadPreview=schema.answer(PAYLOAD_PREVIEW),
     CommentPreview=schema.answer(
         event=schema.text("The event that was tried, in words."),
-        comment={
-            "description": "The comment, if there is one.",
-            "oneOf": [
-                schema.answer(dict.fromkeys(DRAFT_FIELDS, schema.or_null(schema.TEXT))),
-                {"type": "null"},
-            ],
-        },
+        comment={"description": "The comment, if there is one.", "oneOf": [COMMENT_DRAFT, {"type": "null"}]},
         sentence=schema.text_or_null("Why there is no comment."),
         is_error=schema.boolean(),
     ),

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from guestbook.lib import clock, json_schema as schema
-from guestbook.lib.json_schema import Schema
+from guestbook.lib.json_schema import Schema, ref
 from guestbook.outbound import webhook_json
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.prometheus_metrics import STATES
@@ -40,13 +40,13 @@ BAR_SCHEMA: Schema = {
     "failed": schema.NUMBER,
     "new": schema.number("Those that wait; always 0 for attempts."),
 }
-BARS: Schema = schema.array(schema.ref("Bar"))
-ATTEMPT_TIMES: Schema = {
-    "attempts": schema.NUMBER,
-    "successes": schema.NUMBER,
-    "median_milliseconds": TYPICAL_TIME,
-    "percentile_95_milliseconds": TYPICAL_TIME,
-}
+BARS: Schema = schema.array(ref("Bar"))
+ATTEMPT_TIMES = schema.answer(
+    attempts=schema.NUMBER,
+    successes=schema.NUMBER,
+    median_milliseconds=TYPICAL_TIME,
+    percentile_95_milliseconds=TYPICAL_TIME,
+)
 WEBHOOK_FIGURES: Schema = {
     "id": schema.ID,
     "name": schema.TEXT,
@@ -85,12 +85,8 @@ STATISTICS_SCHEMA: Schema = {
     "inbound_events_failed": COUNTED,
     "hours": schema.described(BARS, "The deliveries of the last 24 hours, oldest first."),
     "days": schema.described(BARS, "The deliveries of the last 30 days, oldest first."),
-    "webhooks": schema.array(
-        schema.ref("WebhookFigures"), f"At most the {SHOWN_WEBHOOKS} oldest; /webhooks lists all."
-    ),
-    "sources": schema.array(
-        schema.ref("SourceFigures"), f"At most the {SHOWN_SOURCES} oldest; /sources lists all."
-    ),
+    "webhooks": schema.array(ref("WebhookFigures"), f"The {SHOWN_WEBHOOKS} oldest; /webhooks lists all."),
+    "sources": schema.array(ref("SourceFigures"), f"The {SHOWN_SOURCES} oldest; /sources lists all."),
 }
 MADE_ATTEMPT: Schema = {
     "delivery_id": schema.ID,
@@ -102,12 +98,12 @@ MADE_ATTEMPT: Schema = {
 WEBHOOK_STATISTICS: Schema = {
     **STATE,
     "waiting": COUNTED,
-    "day": schema.described(schema.answer(ATTEMPT_TIMES), "The attempts of the last 24 hours."),
-    "month": schema.described(schema.answer(ATTEMPT_TIMES), "The attempts of the last 30 days."),
+    "day": schema.described(ATTEMPT_TIMES, "The attempts of the last 24 hours."),
+    "month": schema.described(ATTEMPT_TIMES, "The attempts of the last 30 days."),
     "hours": schema.described(BARS, "The attempts of the last 24 hours, oldest first."),
     "days": schema.described(BARS, "The attempts of the last 30 days, oldest first."),
     "last_attempts": schema.array(schema.answer(MADE_ATTEMPT), "The last 100 attempts, oldest first."),
-    "next_deliveries": schema.array(schema.ref("Delivery"), "The ten deliveries that are due next."),
+    "next_deliveries": schema.array(ref("Delivery"), "The ten deliveries that are due next."),
     "counted_from": schema.time_or_null("Where the figures begin, if there were too many attempts to count."),
 }
 
@@ -134,10 +130,6 @@ def get_statistics() -> Answer:
     more = {
         "cron": schema.of_row(cron, CRON_FIGURES, {"state": cron.word}),
         "comments": {status: count(Comment.status == status) for status in COMMENT_STATUSES},
-        "deliveries_waiting": found.waiting,
-        "deliveries_failed": found.failed,
-        "inbound_events_waiting": found.came_in,
-        "inbound_events_failed": found.came_in_vain,
         "hours": _bars(found.hours),
         "days": _bars(found.days),
         "webhooks": [_webhook(one, lately, now) for one in found.webhooks],
@@ -154,7 +146,6 @@ def get_webhook_statistics(webhook_id: str) -> Answer:
     made, status = statistics.attempts_of(session, webhook.id, now), webhook_status.of(session, webhook, now)
     more = {
         **{"state": status.word, "sentence": status.sentence, "waiting": status.waiting},
-        **{name: schema.of_row(getattr(made, name), ATTEMPT_TIMES) for name in ("day", "month")},
         **{name: _bars(getattr(made, name)) for name in ("hours", "days")},
         "last_attempts": [schema.of_row(one, MADE_ATTEMPT) for one in made.last],
         "next_deliveries": list(map(webhook_json.delivery, coming_deliveries(session, webhook.id))),
@@ -166,9 +157,8 @@ def get_webhook_statistics(webhook_id: str) -> Answer:
 def get_source_statistics(source_id: str) -> Answer:
     """Show how a source is doing."""
     session, now = db.session(), clock.now()
-    source = find(Source, source_id)
     lately = statistics.failed_lately(session, InboundEvent, now).counts
-    return _source(webhook_status.of_source(session, source), lately)
+    return _source(webhook_status.of_source(session, find(Source, source_id)), lately)
 
 
 def _webhook(doing: WebhookActivity, failed_lately: Mapping[str, int], now: datetime) -> dict[str, Any]:

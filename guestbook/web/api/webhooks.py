@@ -17,18 +17,12 @@ from guestbook.comments import backfill
 from guestbook.comments.backfill import BACKFILLED_EVENTS, LOOKED_AT_ONCE, BackfillReport, BackfillRules
 from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
-from guestbook.outbound import (
-    pulled_deliveries,
-    receiver_links,
-    webhook_json,
-    webhook_signatures,
-    webhook_urls,
-    webhooks,
-)
+from guestbook.outbound import pulled_deliveries, receiver_links, webhook_json, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.pulled_deliveries import MOST_TAKEN, PulledResult, Replaced, Taken
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_json import RECEIVER_LINK_SCHEMA, WEBHOOK_SCHEMA
+from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
@@ -81,9 +75,7 @@ calls = Calls(
     "webhooks",
     NewWebhook=schema.request(WEBHOOK_CHANGES | GIVEN_SECRET, required=("url",)),
     WebhookChanges=schema.request(WEBHOOK_CHANGES, least=1),
-    Test=schema.request(
-        event=schema.one_of(*EVENTS, default="ping", description="Send an example of this event.")
-    ),
+    Test=schema.request(event=schema.one_of(*EVENTS, default="ping", description="Send an example of it.")),
     Rotation=schema.request(OVERLAP_FIELD | GIVEN_SECRET),
     KeyRotation=schema.request(OVERLAP_FIELD | {"signing_key": WEBHOOK_FIELDS["signing_key"].described}),
     Backfill=schema.request(
@@ -95,7 +87,6 @@ calls = Calls(
     ),
     Webhook=schema.answer(WEBHOOK_SCHEMA | WARNINGS, optional=("warnings",)),
     WebhookWithSecret=schema.answer(WEBHOOK_SCHEMA | WARNINGS, secret=NEW_SECRET, optional=("warnings",)),
-    Webhooks=list_of("webhooks", "Webhook"),
     Backfilled=schema.answer(
         deliveries=schema.number("How many deliveries were made, or would be."),
         comments=schema.number("How many comments they are about."),
@@ -145,10 +136,7 @@ row_calls.serve(calls, Webhook, _shown, "all its deliveries", webhooks.begin_del
 
 @calls.serve("POST /webhooks", {201: "WebhookWithSecret"}, body="NewWebhook")
 def create_webhook() -> Answer:
-    """Add a webhook.
-
-    Only this answer shows its secret.
-    """
+    """Add a webhook."""
     fields = request_reader.body(_errors)
     url = webhook_urls.checked(fields["url"], request_context.settings())
     # It may take seconds, so it comes before the transaction.
@@ -197,8 +185,7 @@ def rotate_webhook_secret(webhook_id: str) -> Answer:
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        overlap = timedelta(hours=given["overlap_hours"])
-        webhook_signatures.rotate_secret(session, webhook, overlap, given.get("secret"))
+        rotate_secret(session, webhook, timedelta(hours=given["overlap_hours"]), given.get("secret"))
         return idempotency.keep(session, _shown(webhook, with_secret=True))
 
 
@@ -208,8 +195,7 @@ def rotate_webhook_key(webhook_id: str) -> Answer:
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        overlap = timedelta(hours=given["overlap_hours"])
-        webhook_signatures.rotate_key(session, webhook, overlap, given.get("signing_key"))
+        rotate_key(session, webhook, timedelta(hours=given["overlap_hours"]), given.get("signing_key"))
         return idempotency.keep(session, _shown(webhook))
 
 
@@ -273,15 +259,13 @@ def take_deliveries(webhook_id: str) -> Answer:
 @calls.serve("POST /webhooks/{webhook_id}/commit", {200: "Committed"}, body="Commit")
 def commit_deliveries(webhook_id: str) -> Answer:
     """Say what came of the fetched deliveries."""
-    body = request_reader.body()
+    body, settings = request_reader.body(), request_context.settings()
     results = [PulledResult(**one) for one in body["results"]]
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         if not webhook.is_pulled:
             raise Conflict(pulled_deliveries.NOT_PULLED)
-        recorded = pulled_deliveries.commit(
-            session.connection(), webhook, request_context.settings(), body["token"], results
-        )
+        recorded = pulled_deliveries.commit(session.connection(), webhook, settings, body["token"], results)
         late = len({one.id for one in results}) - recorded
         return idempotency.keep(session, {"recorded": recorded, "late": late})
 

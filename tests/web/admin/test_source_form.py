@@ -168,8 +168,8 @@ def test_how_a_sender_signs_is_typed_and_what_is_wrong_is_said(owner: Owner) -> 
 
 
 def test_large_payloads_are_forwarded_if_the_owner_wants_it(owner: Owner) -> None:
-    row_id = added(owner, action="forward", in_full="on")
+    row_id = added(owner, action="forward", forwarded_in_full="on")
     assert "forwarded in full" in text(owner.page(PLACE + row_id))
-    assert "checked" in attributes(owner.page(f"{PLACE}{row_id}/edit"), ".//input[@name='in_full']")
+    assert "checked" in attributes(owner.page(f"{PLACE}{row_id}/edit"), ".//input[@name='forwarded_in_full']")
     owner.does(PLACE + row_id, form(owner, action="forward"))
     assert stored(row_id).forwarded_in_full_since is None

@@ -135,12 +135,7 @@ def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
         (
             [one.name for one in fields(SourceForm)],
             "NewSource",
-            {
-                "key": None,
-                "ready": None,
-                "in_full": "forwarded_in_full",
-                **dict.fromkeys(SCHEME_DEFAULTS, "scheme"),
-            },
+            {"key": None, "ready": None, **dict.fromkeys(SCHEME_DEFAULTS, "scheme")},
         ),
         (NEW_BIN, "NewBin", BIN_COLUMNS),
     ],
