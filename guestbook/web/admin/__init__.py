@@ -3,24 +3,14 @@
 from itertools import chain
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, g
+from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFError
 
 from guestbook.auth.login import LOGIN_LASTS
 from guestbook.lib import VERSION
 from guestbook.web import response_headers
-from guestbook.web.admin import (
-    account,
-    bins,
-    comments,
-    login,
-    overview,
-    queue,
-    settings,
-    sources,
-    undo,
-    webhooks,
-)
+from guestbook.web.admin import account, bins, comments, login, overview, queue, settings, sources, webhooks
+from guestbook.web.admin.undo import pages as undo_pages
 
 ADMIN_MENU = {  # An entry opens the first of its pages.
     "Overview": (overview.pages, overview.doctor_pages),
@@ -55,9 +45,7 @@ def register(app: Flask) -> None:
     pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(login.require_login)
     menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
-    pages.context_processor(
-        lambda: {"menu": menu, "logged_in": g.get("login") is not None, "version": VERSION, "reasons": {}}
-    )
-    for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, undo.pages):
+    pages.context_processor(lambda: {"menu": menu, "version": VERSION, "reasons": {}})
+    for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, undo_pages):
         pages.register_blueprint(behind)
     app.register_blueprint(pages)

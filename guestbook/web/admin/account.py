@@ -1,4 +1,7 @@
-"""The account: password, browsers, API tokens, the address that runs a pass, second factor, audit log."""
+"""The account: password, browsers, API tokens, the address that runs a pass, second factor, audit log.
+
+A form whose answer shows a secret leads to no redirect: the next page would need it without the password.
+"""
 
 from urllib.parse import urlsplit
 
@@ -43,7 +46,6 @@ def browser_name(agent: str) -> str:
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
-ACCOUNT_PAGE = "admin.account.index"
 NEW_TOKEN = {"name": "", "scope": "read", "expires": "90d"}
 TOKEN_SHOWN_ONCE = "This token exists already, and was shown only once. If you did not keep it, revoke it."
 EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}
@@ -92,17 +94,16 @@ def change_password() -> ResponseReturnValue:
         some = text.counted(count, "API token")
         about_tokens = f" Revoked {some}." if revoke else f" {some} can still be used."
     done = f"The password is changed, and every other browser is logged out.{about_tokens}"
-    return responses.done(done, ACCOUNT_PAGE)
+    return responses.done(done, ".index")
 
 
 @pages.post("/logout-browser")
 def log_out_browser() -> ResponseReturnValue:
     """Log out another browser."""
-    login_id = request.form.get("browser", "")
-    if "\0" not in login_id:  # PostgreSQL refuses NUL, and no login has it.
-        with writing() as database:
-            login.log_out_one(database, login_id)
-    return responses.done("That browser is logged out.", ACCOUNT_PAGE)
+    login_id = request.form.get("browser", "").replace("\0", "")  # PostgreSQL refuses NUL.
+    with writing() as session:
+        login.log_out_one(session, login_id)
+    return responses.done("That browser is logged out.", ".index")
 
 
 @pages.post("/logout-everywhere")
@@ -119,8 +120,8 @@ def log_out_everywhere() -> ResponseReturnValue:
 def add_token() -> ResponseReturnValue:
     """Add a token and show it in this answer only.
 
-    It needs the password, because a token outlives a stolen login. A redirect would have to carry the token.
-    The form contains the token's id, so that reloading the answer adds no second token.
+    It needs the password, because a token outlives a stolen login. The form contains the token's id, so that
+    reloading the answer adds no second token.
     """
     typed, token_id = responses.typed_lines(NEW_TOKEN), responses.form_key("id")
     if typed["expires"] not in EXPIRIES:
@@ -129,7 +130,7 @@ def add_token() -> ResponseReturnValue:
     responses.confirm_password("confirm")
     with writing() as session:
         if session.get(Token, token_id):
-            return responses.done(TOKEN_SHOWN_ONCE, ACCOUNT_PAGE)
+            return responses.done(TOKEN_SHOWN_ONCE, ".index")
         token, value = api_tokens.add(session, **typed, token_id=token_id)
         name, scope = token.name, SCOPE_MEANINGS[token.scope]
     return render_template("admin/shown_once.html", what="token", name=name, value=value, scope=scope)
@@ -142,16 +143,13 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
         token = row_lookup.find(Token, token_id)
         name = token.name
         api_tokens.revoke(session, token)
-    return responses.done(f"The token {name} is revoked.", ACCOUNT_PAGE)
+    return responses.done(f"The token {name} is revoked.", ".index")
 
 
 @pages.post("/cron-address")
 @responses.form_on(index)
 def change_cron_address() -> ResponseReturnValue:
-    """Show the address that runs a pass, make a new one or remove it; each needs the password.
-
-    No redirect: the next page would have to show the address without the password.
-    """
+    """Show the address that runs a pass, make a new one or remove it; each needs the password."""
     action = request.form.get("action", "show")
     if action not in ("show", "rotate", "remove"):
         abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
@@ -159,7 +157,7 @@ def change_cron_address() -> ResponseReturnValue:
     with writing() as session:
         if action == "remove":
             cron_token.remove(session)
-            return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
+            return responses.done("The address is removed. Pingers that call it get 404.", ".index")
         token = cron_token.make(session, rotate=action == "rotate")
     address = cron_token.url(request_context.settings().base_url, token)
     return render_template("admin/shown_once.html", what="address", value=address)
@@ -182,10 +180,7 @@ def show_factor(**more: object) -> str:
 @factor_pages.post("/")
 @responses.form_on(show_factor)
 def change_factor() -> ResponseReturnValue:
-    """Begin to set it up, remove it or make new recovery codes; each needs the password.
-
-    No redirect where secrets are shown: the next page would have to show them without the password.
-    """
+    """Begin to set it up, remove it or make new recovery codes; each needs the password."""
     action = request.form.get("action", "set-up")
     if action not in ("set-up", "renew", "remove"):
         abort(422, "Nothing was changed. Choose one of the buttons.")
@@ -214,8 +209,6 @@ def confirm_factor() -> ResponseReturnValue:
             codes = second_factor.set_up(session, secret, request.form.get("code", ""), clock.now())
             login.log_out_others(session, g.login.id)
     except Refused as error:
-        if second_factor.read(db.session()):
-            raise Refused(error.sentence) from None
         return _offer(secret, error.sentence), 422
     return render_template("admin/shown_once.html", what="codes", value="\n".join(codes), is_new=True)
 

@@ -32,10 +32,11 @@ def index() -> ResponseReturnValue:
 @pages.get("/<bin_id>/edit")
 def edit(bin_id: str | None = None, **more: object) -> str:
     """Show the form for a new one, or with the present values of one; or a sent form again."""
-    bin_, present = None, NEW_BIN | {"key": ids.new()}
-    if bin_id:
-        bin_ = row_lookup.find(Bin, bin_id)
-        present = {
+    bin_, typed = row_lookup.find(Bin, bin_id) if bin_id else None, NEW_BIN
+    if request.method == "POST":
+        typed = _typed()
+    elif bin_:
+        typed = {
             "name": bin_.name,
             "status": str(bin_.answer_status),
             "body": bin_.answer_body,
@@ -44,13 +45,13 @@ def edit(bin_id: str | None = None, **more: object) -> str:
             "fail": str(bin_.failures_left),
         }
     types = [(name, name) for name in ANSWER_TYPES]
-    typed = _typed() if request.method == "POST" else present
+    typed = typed | {"key": responses.form_key()}
     return render_template("admin/bin_form.html", typed=typed, bin=bin_, types=types, **more)
 
 
 def _typed() -> dict[str, str]:
     body = request.form.get("body", "").replace("\r\n", "\n")
-    return responses.typed_lines(NEW_BIN) | {"body": body, "key": responses.form_key()}
+    return responses.typed_lines(NEW_BIN) | {"body": body}
 
 
 @pages.post("/", endpoint="add")
@@ -58,8 +59,7 @@ def _typed() -> dict[str, str]:
 @responses.form_on(edit)
 def change(bin_id: str | None = None) -> ResponseReturnValue:
     """Add one, whose id is the form's key, unless this form was sent before; or change one. Then show it."""
-    typed = _typed()
-    key = typed.pop("key")
+    typed, key = _typed(), responses.form_key()
     if not typed["name"]:
         del typed["name"]  # Then a bin gets or keeps one.
     with writing() as session:
@@ -140,9 +140,6 @@ def show_request(request_id: str, **more: object) -> str:
 @pages.post("/requests/<request_id>/replay")
 @responses.form_on(show_request)
 def replay_request(request_id: str) -> ResponseReturnValue:
-    """Send it to the typed URL and show the answer.
-
-    There is no redirect, because the result is stored nowhere.
-    """
+    """Send it to the typed URL and show the answer, without a redirect: the result is stored nowhere."""
     row, url = row_lookup.find(BinRequest, request_id), request.form.get("url", "")
     return show_request(request_id, replayed=request_bins.replay(row, url, request_context.settings()))

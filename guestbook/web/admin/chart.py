@@ -12,7 +12,6 @@ ATTEMPT_SEGMENTS: Segments = (("processed", "succeeded"), ("failed", "failed"))
 HEIGHT = 100.0  # The scale's number has this height. Small segments may lift a bar slightly above it.
 MIN_SEGMENT = 2.5  # One failure among a thousand stays visible.
 ROUND_NUMBERS = (1, 2, 4, 6, 8, 10)
-MARK_EVERY = 6  # The axis shows one label in so many.
 HOUR_LABEL = "{:%H}:00"  # 14:00
 DAY_LABEL = "{0.day} {0:%b}"  # 3 Mar
 
@@ -32,7 +31,6 @@ class Chart(NamedTuple):
     columns: list[Column]
     highest: int
     scale: int  # the number at the full height: easy to read and to halve
-    marks: list[str]  # labels under the bars, at equal distances
     legend: list[tuple[str, str, int]]  # status, its word, its total
 
 
@@ -43,7 +41,7 @@ def draw(bars: Sequence[Bar], label: str, segments: Segments = OUTCOME_SEGMENTS)
     scale = max(2, next(size * step for step in ROUND_NUMBERS if size * step >= highest))
     columns = [_column(bar, scale, label.format(bar.since), segments) for bar in bars]
     legend = [(status, word, sum(getattr(bar, status) for bar in bars)) for status, word in segments]
-    return Chart(columns, highest, scale, [column.name for column in columns[::MARK_EVERY]], legend)
+    return Chart(columns, highest, scale, legend)
 
 
 def _column(bar: Bar, scale: int, name: str, segments: Segments) -> Column:

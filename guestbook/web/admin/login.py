@@ -36,7 +36,7 @@ pages = Blueprint("login", __name__)
 
 def require_login() -> ResponseReturnValue | None:
     """Let a logged-in owner pass; redirect readers to the login and refuse all other requests."""
-    value = _login_token()
+    value = session.get(SESSION_KEY)
     try:
         g.login = login.find(db.session(), value) if value is not None else None
     except SQLAlchemyError:
@@ -61,8 +61,8 @@ def explain(_error: CSRFError) -> ResponseReturnValue:
 
 
 def set_cookie(value: str) -> None:
-    """Give the browser the cookie of a new login, and nothing of the session before."""
-    session.clear()
+    """End the login of this browser, and give it the cookie of a new one."""
+    _end_login()
     session.permanent = True
     session[SESSION_KEY] = value
 
@@ -85,7 +85,8 @@ def check() -> ResponseReturnValue:
         return redirect(url_for(".ask_code", next=request.values.get("next") or None), 303)
     except Refused as error:
         return responses.refused(error, _form)
-    return _logged_in(value)
+    set_cookie(value)
+    return redirect(_wanted(), 303)
 
 
 @pages.get("/login/code")
@@ -106,7 +107,8 @@ def check_code() -> ResponseReturnValue:
         value = login.log_in_by_code(request.form.get("code", ""), after=mark, **_asking())
     except Refused as error:
         return responses.refused(error, _form, step="code")
-    return _logged_in(value)
+    set_cookie(value)
+    return redirect(_wanted(), 303)
 
 
 @pages.post("/logout")
@@ -136,11 +138,6 @@ def _asking() -> dict[str, Any]:
     return {**who, "settings": request_context.settings()}
 
 
-def _login_token() -> str | None:
-    value = session.get(SESSION_KEY)
-    return value if isinstance(value, str) else None
-
-
 def _awaited_mark() -> str | None:
     """Return the mark of the password that this browser has typed some minutes ago."""
     match session.get(SECOND_STEP_KEY):
@@ -153,15 +150,9 @@ def _password_first() -> ResponseReturnValue:
     return responses.done(PASSWORD_FIRST, ".log_in", next=request.values.get("next"))
 
 
-def _logged_in(value: str) -> ResponseReturnValue:
-    _end_login()
-    set_cookie(value)
-    return redirect(_wanted(), 303)
-
-
 def _end_login() -> None:
     """End the login of this browser, so that a copy of its cookie is worthless."""
-    value = _login_token()
+    value = session.get(SESSION_KEY)
     if value is not None:
         with writing() as database_session:
             login.log_out(database_session, value)

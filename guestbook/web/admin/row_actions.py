@@ -84,11 +84,7 @@ class RowActions:
         return responses.done(f"The secret is rotated.{advice}", ".show", **address, shown=shown)
 
     def secret(self, **address: str) -> ResponseReturnValue:
-        """Ask for the password, and show the secret in the answer to the right one.
-
-        No redirect: nothing was changed that could happen twice, and the next page would have to show the
-        secret without the password.
-        """
+        """Ask for the password, and show the secret in the answer: the next page would need it again."""
         row, page = row_lookup.find(self.model, *address.values()), "admin/secret.html"
         standard_form = signatures.standard_form(row.secret) if self.model is Webhook else row.secret
         shown = {"row": row, "is_webhook": self.model is Webhook, "standard_form": standard_form}
@@ -115,10 +111,7 @@ class RowActions:
 
 
 def seal(row: Webhook | Source, viewer: str | None = None) -> str:
-    """Return a value for an address that lets the next page show the secret, for a while.
-
-    Only the same viewer can use it, by default this login.
-    """
+    """Return a value with which the next page shows the secret, for a while and to this viewer or login."""
     return _serializer(viewer).dumps([_marks(row)[0], int(clock.now().timestamp())])
 
 
@@ -175,10 +168,7 @@ def rotated_already(row: Webhook | Source, noun: str = "secret") -> str | None:
 
 
 def _marks(row: Webhook | Source) -> list[str]:
-    """Return names for this secret that do not reveal it, one with each secret key.
-
-    With the older keys a page may be open still.
-    """
+    """Return names for this secret that do not reveal it, also with older keys: a page may be open still."""
     message = f"{row.id} {row.secret}".encode()
     keys = request_context.settings().secret_keys
     return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in keys]

@@ -31,8 +31,6 @@ NO_LONGER_POSSIBLE = "This can no longer be undone: only the latest changes can.
 CHANGED_SINCE = "It has changed since, so nothing was undone."
 PARTLY_UNDONE = "Undone, except for the settings that have changed since."
 
-STATUS_PHRASES = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
-
 StatusChange = tuple[str, str, str]  # a comment's id, its status before and after
 
 
@@ -115,7 +113,8 @@ def _move_back(session: Session, moved: Sequence[StatusChange], at: str) -> str:
     rest = f" {counted(left, 'comment')} changed since and stayed as they are." if left else ""
     if len(found) > 1:
         return f"Undone. {counted(len(found), 'comment')} are as before.{rest}"
-    return f"Undone. The comment by {found[0].name} is {STATUS_PHRASES[found[0].status]} again.{rest}"
+    status = "in the trash" if found[0].status == "trash" else found[0].status
+    return f"Undone. The comment by {found[0].name} is {status} again.{rest}"
 
 
 def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:

@@ -180,11 +180,8 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     typed = WebhookForm.read()
     if "fill" in request.form:
         return edit(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
-    fields, base_url = (
-        (typed.url, typed.format, typed.events, typed.template),
-        request_context.settings().base_url,
-    )
-    found = webhooks.preview_of(db.session(), base_url, *fields)
+    session, base_url = db.session(), request_context.settings().base_url
+    found = webhooks.preview_of(session, base_url, typed.url, typed.format, typed.events, typed.template)
     return edit(webhook_id, typed, preview=found)
 
 
@@ -312,19 +309,18 @@ LINK_SHOWN_ONCE = "This link exists already, and was shown only once. If you did
 
 
 @pages.get("/<webhook_id>/receiver-links")
-def show_links(webhook_id: str, address: str | None = None, **more: object) -> str:
+def show_links(webhook_id: str, **more: object) -> str:
     """List the links of a webhook, with the address of one that was just added, and offer a new one."""
     webhook = row_lookup.find(Webhook, webhook_id)
     offered = {"name": webhook.name, "expires": "30d"}
     return render_template(
         "admin/receiver_links.html",
         webhook=webhook,
-        typed=offered if address or request.method != "POST" else responses.typed_lines(offered),
+        typed=responses.typed_lines(offered) if "reasons" in more else offered,
         links=receiver_links.of_webhook(db.session(), webhook.id),
         lifetimes=LIFETIMES,
         now=clock.now(),
         new_id=ids.new(),
-        address=address,
         **more,
     )
 
@@ -370,8 +366,6 @@ event_pages = Blueprint("events", __name__, url_prefix="/events")
 @event_pages.get("/")
 def list_events() -> ResponseReturnValue:
     """Show the catalogue of events."""
-    shown = [
-        (event, own_fields(event), json.dumps(event.example(), ensure_ascii=False, indent=2))
-        for event in EVENTS.values()
-    ]
+    as_json = partial(json.dumps, ensure_ascii=False, indent=2)
+    shown = [(event, own_fields(event), as_json(event.example())) for event in EVENTS.values()]
     return render_template("admin/events.html", shared=shared_fields(), events=shown)
