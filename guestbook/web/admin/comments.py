@@ -129,8 +129,7 @@ def index(**more: object) -> str:
 def show(comment_id: str, reasons: Mapping[str, str] | None = None, **more: object) -> str:
     """Show a comment with everything known about it; refused input is shown again with the reasons."""
     comment = row_lookup.find(Comment, comment_id)
-    is_edited = "message" in request.form
-    draft = comment_form.read(request.form) if is_edited else comment_form.draft_of(comment)
+    draft = comment_form.read(request.form) if "message" in request.form else comment_form.draft_of(comment)
     return render_template(
         "admin/comment.html",
         comment=comment,

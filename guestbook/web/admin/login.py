@@ -1,6 +1,7 @@
 """Log in and out; and the login and the CSRF token that all other admin pages require."""
 
 import re
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, abort, current_app, g, redirect, render_template, request, session, url_for
@@ -10,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth import login
 from guestbook.lib import clock
-from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, database
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db, writing
@@ -73,7 +73,13 @@ def log_in() -> ResponseReturnValue:
     return _form() if g.login is None else redirect(_wanted(), 303)
 
 
+def _form(step: str = "password", **more: object) -> str:
+    """Show the form for the password or for the code."""
+    return render_template("admin/login.html", step=step, next=request.values.get("next", ""), **more)
+
+
 @pages.post("/login")
+@responses.form_on(_form)
 def check() -> ResponseReturnValue:
     """Log in with the password."""
     try:
@@ -83,8 +89,6 @@ def check() -> ResponseReturnValue:
         mark = login.mark_of_password(needed.password_hash, request_context.settings())
         session[SECOND_STEP_KEY] = [mark, int(clock.now().timestamp())]
         return redirect(url_for(".ask_code", next=request.values.get("next") or None), 303)
-    except Refused as error:
-        return responses.refused(error, _form)
     set_cookie(value)
     return redirect(_wanted(), 303)
 
@@ -98,15 +102,13 @@ def ask_code() -> ResponseReturnValue:
 
 
 @pages.post("/login/code")
+@responses.form_on(partial(_form, "code"))
 def check_code() -> ResponseReturnValue:
     """Log in with the code."""
     mark = _awaited_mark()
     if mark is None:
         return _password_first()
-    try:
-        value = login.log_in_by_code(request.form.get("code", ""), after=mark, **_asking())
-    except Refused as error:
-        return responses.refused(error, _form, step="code")
+    value = login.log_in_by_code(request.form.get("code", ""), after=mark, **_asking())
     set_cookie(value)
     return redirect(_wanted(), 303)
 
@@ -157,11 +159,6 @@ def _end_login() -> None:
         with writing() as database_session:
             login.log_out(database_session, value)
     session.clear()
-
-
-def _form(step: str = "password", **more: object) -> str:
-    """Show the form for the password or for the code."""
-    return render_template("admin/login.html", step=step, next=request.values.get("next", ""), **more)
 
 
 def _wanted() -> str:

@@ -50,7 +50,6 @@ class QueueList:
     filters: Mapping[str, Parser]  # `parsers` adds those that both lists have.
     statuses: list[tuple[str, str]]  # Each has its words.
     template: str
-    payload_suffix: str  # The name of the file with the exact bytes ends so.
     noun: tuple[str, str]
     verb: str  # "redeliver" or "reprocess"
     sends: tuple[str, str]  # What a pass does: "sends" and "sending", or "processes" and "processing".
@@ -108,7 +107,7 @@ class QueueList:
     def payload(self, **address: str) -> Response:
         """Return the exact bytes that are sent or were received."""
         row = row_lookup.find(self.model, *address.values())
-        return responses.download(row.body, f"{row.id}.{self.payload_suffix}")
+        return responses.download(row.body, f"{row.id}.{'json' if self.model is Delivery else 'bin'}")
 
     def requeue(self, **address: str) -> ResponseReturnValue:
         """Make one row due now, and say so."""
@@ -205,7 +204,6 @@ DELIVERY_LIST = QueueList(
     filters={"event": partial(validate.one_of, EVENTS, field="event", noun="event")},
     statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
     template="admin/deliveries.html",
-    payload_suffix="json",
     noun=("delivery", "deliveries"),
     verb="redeliver",
     sends=("sends", "sending"),
@@ -220,7 +218,6 @@ EVENT_LIST = QueueList(
     filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
     statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
     template="admin/inbox.html",
-    payload_suffix="bin",
     noun=("event", "events"),
     verb="reprocess",
     sends=("processes", "processing"),

@@ -75,9 +75,8 @@ def form_key(field: str = "key") -> str:
 
 def download(content: bytes, name: str) -> Response:
     """Return the exact bytes as a file to save, which no browser takes for a page."""
-    response = Response(content, mimetype="application/octet-stream")
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    return Response(content, mimetype="application/octet-stream", headers=headers)
 
 
 def confirm_password(field: str = "password") -> str:
