@@ -3,6 +3,7 @@
 First comes the command, then its three steps, then the book with its program, and how the tour prints.
 """
 
+import json
 import math
 import os
 import signal
@@ -27,12 +28,8 @@ from werkzeug.datastructures import Headers
 from guestbook import settings
 from guestbook.auth import login
 from guestbook.cli import app_command, output
-from guestbook.comments import comment_actions
-from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import request_bins
-from guestbook.lib import body_encoding, current_process, signatures
-from guestbook.lib.current_process import StopFlag
+from guestbook.lib import current_process, signatures
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
 from guestbook.outbound import webhooks
@@ -45,18 +42,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 30.0  # seconds
 LOOK_INTERVAL = 0.05  # seconds
 END_TIMEOUT = 5.0  # seconds
-SAMPLE_COMMENTS = (
-    ("Grace", "Found your site by way of a friend's. The photos of the harbour are lovely!"),
-    ("Łukasz", "Greetings from Łódź 🦋 I have taken your recipe for pierogi home."),
-    ("Mary", "I was here, and I will come back."),
-)
-REPLY = "Please do, Mary! The next photos come in spring."
 GREETING = "Hello from the demo!"
 T = TypeVar("T")
-
-
-class Stopped(Exception):
-    """Ctrl-C or another signal has ended the demo."""
 
 
 @click.command(cls=app_command.AnyVersionCommand)
@@ -74,9 +61,6 @@ def demo(port: int | None, no_wait: bool) -> None:
                 _paragraph("That was the tour. Without --no-wait you can look around until you press Ctrl-C.")
             else:
                 _look_around(tour)
-    except Stopped:
-        click.echo("\nThe demo was stopped early. Everything of it is removed.", err=True)
-        sys.exit(1)
     except BrokenPipeError:  # Nobody reads any more, not even a sentence about it.
         raise
     except OSError as error:
@@ -86,15 +70,14 @@ def demo(port: int | None, no_wait: bool) -> None:
 
 
 def _show(tour: "Tour") -> None:
-    """Start the server with its pass, and show the three steps."""
+    """Show the three steps, once the server answers."""
     click.echo("A tour of the guestbook")
     _paragraph("""This makes a throwaway book in a temporary folder and serves it on this machine. It uses no
         network and does not touch your own book. At the end everything is removed.""")
-    tour.start("run", "--port", tour.address.rpartition(":")[2])
     tour.wait_for(tour.is_served, "The server did not answer")
-    _paragraph(f"""The book is ready, and {len(SAMPLE_COMMENTS)} people have signed it: {tour.address}/
-        Next to the server runs the pass, which sends what is due. On a host, cron starts it. There is also a
-        bin, a URL that keeps every request, and a webhook that sends it every new comment.""")
+    _paragraph(f"The book is ready: {tour.address}/")
+    _paragraph("""Next to the server runs the pass, which sends what is due. On a host, cron starts it. There
+        is also a bin, a URL that keeps every request, and a webhook that sends it every new comment.""")
     request = _show_delivery(tour)
     _show_retry(tour)
     _show_signature(request, signatures.key_of(tour.secret))
@@ -110,7 +93,7 @@ def _show_delivery(tour: "Tour") -> BinRequest:
     request = tour.request(sent, 1)
     seconds = (request.received_at - sent.created_at).total_seconds()
     _paragraph(f"{seconds:.2f} seconds later the bin has this request, and has answered {request.answered}:")
-    body = body_encoding.views(request.kept, Headers(request.pairs)["Content-Type"])[0].text
+    body = json.dumps(json.loads(request.kept), indent=2, ensure_ascii=False)
     _listing([*(f"{name}: {value}" for name, value in request.pairs), "", *body.split("\n")])
     return request
 
@@ -163,7 +146,7 @@ def _look_around(tour: "Tour") -> None:
     output.print_part("Now look around", pages | {"Password": tour.password})
     _paragraph("Sign the book in your browser, and see what the bin gets.")
     _paragraph(f"Ctrl-C ends the demo and removes {tour.folder}.")
-    with suppress(Stopped):
+    with suppress(click.Abort):
         tour.wait_for(lambda: None, "", math.inf)  # It also ends when the program does.
 
 
@@ -188,12 +171,41 @@ def _made(port: int | None) -> Iterator["Tour"]:
         read = settings.load({settings.SETTING_PREFIX + name: own[name] for name in own}, alone=True)
         read = replace(read, secret_key=secret_key.make(folder))
         with engines.opened(read) as engine:
-            tour = Tour(folder, address, stop, engine, read)
-            try:
-                tour.fill()
-                yield tour
-            finally:
-                tour.end()
+            bin_id, secret, password = _fill(engine, read)
+            with _server(folder, address.rpartition(":")[2]) as program:
+                yield Tour(folder, address, stop, engine, program, bin_id, secret, password)
+
+
+def _fill(engine: Engine, read: Settings) -> tuple[str, str, str]:
+    """Create the tables, a bin with a webhook, and the password; return its id and both secrets."""
+    password = login.random_password()
+    database.create_tables(engine)
+    with Session(engine) as opened, database.writing(opened) as session:
+        login.set_password(session, password)
+        bin_ = request_bins.add(session, {"name": "demo", "body": "Thank you!\n"})
+        webhook = webhooks.add(session, {"url": bin_.url(read.base_url), "name": "the bin"}, read)
+        return bin_.id, webhook.secret, password
+
+
+@contextmanager
+def _server(folder: Path, port: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Serve the book, with passes beside it. At the end those that do not listen are killed."""
+    own_prefixes = (settings.SETTING_PREFIX, "FLASK_", "PORT")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(own_prefixes)}
+    env |= {f"{settings.SETTING_PREFIX}DATA_DIR": str(folder), "FLASK_SKIP_DOTENV": "1"}
+    env["PYTHONPATH"] = os.pathsep.join([str(installation.CHECKOUT), env.get("PYTHONPATH", "")])
+    # In a session of its own, so that Ctrl-C reaches only us. What goes wrong stands on stderr.
+    apart: dict[str, Any] = {"cwd": folder, "env": env, "start_new_session": True}
+    apart |= dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+    with subprocess.Popen([*PROGRAM, "run", "--port", port], **apart) as program:
+        try:
+            yield program
+        finally:
+            program.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(END_TIMEOUT)
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -202,59 +214,24 @@ class Tour:
 
     folder: Path
     address: str
-    stop: StopFlag
+    stop: current_process.StopFlag
     engine: Engine
-    read: Settings
-    bin_id: str = ""
-    secret: str = ""
-    password: str = ""
-    program: "subprocess.Popen[bytes] | None" = None
-
-    def fill(self) -> None:
-        """Create the tables, the password, some comments, a bin, and then the webhook that sends to it."""
-        database.create_tables(self.engine)
-        self.password = login.random_password()
-        with Session(self.engine) as opened, database.writing(opened) as session:
-            login.set_password(session, self.password)
-            for name, message in SAMPLE_COMMENTS:
-                draft, published = Draft(name, None, message, {}), Classification("published")
-                comment = comment_actions.sign(session, draft, published, settings=self.read)
-            comment_actions.reply(session, comment, REPLY, self.read)
-            bin_ = request_bins.add(session, {"name": "demo", "body": "Thank you!\n"})
-            fields = {"url": bin_.url(self.address), "name": "the bin"}
-            self.bin_id, self.secret = bin_.id, webhooks.add(session, fields, self.read).secret
-
-    def start(self, *command: str) -> None:
-        """Run it in a session of its own, so that Ctrl-C reaches only us."""
-        own_prefixes = (settings.SETTING_PREFIX, "FLASK_", "PORT")
-        env = {key: value for key, value in os.environ.items() if not key.startswith(own_prefixes)}
-        env |= {f"{settings.SETTING_PREFIX}DATA_DIR": str(self.folder), "FLASK_SKIP_DOTENV": "1"}
-        env["PYTHONPATH"] = os.pathsep.join([str(installation.CHECKOUT), env.get("PYTHONPATH", "")])
-        apart: dict[str, Any] = {"cwd": self.folder, "env": env, "start_new_session": True}
-        apart |= dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)  # What goes wrong stands on stderr.
-        self.program = subprocess.Popen([*PROGRAM, *command], **apart)
+    program: "subprocess.Popen[bytes]"
+    bin_id: str
+    secret: str
+    password: str
 
     def wait_for(self, look: Callable[[], T | None], otherwise: str, seconds: float = PATIENCE) -> T:
-        """Return what `look` finds. Raises Stopped, or Refused in a sentence that `otherwise` begins."""
+        """Return what `look` finds. Raises Abort after a signal, and Refused with `otherwise`."""
         give_up = time.monotonic() + seconds
         while (found := look()) is None:
-            if self.program and self.program.poll() is not None:
+            if self.program.poll() is not None:
                 raise Refused("The demo's server has ended by itself.")
             if time.monotonic() > give_up:
                 raise Refused(f"{otherwise} within {seconds:g} seconds.")
             if self.stop.wait(LOOK_INTERVAL):
-                raise Stopped
+                raise click.Abort
         return found
-
-    def end(self) -> None:
-        """End the program and its passes, by force where one does not listen."""
-        if self.program:
-            self.program.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.program.wait(END_TIMEOUT)
-            with suppress(ProcessLookupError):
-                os.killpg(self.program.pid, signal.SIGKILL)
-            self.program.wait()
 
     def is_served(self) -> bool | None:
         """Whether the book's page is served; None for not yet."""

@@ -20,19 +20,19 @@ STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); open('sign',
 
 @pytest.fixture
 def tour(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tour]:
-    """The demo's book, with Python in place of its commands."""
-    monkeypatch.setattr(demo, "PROGRAM", (sys.executable, "-c"))
+    """The demo's book, with a stubborn program in place of its own."""
+    monkeypatch.setattr(demo, "PROGRAM", (sys.executable, "-c", STUBBORN))
     monkeypatch.setenv("GUESTBOOK_TIMEOUT", "1")
     monkeypatch.setattr(demo, "END_TIMEOUT", 0.2)
     with demo._made(None) as made:
         yield made
+    assert made.program.returncode == -signal.SIGKILL
 
 
 def test_a_process_that_stays_when_it_should_end_is_killed(tour: Tour) -> None:
-    tour.start(STUBBORN)
+    """The fixture ends it."""
     sign = tour.folder / "sign"
     tour.wait_for(lambda: sign.exists() or None, "It did not start", 20)
-    assert tour.program
     environ = Path(f"/proc/{tour.program.pid}/environ").read_bytes()
     assert (f"GUESTBOOK_DATA_DIR={tour.folder}".encode() in environ, b"GUESTBOOK_TIMEOUT" in environ) == (
         True,
@@ -40,13 +40,13 @@ def test_a_process_that_stays_when_it_should_end_is_killed(tour: Tour) -> None:
     )
     with pytest.raises(Refused, match=r"^Nothing came within 0\.2 seconds\.$"):
         tour.wait_for(lambda: None, "Nothing came", 0.2)
-    tour.end()
-    assert tour.program.returncode == -signal.SIGKILL
 
 
 def test_a_book_that_takes_no_comment_ends_it_with_a_sentence(
     app: Flask, tour: Tour, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    sign = tour.folder / "sign"
+    tour.wait_for(lambda: sign.exists() or None, "It did not start", 20)  # Before that, SIGTERM ends it.
     tour.address = receiver.url("/book").removesuffix("/")
     monkeypatch.setattr(demo, "_made", lambda _port: nullcontext(tour))
     monkeypatch.setattr(demo, "_show", lambda shown: shown.sign("Ada", "Hello"))
