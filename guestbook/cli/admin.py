@@ -14,7 +14,6 @@ from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, json_schema, text
 from guestbook.lib.errors import Refused
 from guestbook.queries import filtered_lists
-from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AUDIT_LOG, AuditEntry, Token
@@ -111,18 +110,10 @@ def add(name: str, scope: str, expires: str | None) -> None:
 @tokens.command("list")
 def list_() -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
-    row_commands.print_rows(
-        api_tokens.all_of(db.session()),
-        api_tokens.shape,
-        {
-            "SCOPE": "scope",
-            "ADDED": "created_at",
-            "LAST USED": "last_used_at",
-            "EXPIRES": lambda row: row.expires_at or "never",
-            "NAME": "name",
-        },
-        f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",
-    )
+    empty = f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}"
+    columns: dict[str, Any] = {"SCOPE": "scope", "ADDED": "created_at", "LAST USED": "last_used_at"}
+    columns |= {"EXPIRES": lambda row: row.expires_at or "never", "NAME": "name"}
+    row_commands.print_rows(api_tokens.all_of(db.session()), api_tokens.shape, columns, empty)
 
 
 TOKEN = Noun(tokens, Token, "token", api_tokens.shape)
@@ -166,7 +157,7 @@ def audit(limit: int | None, as_csv: bool, **filters: Any) -> None:
     """Show who did what on the admin pages, by the API and by commands, newest first."""
     if as_csv and output.is_json():
         raise click.UsageError("Choose --csv or --json.")
-    wanted = AuditFilter(**filters)
+    wanted = filtered_lists.AuditFilter(**filters)
     most = limit or (ALL_ENTRIES if as_csv or output.is_json() else SHOWN_ENTRIES)
     rows = row_commands.newest(partial(filtered_lists.audit, db.session(), wanted), most)
     facts = [json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows]
@@ -178,8 +169,8 @@ def audit(limit: int | None, as_csv: bool, **filters: Any) -> None:
         writer.writerows([text.inert_cell(str(row[name] or "")) for name in names] for row in facts)
     else:
         headings = ("WHEN", "BY", "ACTION", "OBJECT", "NAME", "DETAIL")
-        empty = "No such entry." if wanted != AuditFilter() else "No entries yet."
-        output.print_table(headings, map(_cells, rows), empty, cut=("BY", "NAME", "DETAIL"))
+        empty = "No such entry." if wanted != filtered_lists.AuditFilter() else "No entries yet."
+        output.print_table(headings, map(_cells, rows), empty)
 
 
 def _cells(row: AuditEntry) -> tuple[object, ...]:

@@ -37,19 +37,16 @@ def add(**fields: Any) -> None:
 @bins.command("list")
 def list_() -> None:
     """List the bins, with how many requests each holds."""
-    held = request_bins.held(db.session())
-    row_commands.print_rows(
-        db.session.scalars(select(Bin).order_by(Bin.id)).all(),
-        lambda row: _facts(row) | {"requests": held.get(row.id, (0,))[0]},
-        {
-            "NAME": "name",
-            "REQUESTS": lambda row: held.get(row.id, (0,))[0],
-            "ANSWERS": "answer_status",
-            "URL": lambda row: row.url(app_command.settings().base_url),
-        },
-        f"No bins yet. Add one: {app_command.typed('bins add')}",
-        cut=("NAME",),
-    )
+    rows, held = db.session.scalars(select(Bin).order_by(Bin.id)).all(), request_bins.held(db.session())
+    facts = {row.id: _facts(row) | {"requests": held.get(row.id, (0,))[0]} for row in rows}
+    columns = {
+        "NAME": "name",
+        "REQUESTS": lambda row: facts[row.id]["requests"],
+        "ANSWERS": "answer_status",
+        "URL": lambda row: facts[row.id]["url"],
+    }
+    empty = f"No bins yet. Add one: {app_command.typed('bins add')}"
+    row_commands.print_rows(rows, lambda row: facts[row.id], columns, empty)
 
 
 @bins.command("show")
@@ -65,7 +62,7 @@ def show_(id_: str) -> None:
     output.print_groups(_facts(row), {"Answer": answer})
     output.print_heading("Requests")
     headings = ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY")
-    output.print_table(headings, map(_cells, requests), "No requests yet.", cut=("PATH",))
+    output.print_table(headings, map(_cells, requests), "No requests yet.")
 
 
 def _cells(one: BinRequest) -> tuple[object, ...]:

@@ -39,13 +39,9 @@ def comments() -> None:
 def list_(status: str | None, search: str | None, limit: int) -> None:
     """List comments, newest first."""
     rows = row_commands.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
-    row_commands.print_rows(
-        rows,
-        _document,
-        {"WHEN": "created_at", "STATUS": "status", "NAME": "name", "MESSAGE": "message"},
-        "There is no such comment." if status or search else "No comments yet.",
-        cut=("NAME",),
-    )
+    columns = {"WHEN": "created_at", "STATUS": "status", "NAME": "name", "MESSAGE": "message"}
+    empty = "There is no such comment." if status or search else "No comments yet."
+    row_commands.print_rows(rows, _document, columns, empty)
 
 
 def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
@@ -110,8 +106,7 @@ def delete(ids: tuple[str, ...], yes: bool) -> None:
         for comment in found:
             comment_actions.delete(session, comment, app_command.settings())
     engines.clear_wal(db.engine)
-    gone = {"deleted": [comment.id for comment in found]}
-    output.print_done(gone, f"Deleted {counted(len(found), 'comment')}.")
+    output.print_done({"deleted": [one.id for one in found]}, f"Deleted {counted(len(found), 'comment')}.")
 
 
 comments.add_command(comment_files.export)
@@ -144,8 +139,8 @@ def _going(chosen: Sequence[Comment]) -> str:
     waits = Delivery.comment_id.in_([one.id for one in chosen]) & Delivery.due_at.is_not(None)
     waiting = statistics.count_some(db.session(), waits, Delivery)
     replies = sum(one.reply is not None for one in chosen)
-    parts = [counted(replies, "reply", "replies")] if replies else []
-    parts += [counted(waiting, "waiting delivery", "waiting deliveries")] if waiting else []
+    counts = {("reply", "replies"): replies, ("waiting delivery", "waiting deliveries"): waiting}
+    parts = [counted(count, *words) for words, count in counts.items() if count]
     going = f"{counted(len(chosen), 'comment')} {'goes' if len(chosen) == 1 else 'go'} for good"
     return "\n".join([*lines, f"{going}, with {' and '.join(parts)}." if parts else f"{going}."])
 

@@ -73,6 +73,8 @@ def of_field(known: Mapping[str, "Field"], name: str, *words: str, **more: Any) 
     elif "minimum" in field.schema:
         more["type"] = click.IntRange(field.schema["minimum"], field.schema["maximum"])
     more.setdefault("help", f"{field.hint.partition('. ')[0].removesuffix('.')}.")
+    if more.get("callback") is secret:
+        more["help"] += " With -, it is read from standard input."
     return click.option(*(words or (flag,)), name, **more)
 
 
@@ -128,12 +130,6 @@ MOST_LINES = 20
 def secret(_context: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Read an option that is a secret; the option's callback."""
     return _line(str(param.name).replace("_", " ").capitalize()) if value == STDIN else value
-
-
-def secret_option(whose: str) -> Decorator:
-    """Return --secret; `whose` completes “The secret that the …”."""
-    words = f"The secret that the {whose}, or - to read it from standard input. By default a new one."
-    return click.option("--secret", callback=secret, help=words)
 
 
 def header_lines(_context: click.Context, _param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import ColumnElement, func, select
 
 from guestbook.lib import clock, text
 from guestbook.lib.current_process import Step
@@ -19,11 +18,10 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
 from guestbook.queries import statistics
 from guestbook.storage.database import db
-from guestbook.storage.models import Delivery, InboundEvent
 
 NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal obeys.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z")
-NARROWEST, NARROWEST_OF_ALL = 10, 5  # columns
+NARROWEST = 5  # columns
 STATE_HEADINGS = ("STATE", "STATUS")
 GOOD, WAITS, BAD = ({"fg": colour} for colour in ("green", "yellow", "red"))
 STYLES: dict[str, dict[str, Any]] = {
@@ -87,20 +85,15 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def print_table(
-    headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, cut: Sequence[str] = ()
-) -> None:
-    """Print rows under headings, or the sentence for none.
-
-    On a terminal the last column, and those under the headings in `cut`, are cut until a line fits.
-    """
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """Print rows under headings, or the sentence for none. On a terminal cells are cut until a line fits."""
     lines = [list(headings), *([" ".join(_cell(value).split()) for value in row] for row in rows)]
     if len(lines) == 1:
         click.echo(empty)
         return
     widths = [max(map(text.display_width, column)) for column in zip(*lines, strict=True)]
     if is_terminal():
-        _narrow(widths, {len(headings) - 1, *map(headings.index, cut)})
+        _narrow(widths)
     states = [place for place, heading in enumerate(headings) if heading in STATE_HEADINGS]
     for line in lines:
         cells = [text.cut_to_width(cell, columns) for cell, columns in zip(line, widths, strict=True)]
@@ -110,16 +103,12 @@ def print_table(
         click.echo("  ".join(filled).rstrip())
 
 
-def _narrow(widths: list[int], first: Collection[int]) -> None:
-    """Narrow the widest of these columns, and then of all but the first one, until a line fits."""
+def _narrow(widths: list[int]) -> None:
+    """Narrow the widest column again and again, but not the first one, until a line fits."""
     excess = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-    for places, least in ((first, NARROWEST), (range(1, len(widths)), NARROWEST_OF_ALL)):
-        while excess > 0:
-            widest = max(places, key=lambda place: widths[place])
-            if widths[widest] <= least:
-                break
-            widths[widest] -= 1
-            excess -= 1
+    for _ in range(excess):
+        widest = max(range(1, len(widths)), key=widths.__getitem__)
+        widths[widest] = max(NARROWEST, widths[widest] - 1)
 
 
 def _coloured(cell: str, word: str) -> str:
@@ -180,18 +169,6 @@ def _cell(value: object) -> str:
 def up_to_limit(count: int, more: str = ">") -> str:
     """Return a number that was counted only up to a limit; `more` stands before the limit."""
     return str(count) if count <= statistics.COUNT_LIMIT else f"{more} {statistics.COUNT_LIMIT:,}"
-
-
-def print_limit(failed: statistics.Lately) -> None:
-    """Print a sentence below a table if there were too many failed rows to count them all."""
-    if failed.cut_at:
-        click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
-
-
-def by_status(model: type[Delivery] | type[InboundEvent], which: ColumnElement[bool]) -> str:
-    """Return how many rows have which status."""
-    rows = db.session.execute(select(model.status, func.count()).where(which).group_by(model.status))
-    return ", ".join(f"{count} {status}" for status, count in rows) or "none"
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from guestbook.background import whole_pass
 from guestbook.cli import app_command, cron as cron_commands, options, output, row_commands
 from guestbook.cli.options import WHEN, Choice, Decorator, moment, period_options, together
 from guestbook.comments import backfill as backfills
-from guestbook.comments.backfill import BackfillReport, BackfillRules
 from guestbook.inbound import event_reader, source_json, verify_and_decide
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
@@ -27,7 +26,6 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.queue import deleted_comments, redelivery
-from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
@@ -37,7 +35,6 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES
 class QueueKind:
     """Deliveries or inbound events, and the words for them."""
 
-    model: type[Any]
     owner: type[Any]
     owner_name: str  # The option; with _id it is the column and the filter.
     filters: type[Any]
@@ -55,7 +52,6 @@ class QueueKind:
 
 
 DELIVERY_KIND = QueueKind(
-    model=Delivery,
     owner=Webhook,
     owner_name="webhook",
     filters=filtered_lists.Deliveries,
@@ -68,7 +64,6 @@ DELIVERY_KIND = QueueKind(
     erased="the comment was deleted, and nothing earlier about it is sent any more",
 )
 INBOUND_KIND = QueueKind(
-    model=InboundEvent,
     owner=Source,
     owner_name="source",
     filters=filtered_lists.InboundEvents,
@@ -90,21 +85,17 @@ list_options = together(
 )
 
 
-def _print_list(
-    kind: QueueKind, columns: Mapping[str, Any], *cut: str, owner: str | None, limit: int, **filters: Any
-) -> None:
+def _print_list(kind: QueueKind, columns: Mapping[str, Any], limit: int, **filters: Any) -> None:
     """Print the rows that the options choose. In the column of the owner stands its name."""
     # PostgreSQL refuses a NUL, so text is cleaned like stored text.
     cleaned = {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
-    wanted = _filters(kind, owner, **cleaned)
+    wanted = _filters(kind, **cleaned)
     rows = row_commands.newest(partial(kind.read, db.session(), wanted), limit)
     names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
     of_owner = attrgetter(f"{kind.owner_name}_id")
-    empty = (
-        f"No such {kind.nouns[0].split()[-1]}." if wanted != kind.filters() else f"No {kind.nouns[1]} yet."
-    )
+    empty = f"No such {kind.nouns[0]}." if wanted != kind.filters() else f"No {kind.nouns[1]} yet."
     columns = {**columns, kind.owner_name.upper(): lambda row: names.get(of_owner(row))}
-    row_commands.print_rows(rows, kind.facts, columns, empty, cut)
+    row_commands.print_rows(rows, kind.facts, columns, empty)
 
 
 def _status_in_words(row: Delivery | InboundEvent) -> str:
@@ -128,11 +119,11 @@ def _requeue_options(kind: QueueKind) -> Decorator:
 def _requeue(kind: QueueKind, *, dry_run: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
     which = _condition(kind, **chosen)
-    groups = redelivery.forecast(db.session(), kind.model, which, clock.now())
+    groups = redelivery.forecast(db.session(), kind.filters.model, which, clock.now())
     due = redelivery.total(groups)
     if any(group.erased for group in groups) and not due + sum(group.leased for group in groups):
         raise Refused(f"This cannot be done: {kind.erased}.")
-    count = due if dry_run else redelivery.run(kind.model, which)
+    count = due if dry_run else redelivery.run(kind.filters.model, which)
     all_pulled = redelivery.are_pulled(groups)
     how = "to a listener" if all_pulled else "with the next pass"
     number, pulled = kind.counted(count), sum(group.count for group in groups if group.pulled)
@@ -143,7 +134,7 @@ def _requeue(kind: QueueKind, *, dry_run: bool, **chosen: Any) -> None:
     )
 
 
-def _notes(kind: QueueKind, groups: Sequence[RequeueGroup], pulled: int) -> list[str]:
+def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: int) -> list[str]:
     """Say what is special about some of the rows; `pulled` are for a listener."""
     among, left = "Among them, because", "Left alone, because"
     notes = {
@@ -168,7 +159,7 @@ def _condition(
     if not failed and (owner or since):
         raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
     if ids:
-        return kind.model.id.in_([row_commands.find(kind.model, one).id for one in ids])
+        return kind.filters.model.id.in_([row_commands.find(kind.filters.model, one).id for one in ids])
     return _filters(kind, owner, status="failed", since=since).condition()
 
 
@@ -203,7 +194,7 @@ def list_deliveries(**options: Any) -> None:
         "DUE": "due_at",
         "LAST ANSWER": lambda row: row.last_error or row.last_status_code,
     }
-    _print_list(DELIVERY_KIND, columns, "WEBHOOK", **options)
+    _print_list(DELIVERY_KIND, columns, **options)
 
 
 @deliveries.command("show")
@@ -248,10 +239,9 @@ def trigger(event: str, webhook: str | None) -> None:
     The example goes through the queue like a real event: the next pass sends it, or a listener fetches it. No
     comment is written. Its comment has the id 00…01, so that receivers can tell it from a real one.
     """
-    only = None if webhook is None else row_commands.find(Webhook, webhook).id
     with writing() as session:
-        rows = session.scalars(select(Webhook))
-        wanted = [row for row in rows if (row.id == only if only else event in row.events.split())]
+        rows = session.scalars(select(Webhook)) if webhook is None else [row_commands.find(Webhook, webhook)]
+        wanted = [row for row in rows if webhook or event in row.events.split()]
         if not wanted:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")
         settings = app_command.settings()
@@ -278,7 +268,10 @@ def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes
     comment is sent. An event of which the webhook has a delivery is left out; redeliver sends it. The command
     prints how many events there are, and asks.
     """
-    row, rules = row_commands.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
+    row, rules = (
+        row_commands.find(Webhook, webhook),
+        backfills.BackfillRules(since, app_command.settings(), pruned_too),
+    )
     when = "A listener fetches what waits." if row.is_pulled else "Sending begins with the next pass."
     if row.disabled_at:
         when = "Sending begins when the webhook is enabled."
@@ -299,7 +292,7 @@ def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes
     output.print_done(facts | numbers | {"more": found.next_after is not None, "created": sent}, done)
 
 
-def _described(found: BackfillReport) -> tuple[object, ...]:
+def _described(found: backfills.BackfillReport) -> tuple[object, ...]:
     if found.next_after:  # It has counted only a part of the book.
         return (f"There are more than {COUNT_LIMIT:,} events that the webhook has not had.",)
     about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
@@ -345,7 +338,7 @@ def list_events(**options: Any) -> None:
         "STATUS": _status_in_words,
         "RESULT": lambda row: row.error or row.note,
     }
-    _print_list(INBOUND_KIND, columns, "SOURCE", "EVENT", "SENDER", **options)
+    _print_list(INBOUND_KIND, columns, **options)
 
 
 @inbox.command("show")

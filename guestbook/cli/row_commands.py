@@ -11,15 +11,16 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import click
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.cli import output
 from guestbook.cli.options import Decorator, FiniteRange, with_default
 from guestbook.lib import clock
-from guestbook.lib.text import clean_line, counted, printable
+from guestbook.lib.text import clean_line, counted, for_people, printable
 from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import RowPage
+from guestbook.settings import installation
 from guestbook.storage import row_changes
 from guestbook.storage.database import Base, db, writing
 from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
@@ -108,9 +109,7 @@ def newest(read_page: Callable[[str | None, int], RowPage[M]], limit: int) -> li
     return rows
 
 
-def print_rows(
-    rows: Sequence[Any], facts: Facts, columns: Columns, empty: str, cut: Sequence[str] = (), key: str = ""
-) -> None:
+def print_rows(rows: Sequence[Any], facts: Facts, columns: Columns, empty: str, key: str = "") -> None:
     """Print rows as JSON and end, or a table with ids. `key` is the attribute with the row of the table."""
     models = [attrgetter(key)(row) if key else row for row in rows]
     if output.is_json():
@@ -118,16 +117,62 @@ def print_rows(
     ids = shown_ids(type(models[0]), [one.id for one in models]) if models else {}
     values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
     cells = [(ids[one.id], *(of(row) for of in values)) for one, row in zip(models, rows, strict=True)]
-    output.print_table(("ID", *columns), cells, empty, cut=cut)
+    output.print_table(("ID", *columns), cells, empty)
 
 
 class Noun(NamedTuple):
-    """A noun with commands, the word for one, and how the API shows a row of it, without secrets."""
+    """A noun with commands, the word for one, and how the API shows a row of it, without secrets.
+
+    Webhooks and sources have rows that belong to them, and words for one and for many of these.
+    """
 
     group: click.Group
     model: type[Any]
     word: str
     facts: Facts
+    children: type[Any] = Base
+    child_words: tuple[str, str] = ("", "")
+
+
+def add_list(
+    noun: Noun, statuses: Callable[[Session], Sequence[Any]], columns: Columns, example: str
+) -> None:
+    """Add the command that lists the rows with their statuses; `example` adds one."""
+    what = f"how they are doing, and how many {noun.child_words[1]} wait or failed in seven days"
+
+    @noun.group.command("list", help=f"List the {noun.word}s, {what}.")
+    def list_() -> None:
+        failed = statistics.failed_lately(db.session(), noun.children, clock.now())
+        first = {
+            "NAME": f"{noun.word}.name",
+            "STATE": lambda row: for_people(row.word),
+            "WAITING": lambda row: output.up_to_limit(row.waiting),
+            "FAILED": lambda row: failed.counts.get(getattr(row, noun.word).id, 0),
+        }
+        empty = f"No {noun.word}s yet. Add one: {installation.typed(f'{noun.word}s add {example}')}"
+        print_rows(statuses(db.session()), noun.facts, {**first, **columns}, empty, noun.word)
+        if failed.cut_at:
+            click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
+
+
+def add_show(
+    noun: Noun, secrets: Sequence[str], state: Callable[[Any], str], groups: Mapping[str, str]
+) -> None:
+    """Add the command that shows a row with its secrets and its state, and counts what belongs to it."""
+    counted_rows = noun.child_words[1]
+
+    @noun.group.command("show", help=f"Show a {noun.word} with its secret, and count its {counted_rows}.")
+    @id_argument
+    def show(id_: str) -> None:
+        with writing() as session:
+            row = find(noun.model, id_)
+            row_changes.note_reveal(session, row)
+        facts = noun.facts(row) | {name: getattr(row, name) for name in secrets}
+        output.end_with_json(facts)
+        status, mine = noun.children.status, getattr(noun.children, f"{noun.word}_id") == row.id
+        counts = db.session.execute(select(status, func.count()).where(mine).group_by(status))
+        words = ", ".join(f"{count} {name}" for name, count in counts) or "none"
+        output.print_groups(facts | {"state": state(row), counted_rows: words}, groups)
 
 
 def add_switch(noun: Noun, verb: str, help_text: str) -> None:
@@ -175,33 +220,31 @@ def add_rotation(
         output.print_done(facts, f"The new {shown}{new}", f"The old one {valid} {end}.")
 
 
-def add_deletion(
-    noun: Noun, delete: Callable[[Any, str], int], children: type[Any], words: tuple[str, str], help_text: str
-) -> None:
-    """Add the command that deletes a row with its children; `words` are the noun for one and for many."""
+def add_deletion(noun: Noun, help_text: str) -> None:
+    """Add the command that deletes a row with what belongs to it."""
 
     @noun.group.command("delete", help=help_text)
     @id_argument
     @output.yes_option
     def deletion(id_: str, yes: bool) -> None:
         row = find(noun.model, id_)
-        row_id, name = row.id, f"{noun.word} {row.name}"
-        mine = getattr(children, f"{noun.word}_id") == row_id
-        output.ask_on_terminal(lambda: _going(children, mine, name, *words), yes)
+        row_id, name = row.id, printable(f"{noun.word} {row.name}")
+        output.ask_on_terminal(lambda: _going(noun, row_id, name), yes)
         db.session.rollback()  # A reader would keep SQLite's journal from being written.
-        count = delete(db.engine, row_id)
-        done = f"Deleted {noun.word} {row_id} and {counted(count, *words)}."
-        output.print_done({"deleted": [row_id], words[1]: count}, done)
+        count = row_changes.delete_with_rows(db.engine, noun.model, row_id)
+        done = f"Deleted {noun.word} {row_id} and {counted(count, *noun.child_words)}."
+        output.print_done({"deleted": [row_id], noun.child_words[1]: count}, done)
 
 
-def _going(model: Any, which: ColumnElement[bool], owner: str, one: str, many: str) -> str:
+def _going(noun: Noun, row_id: str, name: str) -> str:
     """Say what is deleted with a webhook or source: what waits, and what is over."""
-    session, waits = db.session(), model.due_at.is_not(None)
-    waiting, old = (statistics.count_some(session, which & some, model) for some in (waits, ~waits))
-    counts = {"waiting": waiting, "old": old}
+    (one, many), waits = noun.child_words, noun.children.due_at.is_not(None)
+    mine = getattr(noun.children, f"{noun.word}_id") == row_id
+    kinds = {"waiting": mine & waits, "old": mine & ~waits}
+    counts = {word: statistics.count_some(db.session(), kinds[word], noun.children) for word in kinds}
     parts = [f"{output.up_to_limit(count, 'more than')} {word}" for word, count in counts.items() if count]
-    name, (noun, verb) = printable(owner), (one, "goes") if waiting + old == 1 else (many, "go")
-    return f"{' and '.join(parts)} {noun} {verb} with the {name}." if parts else f"The {name} has no {many}."
+    what, verb = (one, "goes") if sum(counts.values()) == 1 else (many, "go")
+    return f"{' and '.join(parts)} {what} {verb} with the {name}." if parts else f"The {name} has no {many}."
 
 
 def add_revocation(noun: Noun, revoke: Callable[[Session, Any], None], help_text: str) -> None:

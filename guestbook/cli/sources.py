@@ -6,15 +6,11 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, options, output, row_commands
-from guestbook.cli.options import Choice, together
 from guestbook.cli.row_commands import Noun
 from guestbook.inbound import samples, source_json, sources as inbound_sources
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.sources import SOURCE_FIELDS
-from guestbook.lib import clock
-from guestbook.lib.text import for_people
-from guestbook.queries import statistics, webhook_status
-from guestbook.storage import row_changes
+from guestbook.queries import webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 
@@ -22,12 +18,12 @@ GROUPS_OF_SOURCE = {
     "Verification": "verify header scheme secret previous_secret previous_secret_expires_at",
     "Action": "action template relayed_since forwarded_in_full_since",
 }
-secret_option = options.secret_option("sender shows")
 _option = partial(options.of_field, SOURCE_FIELDS)
-fields_of_source = together(
+secret_option = _option("secret", callback=options.secret)
+fields_of_source = options.together(
     click.option(
         "--preset",
-        type=Choice(tuple(SENDER_PRESETS)),
+        type=options.Choice(tuple(SENDER_PRESETS)),
         help="A known sender: sets --verify and how it signs. Other options override that.",
     ),
     _option("verify"),
@@ -69,43 +65,6 @@ def add(**fields: Any) -> None:
         _secret_in_words(row, is_given=bool(fields["secret"])),
         f"See what arrived: {app_command.typed('inbox list')}",
     )
-
-
-@sources.command("list")
-def list_() -> None:
-    """List the sources and how they are doing."""
-    failed = statistics.failed_lately(db.session(), InboundEvent, clock.now())
-    row_commands.print_rows(
-        webhook_status.all_sources(db.session()),
-        _facts,
-        {
-            "NAME": "source.name",
-            "STATE": lambda row: for_people(row.word),
-            "VERIFY": "source.verify",
-            "ACTION": "source.action",
-            "LAST RECEIVED": "last_at",
-            "WAITING": lambda row: output.up_to_limit(row.waiting),
-            "FAILED": lambda row: failed.counts.get(row.source.id, 0),
-        },
-        f"No sources yet. Add one: {app_command.typed('sources add NAME --verify github')}",
-        cut=("NAME",),
-        key="source",
-    )
-    output.print_limit(failed)
-
-
-@sources.command("show")
-@row_commands.id_argument
-def show_(id_: str) -> None:
-    """Show a source with its URL and secret, and count its events."""
-    with writing() as session:
-        row = row_commands.find(Source, id_)
-        row_changes.note_reveal(session, row)
-    facts = _facts(row) | {"secret": row.secret, "previous_secret": row.previous_secret}
-    output.end_with_json(facts)
-    state = webhook_status.of_source(db.session(), row).sentence
-    counts = output.by_status(InboundEvent, InboundEvent.source_id == row.id)
-    output.print_groups(facts | {"state": state, "events": counts}, GROUPS_OF_SOURCE)
 
 
 @sources.command()
@@ -167,7 +126,7 @@ def _facts(row: Source) -> dict[str, Any]:
     return source_json.source(row, app_command.settings())
 
 
-SOURCE = Noun(sources, Source, "source", _facts)
+SOURCE = Noun(sources, Source, "source", _facts, InboundEvent, ("event", "events"))
 NEW_SECRET = """Set a new secret and print it.
 
 For a while both secrets are accepted, so that nothing is refused."""
@@ -175,7 +134,15 @@ DELETE = """Delete a source and its events.
 
 Comments from the source stay. To keep the events too, disable it instead. On a terminal it says what goes,
 and asks."""
+COLUMNS = {"VERIFY": "source.verify", "ACTION": "source.action", "LAST RECEIVED": "last_at"}
+row_commands.add_list(SOURCE, webhook_status.all_sources, COLUMNS, "NAME --verify github")
+row_commands.add_show(
+    SOURCE,
+    ("secret", "previous_secret"),
+    lambda row: webhook_status.of_source(db.session(), row).sentence,
+    GROUPS_OF_SOURCE,
+)
 row_commands.add_switch(SOURCE, "enable", "Process its events again, also those that wait.")
 row_commands.add_switch(SOURCE, "disable", "Only store its events and do nothing with them.")
 row_commands.add_rotation(SOURCE, "secret", inbound_sources.rotate, secret_option, "is accepted", NEW_SECRET)
-row_commands.add_deletion(SOURCE, inbound_sources.delete, InboundEvent, ("event", "events"), DELETE)
+row_commands.add_deletion(SOURCE, DELETE)

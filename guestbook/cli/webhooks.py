@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, options, output, row_commands
-from guestbook.cli.options import together, with_default
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
 from guestbook.lib.text import for_people
@@ -18,8 +17,7 @@ from guestbook.outbound import (
 )
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
-from guestbook.queries import statistics, webhook_status
-from guestbook.storage import row_changes
+from guestbook.queries import webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS
@@ -33,16 +31,11 @@ GROUPS_OF_WEBHOOK = {
     "unreachable_in_a_row",
 }
 PUBLIC_KEY = "Its public key, with which the receiver verifies: {}"
-secret_option = options.secret_option("receiver has")
-signing_key_option = click.option(
-    "--signing-key",
-    callback=options.secret,
-    metavar="KEY",
-    help="Sign with this private key, whsk_ and base64, whose public half the receiver has; or - to read it "
-    "from standard input.",
-)
 _option = partial(options.of_field, WEBHOOK_FIELDS)
-fields_of_webhook = together(
+secret_option = _option("secret", callback=options.secret)
+signing_key_option = _option("signing_key", callback=options.secret, metavar="KEY")
+fields_of_webhook = options.together(
+    _option("name", help="The name you give it; a new webhook without one gets that of the host."),
     _option("format"),
     _option("template", metavar="TEXT"),
     _option("events", "--event", multiple=True, help="Send this event (repeatable)."),
@@ -69,7 +62,6 @@ def webhooks() -> None:
 
 @webhooks.command()
 @click.argument("url", callback=options.secret, is_eager=True)
-@click.option("--name", help="The name you give it, by default the URL's host.")
 @fields_of_webhook
 @secret_option
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
@@ -81,57 +73,19 @@ def add(disabled: bool, **fields: Any) -> None:
     format is that of a known chat service, or json.
     """
     with writing() as session:
-        webhook = outbound_webhooks.add(
-            session, output.given(fields), app_command.settings(), disabled=disabled
-        )
-        facts = _facts(webhook)
-    _warn(webhook.url)
-    is_guessed = not fields["format"] and webhook.format not in ("json", "template")
+        row = outbound_webhooks.add(session, output.given(fields), app_command.settings(), disabled=disabled)
+        facts = _facts(row)
+    _warn(row.url)
+    is_guessed = not fields["format"] and row.format not in ("json", "template")
     output.print_done(
-        facts | ({} if fields["secret"] else {"secret": webhook.secret}),
-        f"Added webhook {webhook.id} for {webhook.events}.",
-        is_guessed and f"Its format is {webhook.format}, as its URL suggests; --format chooses another.",
-        webhook.url != fields["url"] and f"It is sent to {webhook.url}",
-        _secret_in_words(webhook, is_given=bool(fields["secret"])),
-        webhook.public_key and PUBLIC_KEY.format(webhook.public_key),
-        f"Try it: {app_command.typed('webhooks test ' + webhook.id)}",
+        facts | ({} if fields["secret"] else {"secret": row.secret}),
+        f"Added webhook {row.id} for {row.events}.",
+        is_guessed and f"Its format is {row.format}, as its URL suggests; --format chooses another.",
+        row.url != fields["url"] and f"It is sent to {row.url}",
+        _secret_in_words(row, is_given=bool(fields["secret"])),
+        row.public_key and PUBLIC_KEY.format(row.public_key),
+        f"Try it: {app_command.typed('webhooks test ' + row.id)}",
     )
-
-
-@webhooks.command("list")
-def list_() -> None:
-    """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
-    failed = statistics.failed_lately(db.session(), Delivery, clock.now())
-    row_commands.print_rows(
-        webhook_status.all_of(db.session(), clock.now()),
-        _facts,
-        {
-            "NAME": "webhook.name",
-            "STATE": lambda row: for_people(row.word),
-            "WAITING": lambda row: output.up_to_limit(row.waiting),
-            "FAILED": lambda row: failed.counts.get(row.webhook.id, 0),
-            "EVENTS": "webhook.events",
-            "URL": "webhook.url",
-        },
-        f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
-        cut=("NAME", "EVENTS"),
-        key="webhook",
-    )
-    output.print_limit(failed)
-
-
-@webhooks.command("show")
-@row_commands.id_argument
-def show_(id_: str) -> None:
-    """Show a webhook with its secret, and count its deliveries."""
-    with writing() as session:
-        row = row_commands.find(Webhook, id_)
-        row_changes.note_reveal(session, row)
-    facts = _facts(row) | {name: getattr(row, name) for name in ("headers", "secret", "previous_secret")}
-    output.end_with_json(facts)
-    state = for_people(webhook_status.in_short(row, clock.now()))
-    counts = output.by_status(Delivery, Delivery.webhook_id == row.id)
-    output.print_groups(facts | {"state": state, "deliveries": counts}, GROUPS_OF_WEBHOOK)
 
 
 @webhooks.command()
@@ -139,7 +93,6 @@ def show_(id_: str) -> None:
 @click.option(
     "--url", callback=options.secret, help="Send to this URL from now on, also the deliveries that wait."
 )
-@click.option("--name", help="The name you give it.")
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
 @click.option("--no-rate", is_flag=True, help="Remove its rate limit.")
@@ -200,7 +153,7 @@ def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
     return f"Its secret, with which the receiver verifies: {row.secret}" if is_shown else None
 
 
-WEBHOOK = Noun(webhooks, Webhook, "webhook", _facts)
+WEBHOOK = Noun(webhooks, Webhook, "webhook", _facts, Delivery, ("delivery", "deliveries"))
 ENABLE = """Enable a webhook.
 
 The next pass sends the deliveries that wait for it, or a listener fetches them."""
@@ -210,6 +163,18 @@ For a while both secrets sign, so that no delivery is refused."""
 NEW_KEY = """Set a new key pair and print its public key.
 
 For a while both keys sign, so that no delivery is refused."""
+row_commands.add_list(
+    WEBHOOK,
+    lambda session: webhook_status.all_of(session, clock.now()),
+    {"EVENTS": "webhook.events", "URL": "webhook.url"},
+    "URL",
+)
+row_commands.add_show(
+    WEBHOOK,
+    ("headers", "secret", "previous_secret"),
+    lambda row: for_people(webhook_status.in_short(row, clock.now())),
+    GROUPS_OF_WEBHOOK,
+)
 row_commands.add_switch(WEBHOOK, "enable", ENABLE)
 row_commands.add_switch(WEBHOOK, "disable", "Disable a webhook. Its deliveries wait.")
 row_commands.add_rotation(WEBHOOK, "secret", rotate_secret, secret_option, "signs", NEW_SECRET)
@@ -217,7 +182,7 @@ row_commands.add_rotation(WEBHOOK, "key", rotate_key, signing_key_option, "signs
 DELETE = """Delete a webhook and all its deliveries.
 
 Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and asks."""
-row_commands.add_deletion(WEBHOOK, outbound_webhooks.delete, Delivery, ("delivery", "deliveries"), DELETE)
+row_commands.add_deletion(WEBHOOK, DELETE)
 
 
 @click.group("receiver-links", cls=app_command.Group)
@@ -228,7 +193,7 @@ def receiver_links() -> None:
 @receiver_links.command("add")
 @click.argument("webhook")
 @click.option("--name", help="The person or team that gets the link, by default the webhook's name.")
-@with_default(
+@options.with_default(
     "--expires",
     metavar="WHEN",
     default=links.DEFAULT_LIFETIME,
@@ -254,18 +219,10 @@ def add_link(webhook: str, name: str | None, expires: str) -> None:
 def list_links(webhook: str) -> None:
     """List the links to the page of WEBHOOK's receiver. The list never shows the links themselves."""
     rows = links.of_webhook(db.session(), row_commands.find(Webhook, webhook).id)
-    row_commands.print_rows(
-        rows,
-        webhook_json.receiver_link,
-        {
-            "STATE": lambda row: row.state(clock.now()),
-            "ADDED": "created_at",
-            "LAST USED": "last_used_at",
-            "EXPIRES": "expires_at",
-            "NAME": "name",
-        },
-        f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}",
-    )
+    empty = f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}"
+    columns: dict[str, Any] = {"STATE": lambda row: row.state(clock.now()), "ADDED": "created_at"}
+    columns |= {"LAST USED": "last_used_at", "EXPIRES": "expires_at", "NAME": "name"}
+    row_commands.print_rows(rows, webhook_json.receiver_link, columns, empty)
 
 
 LINK = Noun(receiver_links, ReceiverLink, "link", webhook_json.receiver_link)

@@ -95,7 +95,7 @@ NAME = "Error: The name must have 1 to 80 characters."
 WRONG = [
     ((*ADD, "--format", "slak"), "Did you mean 'slack'?"),
     ((*ADD, "--event", "comment.creatd"), "Did you mean 'comment.created'?"),
-    ((*ADD, "--event", "x"), "Choose one of: comment.created, "),
+    ((*ADD, "--event", "x"), "'x' is not one of 'comment.created', "),
     ((*ADD, "--name", ""), NAME),
     ((*ADD, "--secret", "hunter2"), "Error: The secret must be whsec_ and the base64 of 24 to 64 bytes,"),
     ((*ADD, "--sign-with", "key", "--github-headers"), "sign with it or with both."),

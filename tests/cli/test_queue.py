@@ -62,7 +62,7 @@ def test_an_empty_list_says_so(shell: Shell, kind: Kind) -> None:
     assert shell(kind.noun, "list") == f"No {kind.many} yet.\n"
     assert shell.json(kind.noun, "list") == []
     for option in ("--text=x", "--status=failed", "--since=1h"):
-        assert shell(kind.noun, "list", option) == f"No such {kind.one.split()[-1]}.\n"
+        assert shell(kind.noun, "list", option) == f"No such {kind.one}.\n"
 
 
 def test_the_list_can_be_narrowed(shell: Shell, kind: Kind, owner: str) -> None:

@@ -101,9 +101,8 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     shell("sources", "disable", off["id"])
     said = shell("sources", "list")
     first, second = (line.split() for line in said.splitlines()[1:])
-    assert first[1:5] == ["Robot", "failing", "github", "log"]
-    assert first[-2:] == ["1", "1"], "waiting, failed"
-    assert second[1:] == ["Other", "disabled", "none", "log", "-", "0", "0"]
+    assert first[1:7] == ["Robot", "failing", "1", "1", "github", "log"], "waiting, failed"
+    assert second[1:] == ["Other", "disabled", "0", "0", "none", "log", "-"]
     assert row["secret"] not in said
     [listed, _] = shell.json("sources", "list")
     assert set(listed) == COLUMNS - {"secret", "previous_secret"}
