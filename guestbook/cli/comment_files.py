@@ -21,8 +21,6 @@ from guestbook.cli.options import Choice, period_options, with_default
 from guestbook.comments import comment_form, comment_json
 from guestbook.comments.exchange import comment_import, file_formats, other_programs
 from guestbook.comments.exchange.comment_import import ImportRules
-from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments
-from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import avatar, files
 from guestbook.lib.current_process import Step
 from guestbook.lib.errors import Refused
@@ -46,8 +44,8 @@ def _columns(_context: object, _parameter: object, given: Sequence[str]) -> dict
     columns = {}
     for one in given:
         field, equals, column = one.partition("=")
-        if not equals or field not in FIELDS:
-            wanted = f"FIELD=COLUMN with one of the fields {', '.join(FIELDS)}"
+        if not equals or field not in file_formats.FIELDS:
+            wanted = f"FIELD=COLUMN with one of the fields {', '.join(file_formats.FIELDS)}"
             raise click.BadParameter(f"{one!r} is not {wanted}.")
         columns[field] = column.strip()
     return columns
@@ -69,7 +67,7 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
     kind = kind or ("csv" if file.suffix.lower() == ".csv" else "jsonl")
     if bom and kind != "csv":
         raise click.UsageError("--bom is for --format csv.")
-    wanted = ExportedComments(name=None if name is None else clean_line(name), **filters)
+    wanted = file_formats.ExportedComments(name=None if name is None else clean_line(name), **filters)
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
     with engines.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
         total, encoding = file_formats.count_comments(connection, wanted), "utf-8-sig" if bom else "utf-8"
@@ -121,7 +119,7 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) ->
     path, say = None if str(file) == STANDARD else file, partial(_say, numbers=itertools.count(1))
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
     with (
-        other_programs.opened(path, standard_input, ImportOptions(**options)) as opened,
+        other_programs.opened(path, standard_input, other_programs.ImportOptions(**options)) as opened,
         output.show_progress("Importing", opened.size, to_position=True) as move,
     ):
         settings = app_command.settings()

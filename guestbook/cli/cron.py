@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from guestbook.background import whole_pass
 from guestbook.background.whole_pass import CronPing
 from guestbook.cli import app_command, options, output
-from guestbook.cli.options import pass_options, ping_option
 from guestbook.lib import clock
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
@@ -54,8 +53,8 @@ class PingedCommand(app_command.AppCommand):
 
 
 @click.command(cls=PingedCommand)
-@pass_options
-@ping_option
+@options.pass_options
+@options.ping_option
 def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Do everything that is due: process inbound events, send webhooks, prune. Put it in your crontab.
 
@@ -65,7 +64,7 @@ def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
 
 
 @click.command(cls=app_command.AppCommand)
-@pass_options
+@options.pass_options
 def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Send due deliveries and do nothing else."""
     run(whole_pass.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False))
@@ -95,13 +94,9 @@ def run(wanted: whole_pass.Options) -> None:
     whole_pass.log_warnings(report.outbox)
     # The owner can fix these. Forged events are left out, or anybody could fill a mailbox.
     for (name, source_id), count in sorted(report.inbox.failed.items()):
-        log.warning(
-            "%s of source %s failed. See: %s",
-            counted(count, "inbound event"),
-            name,
-            app_command.typed(f"inbox list --status failed --source {source_id}"),
-            extra={"source_id": source_id, "inbound_events": count},
-        )
+        failed, extra = counted(count, "inbound event"), {"source_id": source_id, "inbound_events": count}
+        see = app_command.typed(f"inbox list --status failed --source {source_id}")
+        log.warning("%s of source %s failed. See: %s", failed, name, see, extra=extra)
 
 
 def _due() -> int:
@@ -128,11 +123,9 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         from guestbook.background.celery.messages import BrokerAway
     except ModuleNotFoundError:
         command = installation.install_command("celery")
-        sentence = f"Celery is not installed here. Install it with: {command}"
-        raise click.ClickException(sentence) from None
+        raise click.ClickException(f"Celery is not installed here. Install it with: {command}") from None
     if take_back:
-        count = the_relay.take_back(db.engine)
-        click.echo(f"Took back {counted(count, 'row')}.")
+        click.echo(f"Took back {counted(the_relay.take_back(db.engine), 'row')}.")
         return
     settings = app_command.settings()
     if not settings.broker_url:

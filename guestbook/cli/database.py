@@ -3,7 +3,7 @@
 import secrets
 import stat
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -54,16 +54,9 @@ def upgrade() -> None:
     report = storage_upgrade.run(app_command.settings(), progress=show_progress, waiting=say_waiting)
     copy, now = report.backup, f"The book is up to date: it has version {report.after}"
     rows = counted(sum(copy.rows.values()), "row") if copy else ""
+    steps = [asdict(one) | {"seconds": round(one.seconds, 3)} for one in report.migrations]
     output.print_done(
-        {
-            "before": report.before,
-            "after": report.after,
-            "backup": str(copy.path) if copy else None,
-            "migrations": [
-                {"version": one.version, "title": one.title, "seconds": round(one.seconds, 3)}
-                for one in report.migrations
-            ],
-        },
+        asdict(report) | {"backup": str(copy.path) if copy else None, "migrations": steps},
         copy and f"The backup is in {copy.path}: {rows}, read again and compared.",
         *(f"{one.version}  {one.title} ({one.seconds:.1f} s)" for one in report.migrations),
         f"{now} now. It was {report.before}." if copy else f"{now}.",
@@ -220,11 +213,9 @@ def migrate_to(url: str) -> None:
         click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
         sys.exit(TRY_LATER)
     tables = [(name, one.rows, str(one)) for name, one in report.tables.items()]
-    if output.is_json():
-        keys = ("table", "rows", "checksum")
-        moved = [dict(zip(keys, one, strict=True)) | {"copied": one[1]} | ALWAYS for one in tables]
-        output.print_json({"target": report.place, "tables": moved})
-        return
+    keys = ("table", "rows", "checksum")
+    moved = [dict(zip(keys, one, strict=True)) | {"copied": one[1]} | ALWAYS for one in tables]
+    output.end_with_json({"target": report.place, "tables": moved})
     shown = [(name, rows, checksum[:12]) for name, rows, checksum in tables]
     output.print_table(("TABLE", "ROWS", "CHECKSUM"), shown, "")
     total = counted(sum(rows for _, rows, _ in tables), "row")

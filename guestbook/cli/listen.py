@@ -41,7 +41,6 @@ DELIVERY_HEADERS = (
     *("X-Guestbook-Event", "X-Guestbook-Attempt", "X-Hub-Signature-256"),
     *("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID"),
 )
-NO_GUESTBOOK = "The book at {} has no such webhook, or it is no guestbook."
 NOT_COUNTED = "  This came too late, or another listener was started. The book hands it out again if it must."
 
 
@@ -169,20 +168,17 @@ def _forwarded(behind: Transport, url: str, delivery: dict[str, Any]) -> dict[st
     given = {name.lower(): value for name, value in delivery["headers"].items()}
     headers = {name: str(given[name.lower()]) for name in DELIVERY_HEADERS if name.lower() in given}
     began = time.monotonic()
-    result: dict[str, Any] = {"ok": False}
     try:
         answer = behind.post(url, headers, delivery["payload"].encode(errors="replace"))
     except TransportError as error:
         why = f"{url} gave no answer ({_in_words(error)})."
         click.echo(f"  {why} It comes again later.", err=True)
-        result["error"] = why[:SENT_ERROR_LIMIT]
+        result: dict[str, Any] = {"ok": False, "error": why[:SENT_ERROR_LIMIT]}
     else:
         ok = 200 <= answer.status < 300
-        result = {"ok": ok, "status_code": answer.status}
+        result = {"ok": ok, "status_code": answer.status, "error": f"The receiver answered {answer.status}."}
         said = printable(answer.body[:SHOWN_TEXT].decode(errors="replace"))
         click.echo(f"  {answer.status} {said}{'' if ok else ' It comes again later.'}", err=not ok)
-        if not ok:
-            result["error"] = f"The receiver answered {answer.status}."
     return {**result, "milliseconds": round((time.monotonic() - began) * 1000)}
 
 
@@ -196,6 +192,7 @@ class Book:
         limits: dict[str, Any] = {"timeout": ANSWER_SECONDS, "allow_networks": EVERY_NETWORK}
         self._transport = Transport(proxy=_proxy(address), ca_file=ca_file, **limits)
         self._first_token = ""
+        self._odd = click.ClickException(f"The answer of {address} is not that of a guestbook.")
 
     def call(self, method: str, path: str, body: object = None, **query: str | int) -> dict[str, Any]:
         """Make a call and return the answer; raises ClickException or Unreachable."""
@@ -209,7 +206,7 @@ class Book:
                 raise click.ClickException(str(error)) from None
             raise Unreachable(_in_words(error)) from None
         if answer.note == "body_cut":
-            raise self.is_odd()
+            raise self._odd
         if answer.note or retry_policy.may_pass(answer.status):
             raise Unreachable(f"it answered {answer.status}{' and broke off' if answer.note else ''}")
         try:
@@ -218,7 +215,9 @@ class Book:
             found = None
         found = found if isinstance(found, dict) else {}
         if answer.status == HTTPStatus.NOT_FOUND or (answer.status < 300 and not found):
-            raise click.ClickException(NO_GUESTBOOK.format(self._address))
+            raise click.ClickException(
+                f"The book at {self._address} has no such webhook, or it is no guestbook."
+            )
         if answer.status >= 300:
             raise click.ClickException(_refusal(answer, found))
         return found
@@ -236,7 +235,7 @@ class Book:
         for one in taken["deliveries"]:
             self.check(one, id=str, event=str, payload=str, headers=dict)
         if not 0 <= taken["retry_after"] <= MOST_WAIT:
-            raise self.is_odd()
+            raise self._odd
         self._first_token = since or taken["token"]
         return taken if since or taken["deliveries"] else self.fetch(place, wait)
 
@@ -244,11 +243,7 @@ class Book:
         """Refuse an answer without these parts. An id and a token look like ours."""
         is_fit = isinstance(found, dict) and all(isinstance(found.get(name), types[name]) for name in types)
         if not is_fit or not all(ids.ID.fullmatch(found[name]) for name in types.keys() & {"id", "token"}):
-            raise self.is_odd()
-
-    def is_odd(self) -> click.ClickException:
-        """Return the error for an answer that no guestbook gives."""
-        return click.ClickException(f"The answer of {self._address} is not that of a guestbook.")
+            raise self._odd
 
 
 def _proxy(address: str) -> str | None:

@@ -38,12 +38,7 @@ BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix
 @with_default(
     "--threads", type=click.IntRange(1, 64), default=THREADS, help="How many requests it handles at once."
 )
-@click.option(
-    "--url-prefix",
-    default="",
-    metavar="PATH",
-    help="The path of the book's address, if it is not at the top of the site.",
-)
+@click.option("--url-prefix", default="", metavar="PATH", help="The path in the book's address, if any.")
 def serve(listen: str, threads: int, url_prefix: str) -> None:
     """Serve the book behind your web server's proxy.
 
