@@ -23,8 +23,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.outbound import event_publisher, webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import filtered_lists
-from guestbook.queries.statistics import COUNT_LIMIT
+from guestbook.queries import filtered_lists, statistics
 from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
@@ -276,7 +275,7 @@ def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes
     if row.disabled_at:
         when = "Sending begins when the webhook is enabled."
     webhook_id, name, sent = row.id, row.name, 0  # The count ends its transaction.
-    to_count = rules if dry_run else replace(rules, most_deliveries=COUNT_LIMIT + 1)
+    to_count = rules if dry_run else replace(rules, most_deliveries=statistics.COUNT_LIMIT + 1)
     found = backfills.forecast(webhook_id, to_count)
     if not output.is_json():
         output.say(*_described(found))
@@ -294,7 +293,7 @@ def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes
 
 def _described(found: backfills.BackfillReport) -> tuple[object, ...]:
     if found.next_after:  # It has counted only a part of the book.
-        return (f"There are more than {COUNT_LIMIT:,} events that the webhook has not had.",)
+        return (f"There are more than {statistics.COUNT_LIMIT:,} events that the webhook has not had.",)
     about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
     by_event = ", ".join(f"{number:,} {event}" for event, number in found.events.items())
     pruned = f"because their deliveries to it may have been pruned: {counted(found.pruned, 'event')}."

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from guestbook.cli import queue
 from guestbook.lib import clock
 from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.queries import statistics
 from guestbook.storage import database
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell, Terminal
@@ -123,7 +123,7 @@ def test_as_json_it_names_the_numbers(shell: Shell) -> None:
 
 
 def test_only_a_dry_run_counts_beyond_a_limit(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 1)
     for _ in range(3):
         factories.sign()
     given = ("deliveries", "backfill", factories.webhook(), "--since", "1d")
