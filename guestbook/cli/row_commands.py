@@ -161,7 +161,9 @@ def add_show(
     """Add the command that shows a row with its secrets and its state, and counts what belongs to it."""
     counted_rows = noun.child_words[1]
 
-    @noun.group.command("show", help=f"Show a {noun.word} with its secret, and count its {counted_rows}.")
+    @noun.group.command(
+        "show", help=f"Show a {noun.word} with its URL and secret, and count its {counted_rows}."
+    )
     @id_argument
     def show(id_: str) -> None:
         with writing() as session:

@@ -53,7 +53,10 @@ def sources() -> None:
 @click.argument("name")
 @fields_of_source
 def add(**fields: Any) -> None:
-    """Add a source and print its URL and its secret. Name its --preset or how to --verify it."""
+    """Add a source and print its URL and its secret, by default a new one.
+
+    Name its --preset or how to --verify it.
+    """
     if not fields["verify"] and not fields["preset"]:
         raise click.UsageError("Missing option '--preset' or '--verify'.")
     with writing() as session:

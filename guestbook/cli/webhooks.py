@@ -66,7 +66,7 @@ def webhooks() -> None:
 @secret_option
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
 def add(disabled: bool, **fields: Any) -> None:
-    """Send events to URL, and print its secret.
+    """Send events to URL, and print its secret: a new one by default.
 
     With - the URL is read from standard input: the URL of a chat service works like a password. If more is
     read there, the URL is the first line. The webhook gets comment.created unless you name other events. Its
