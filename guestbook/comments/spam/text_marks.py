@@ -131,8 +131,8 @@ def parts(text: str) -> set[bytes]:
     letters = NOT_LETTERS.sub("", folded)
     if len(letters) < FEWEST_LETTERS_MARKED:
         return set()
-    places = range(len(letters) - PART + 1)
-    return {letters[place : place + PART].encode() for place in places}
+    overlapping = [letters[place : place + PART] for place in range(len(letters) - PART + 1)]
+    return set(map(str.encode, overlapping))
 
 
 @lru_cache(maxsize=16)  # A new comment needs them twice.
