@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from guestbook.lib import clock, fields, text, validate
 from guestbook.lib.errors import Refused, Translatable
@@ -89,6 +90,13 @@ def _link(value: str) -> str:
     return link
 
 
+def _contact(value: str) -> str:
+    try:
+        return _link(value) if not value or value.startswith("https://") else validate.mail_address(value)
+    except ValueError:
+        raise ValueError("Please give an e-mail address, or a page such as https://example.org/me.") from None
+
+
 def _stylesheet(value: str) -> str:
     css = text.clean_text(value)
     if (size := len(css.encode())) > OWN_CSS_LIMIT:
@@ -120,6 +128,14 @@ class Preferences:
         "Text above the form",
         "Such as a question that is easy to answer. Plain text; may be empty.",
         _words,
+    )
+    contact: str = fields.line(
+        "",
+        "Contact",
+        "Your e-mail address, or a page with https://. The page about privacy and /.well-known/security.txt "
+        "show it to everybody. May be empty.",
+        _contact,
+        attributes=fields.EXACT_INPUT,
     )
     language: str = fields.choice(
         "en",
@@ -259,6 +275,13 @@ class Preferences:
         place="embed",
         attributes={"class": "code", **fields.EXACT_INPUT},
     )
+
+    @property
+    def contact_uri(self) -> str:
+        """The contact as the address of a link (RFC 3986)."""
+        if self.contact.startswith("https://"):
+            return quote(self.contact, safe="%:/?#[]@!$&'()*+,;=")
+        return validate.MAILTO + quote(self.contact, safe="@")
 
     @property
     def accepts_mentions(self) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # A reader's page by CGI imports no SQLAlchemy.
 
 pages = Blueprint("public", __name__)
 
+SECURITY_TXT_LIFETIME = timedelta(days=180)  # RFC 9116 wants less than a year.
 ETAG_SECONDS = visitor_tokens.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
 EMPTY_DRAFT = Draft("", None, "", {})
 MADE = "guestbook front page"  # A request for a page that may be kept has this in its environment.
@@ -142,6 +144,19 @@ def privacy() -> ResponseReturnValue:
         for name, n in days.items()
     }
     return _unless_cached(render_template("privacy.html", kept=kept, change_time=visitor_tokens.CHANGE_TIME))
+
+
+@pages.get("/.well-known/security.txt")
+def security_txt() -> Response:
+    """Say how to report a weakness of this website to its owner (RFC 9116); 404 without a contact."""
+    book, base_url = request_context.preferences(), request_context.settings().base_url
+    if not book.contact:
+        abort(404)
+    end = clock.now().date() + SECURITY_TXT_LIFETIME
+    body = f"Contact: {book.contact_uri}\nExpires: {end}T00:00:00Z\nPreferred-Languages: {book.language}\n"
+    if base_url.startswith("https://"):  # No other web address may stand there.
+        body += f"Canonical: {base_url}{request.path}\n"
+    return response_headers.public(body, "text/plain; charset=utf-8")
 
 
 @pages.get("/pictures/<face_id>.svg")

@@ -39,6 +39,13 @@ WRONG = {
     "title": ("", " \u200b\n", "x" * 81),
     "welcome": ("x" * 1001,),
     "prompt": ("x" * 1001,),
+    "contact": (
+        "ada",
+        "http://book.example/",
+        "javascript:alert(1)",
+        "a@b.example\nEncryption: x",
+        "https://",
+    ),
     "per_page": ("0", "101", "-1", "1e3", "٣", "9" * 5000),
     "rate": ("0", "10001"),
     "moderation": ("", "some"),

@@ -89,12 +89,20 @@ def ids(app: Flask) -> list[str]:  # noqa: ARG001  the factories fill it
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_pages_are_the_same(app: Flask, environ: dict[str, str], ids: list[str], is_closed: bool) -> None:
     how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes", "pictures": "drawn"}
+    how |= {"contact": "ada@book.example"}
     set_(**how | {"timezone": "Pacific/Kiritimati"} if is_closed else {"closed": "no"})
     urls = ["/", f"/?before={ids[5]}", f"/?signed={ids[3]}", "/?signed=waiting", "/?before=x", "/?before="]
     urls += [f"/comments/{row_id}" for row_id in (ids[0], ids[-2], ids[-3], ids[-1], "x", "0" * 32)]
     urls += ["/button.svg", "/own.css", "/own.css?v=1"]
     urls += ["/pictures/0123456789abcdef.svg", "/pictures/0123456789ABCDEF.svg"]
-    urls += ["/privacy", "/favicon.ico", "/static/book.css", "/static/book.css?v=1", "/static/none"]
+    urls += [
+        "/privacy",
+        "/.well-known/security.txt",
+        "/favicon.ico",
+        "/static/book.css",
+        "/static/book.css?v=1",
+        "/static/none",
+    ]
     reader, server = Visitor(by_cgi(environ)), Visitor(app)
     for url in urls:
         for method in ("GET", "HEAD"):

@@ -7,8 +7,10 @@ from sqlalchemy import inspect
 from guestbook.storage.database import db
 from tests.conftest import running
 from tests.support import factories
-from tests.support.visitor import Visitor, attributes, stored, text
+from tests.support.visitor import Visitor, attributes, hrefs, set_, stored, text
 from tests.web.conftest import Later
+
+PAGE = "https://social.example/@ada"
 
 
 def words(visitor: Visitor) -> str:
@@ -47,6 +49,14 @@ def test_what_it_says_of_the_cookie_is_what_signing_sets(visitor: Visitor, later
     assert visitor.get(edit["href"]).status_code == 200
     later(60)
     assert visitor.get(edit["href"]).status_code == 403
+
+
+def test_the_owners_contact_is_a_link(visitor: Visitor) -> None:
+    assert "How to reach the owner" not in words(visitor)
+    for contact, address in {"ada@book.example": "mailto:ada@book.example", PAGE: PAGE}.items():
+        set_(contact=contact)
+        assert words(visitor).count(f"How to reach the owner: {contact}") == 1
+        assert address in hrefs(visitor.page("/privacy"))
 
 
 def test_no_table_has_the_address_of_a_visitor(app: Flask, visitor: Visitor) -> None:

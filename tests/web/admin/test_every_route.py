@@ -30,7 +30,7 @@ from tests.web.admin.test_bins import send
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
 PUBLIC_VIEWS = {
-    "public": "index sign comment icon picture privacy",
+    "public": "index sign comment icon picture privacy security_txt",
     "health": "healthz",
     "bins": "catch",
     "inbound_webhook": "receive greet",

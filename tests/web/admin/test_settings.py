@@ -31,7 +31,7 @@ NEW_BOOK = {
     **{"moderation": "all", "language": "fr", "visitor_languages": "yes", "timezone": "Europe/Berlin"},
     **{"visitor_times": "yes", "theme": "dark", "rate": "3", "flood": "9", "words": "lantern\nboat"},
     **{"question": "Which river?", "answers": "Neisse", "score": "yes", "mentions": "yes", "closed": "yes"},
-    **{"asks_place": "yes", "asks_note": "yes"},
+    **{"asks_place": "yes", "asks_note": "yes", "contact": "ada@book.example"},
 }
 NEW_LOOK = {
     **{"look": "1999", "visitor_looks": "yes", "pictures": "glyphs", "glyphs": "🐚 👩‍🚀 ⭐"},
@@ -111,6 +111,8 @@ NO_SITE = "is not the address of a website"
     ("url", "field", "wrong", "sentence"),
     [
         *((BOOK, "timezone", zone, NO_ZONE) for zone in ("../../etc/passwd", "Berlin", "<b>", "x" * 50_000)),
+        (BOOK, "contact", "ada", "give an e-mail address, or a page such as"),
+        (BOOK, "contact", "https://book.example/" + "x" * 500, "give an e-mail address, or a page such as"),
         (LOOK, "look", "pink", "choose one of paper, plain, terminal, window, 1999"),
         (LOOK, "pictures", "photo", "choose one of none, drawn, glyphs"),
         (LOOK, "glyphs", "", "at least one character"),
