@@ -27,7 +27,7 @@ WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of Celery, the tests and uvx
 BENCH_OPTIONS = {"--apart", "--count", "--database", "--delay", "--hanging"}
 BENCH_OPTIONS |= {"--peers", "--processes", "--rows"}
-CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CONTRIBUTING, SECURITY = ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"
 PLACEHOLDERS = ("NAME", "NOUN")
 KINDS = {"tutorial", "howto", "reference", "explanation"}
 CALL = re.compile(r"\bguestbook (?!guestbook )([a-z].*)")  # after `flask --app`, or the program itself
@@ -71,7 +71,9 @@ def test_every_page_is_of_one_kind_and_the_index_lists_it() -> None:
     assert sorted(listed) == sorted(page for page in PAGES if page not in (README, index))
 
 
-@pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [*PAGES, CONTRIBUTING, SECURITY], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
     for link in documents.links(page):
         path, _, anchor = link.partition("#")

@@ -15,7 +15,9 @@ from tests.support.processes import ROOT
 PACKAGE = ROOT / "guestbook"
 ROOMS = sorted(PACKAGE.glob("*/"))
 # The page of commands has the words of --help.
-WRITTEN = [page for page in (*PAGES, *ROOT.glob("CONTRIBUTING.md")) if page.stem != "commands"]
+WRITTEN = [
+    page for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md") if page.stem != "commands"
+]
 MEDIAN = 15  # words of a sentence: the median must be lower
 
 # What a sentence must not have, and what to write in its place.
