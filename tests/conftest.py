@@ -58,6 +58,7 @@ NEEDS = {
     "cgi": lambda: servers.apache_has("cgid"),
     "uwsgi": servers.has_uwsgi,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
+    "sphinx": lambda: all(map(importlib.util.find_spec, ("sphinx", "myst_parser", "furo"))),
     "shellcheck": lambda: shutil.which("shellcheck") is not None,
 }
 
