@@ -64,5 +64,6 @@ def main() -> None:
     from flask.cli import ScriptInfo
 
     from guestbook.cli.program import program
+    from guestbook.settings import installation
 
-    program(obj=ScriptInfo(create_app=create_app), prog_name="guestbook")
+    program(obj=ScriptInfo(create_app=create_app), prog_name=installation.program_name())

@@ -16,6 +16,9 @@ from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = "guestbook"
 FLASK_PROGRAM = "flask"  # it takes an option that names the program
+ONE_FILE = (
+    "_GUESTBOOK_FILE"  # the environment's name for the path of guestbook.pyz, which sets it at its start
+)
 
 
 def in_checkout() -> bool:
@@ -23,9 +26,18 @@ def in_checkout() -> bool:
     return (CHECKOUT / "setup.cfg").is_file()
 
 
+def one_file() -> Path | None:
+    """Return the path of guestbook.pyz, if the program runs from it."""
+    path = os.environ.get(ONE_FILE)
+    return Path(path) if path else None
+
+
 def typed(words: str) -> str:
     """Return a command as the reader must type it here: a program's name alone is often not on the path."""
     program = Path(sys.argv[0])
+    if file := one_file():
+        python = "python3" if shutil.which("python3") == sys.executable else sys.executable
+        return f"{shlex.join((python, str(program if program.resolve() == file else file)))} {words}"
     if program.name not in (PROGRAM, FLASK_PROGRAM):  # a web server, or a pass that `run` has started
         program = Path(FLASK_PROGRAM) if in_checkout() else _program_path()
     is_on_path = shutil.which(program.name) == str(program)
@@ -34,15 +46,22 @@ def typed(words: str) -> str:
 
 def named(words: str) -> str:
     """Return a command without any path, for a page that everybody may see."""
-    return _call(FLASK_PROGRAM if in_checkout() else PROGRAM, words)
+    return _call(FLASK_PROGRAM, words) if in_checkout() else f"{program_name()} {words}"
+
+
+def program_name() -> str:
+    """Return how the program's help names it."""
+    file = one_file()
+    return f"python3 {shlex.quote(file.name)}" if file else PROGRAM
 
 
 def install_command(extra: str) -> str:
     """Return what installs the packages of an extra beside this program."""
     if not in_checkout():
-        python = shlex.quote(str(Path(sys.prefix, "bin/python")))
+        python = shlex.quote(sys.executable if one_file() else str(Path(sys.prefix, "bin/python")))
         # uv's environments have no pip.
-        pip = f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
+        has_pip = one_file() or find_spec("pip")
+        pip = f"{python} -m pip install" if has_pip else f"uv pip install --python {python}"
         return f"{pip} {' '.join(map(shlex.quote, _packages(extra)))}"  # no index has the guestbook itself
     if Path(sys.prefix) == CHECKOUT / ".venv":
         return f"{shlex.quote(str(CHECKOUT / 'scripts/install'))} {extra}"
@@ -143,4 +162,6 @@ def crontab_line(data_dir: Path) -> str:
         is_found = False
     named = "" if is_found else f"GUESTBOOK_DATA_DIR={shlex.quote(str(data_dir))} "
     program = Path(sys.prefix, "bin", FLASK_PROGRAM) if in_checkout() else _program_path()
-    return f"* * * * * {named}{_call(str(program), 'cron')}".replace("%", "\\%")
+    file = one_file()
+    command = shlex.join((sys.executable, str(file), "cron")) if file else _call(str(program), "cron")
+    return f"* * * * * {named}{command}".replace("%", "\\%")

@@ -64,7 +64,7 @@ def bare_checkout(tmp_path: Path) -> Path:
     """The same of what scripts/install reads alone, for a whole copy takes longer than the script."""
     root = tmp_path / "my sites" / "guestbook"
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=shutil.ignore_patterns("benchmarks", "*.pyc*"))
-    for name in ("setup.cfg", "pyproject.toml"):
+    for name in ("setup.cfg", "pyproject.toml", "requirements.txt"):
         shutil.copy(ROOT / name, root)
     return installed(root)
 
@@ -76,7 +76,7 @@ def installed(root: Path) -> Path:
     (root / ".venv/lib").mkdir()
     (root / ".venv/lib/guestbook").write_text("import guestbook\nguestbook.main()\n")
     (root / ".venv/home").write_text(f"{root} Python of the suite\n")
-    shell = f'cd "{root}" && cat setup.cfg pyproject.toml | cksum'
+    shell = f'cd "{root}" && cat setup.cfg pyproject.toml requirements.txt | cksum'
     stamp = subprocess.run(["sh", "-c", shell], check=True, capture_output=True, text=True).stdout.strip()
     (root / ".venv/installed").write_text(f"{stamp} \n")
     return root
@@ -254,11 +254,13 @@ def test_what_a_run_chose_counts_no_more_when_another_process_has_its_number(tmp
 
 
 def test_install_takes_uv_where_it_is(bare_checkout: Path, tmp_path: Path) -> None:
-    folder = executable(tmp_path / "bin/uv", f'#!/bin/sh\necho "$@" >{tmp_path}/uv.log\n')
+    folder = executable(tmp_path / "bin/uv", f'#!/bin/sh\necho "$@" >>{tmp_path}/uv.log\n')
     done = script(bare_checkout, "install", "test", PATH=f"{folder}:{os.environ['PATH']}")
     assert done.returncode == 0
-    asked = "pip install --quiet --python .venv/bin/python pip --editable .[test]\n"
-    assert (tmp_path / "uv.log").read_text() == asked
+    install = "pip install --quiet --python .venv/bin/python"
+    asked = [f"{install} --require-hashes --requirement requirements.txt"]
+    asked += [f"{install} pip --no-build-isolation --editable .[test]"]
+    assert (tmp_path / "uv.log").read_text().splitlines() == asked
     assert not (bare_checkout / "pip.log").exists()
 
 
@@ -287,7 +289,7 @@ def test_install_asks_pip_only_for_what_is_not_installed_yet(bare_checkout: Path
     assert not log.exists()
     stamp.write_text(plain)
     done = script(bare_checkout, "install", "test")
-    assert log.read_text().endswith("--editable .[test]\n")
+    assert log.read_text().endswith("--require-hashes --requirement requirements.txt\n")
     assert done.returncode == 1
     assert "could not be installed" in done.stderr
 

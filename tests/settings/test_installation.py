@@ -83,6 +83,23 @@ def test_a_page_that_everybody_may_see_names_no_path(app: Flask, by_name: Path) 
     assert installation.named("init-db") == "guestbook init-db"
 
 
+def test_the_one_file_is_named_with_its_python(by_name: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = by_name / "my files/guestbook.pyz"
+    monkeypatch.setenv(installation.ONE_FILE, str(file))
+    monkeypatch.setattr(sys, "argv", ["-c"])  # a pass that `run` has started
+    assert installation.typed("upgrade") == f"{sys.executable} '{file}' upgrade"
+    assert installation.named("upgrade") == "python3 guestbook.pyz upgrade"
+    assert installation.crontab_line(by_name).endswith(f" {sys.executable} '{file}' cron")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr(installation.shutil, "which", "/usr/bin/{}".format)
+    assert installation.typed("upgrade") == f"python3 '{file}' upgrade"
+    file.parent.mkdir()
+    file.touch()
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setattr(sys, "argv", ["./guestbook.pyz"])
+    assert installation.typed("upgrade") == "python3 guestbook.pyz upgrade"
+
+
 @pytest.mark.parametrize(
     ("given", "folder"),
     [
