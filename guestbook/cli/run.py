@@ -144,30 +144,35 @@ OTHER_PORTS = range(5001, 5100)  # One of these is advised.
     envvar="PORT",
     metavar="NUMBER",
     show_envvar=True,
-    help="Serve on this port of 127.0.0.1.",
+    help="Serve on this port.",
 )
-def run(port: int) -> None:
+@with_default("--host", metavar="ADDRESS", default=HOST, help="Serve on this address; 0.0.0.0 means all.")
+def run(port: int, host: str) -> None:
     """Run the book on this machine: the web server, and the work of cron beside it.
 
     The first start makes the data folder, the tables and a password for the admin pages, which it prints.
-    Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine.
+    Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine,
+    unless --host lets other machines reach the book.
     """
-    if not _is_free(port):
+    if not _is_free(0, host):
+        raise click.UsageError(f"This machine does not have the address {printable(host)}.")
+    if not _is_free(port, host):
         _refuse(port)  # Before anything is made.
-    with suppress(KeyboardInterrupt), current_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
+    noted = _settings_noted(port, is_local=host == HOST)
+    with suppress(KeyboardInterrupt), current_process.interrupted_by(SIGNALS_FOR_US), noted:
         context = click.get_current_context()
         app_command.call(partial(context.invoke, database.init_db), any_version=True)
-        app_command.call(partial(_serve, port))
+        app_command.call(partial(_serve, port, host))
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, host: str) -> None:
     """Serve the site until a signal comes. The first time, set a password."""
     password = None if login.has_password(db.session()) else login.random_password()
     if password:
         with writing() as session:
             login.set_password(session, password)
     try:
-        server, _ = listening(f"{HOST}:{port}")
+        server, _ = listening(f"{host}:{port}")
     except OSError:
         _refuse(port)
     address = f"http://{HOST}:{port}"
@@ -187,21 +192,23 @@ def _refuse(port: int) -> NoReturn:
     sys.exit(1)
 
 
-def _is_free(port: int) -> bool:
+def _is_free(port: int, host: str = HOST) -> bool:
     try:
-        socket.create_server((HOST, port)).close()
+        socket.create_server((host, port)).close()
     except OSError:
         return False
     return True
 
 
 @contextmanager
-def _settings_noted(port: int) -> Iterator[None]:
+def _settings_noted(port: int, *, is_local: bool) -> Iterator[None]:
     """Let the web server, passes and commands typed beside them use the book's address on this machine."""
     try:
         values = settings.read_all()
     except settings.SettingsError as error:
         raise click.ClickException(str(error)) from None
+    if not is_local:  # Visitors could have the book ask what only this machine may reach.
+        values = {"GUESTBOOK_ALLOW_NETWORKS": "", **values}
     with ExitStack() as stack:
         with suppress(OSError):  # Commands themselves say that the disk is full.
             stack.callback(environment.note_run(values, str(port), os.getpid()).unlink, missing_ok=True)

@@ -1,11 +1,15 @@
 """`guestbook run` refuses a port that it cannot have, before it makes anything."""
 
+import json
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
 import requests
@@ -15,6 +19,7 @@ from guestbook.cli.run import PASS_COMMAND, run
 from guestbook.storage import cron_token, database
 from tests.support.book import Book
 from tests.support.forks import Forks
+from tests.support.processes import answers, clean_environ, free_port, started, wait_for
 from tests.support.receiver import HANG, Receiver
 
 HOST = "127.0.0.1"
@@ -49,6 +54,26 @@ def test_what_is_no_port_is_wrong_usage(port: str) -> None:
     done = CliRunner().invoke(run, [], env={"PORT": port})
     assert (done.exit_code, done.stdout) == (2, "")
     assert re.search(rf"Invalid value for '--port'.+{port}", done.stderr)
+
+
+def test_an_address_of_another_machine_is_wrong_usage() -> None:
+    done = CliRunner().invoke(run, ["--host", "192.0.2.1"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "This machine does not have the address 192.0.2.1." in done.stderr
+
+
+def test_a_book_that_others_reach_sends_nothing_to_this_machine(tmp_path: Path) -> None:
+    port = free_port()
+    program = [sys.executable, "-c", "import guestbook; guestbook.main()", "run", f"--port={port}"]
+    environ = clean_environ(GUESTBOOK_DATA_DIR=str(tmp_path))
+    noted = {}
+    for host in (HOST, "127.0.0.2"):
+        with started([*program, f"--host={host}"], env=environ) as server:
+            wait_for(partial(answers, f"http://{host}:{port}/"), or_show=server.output)
+            noted[host] = json.loads((tmp_path / "run.json").read_text())["settings"]
+            assert [answers(f"http://{one}:{port}/") for one in noted] == [one == host for one in noted]
+    assert noted[HOST]["GUESTBOOK_ALLOW_NETWORKS"] == "127.0.0.0/8,::1/128"
+    assert noted["127.0.0.2"]["GUESTBOOK_ALLOW_NETWORKS"] == ""
 
 
 def test_the_process_of_a_pass_can_import_what_its_code_names() -> None:

@@ -21,7 +21,7 @@ from tests.support import documents
 from tests.support.documents import PAGES, README
 from tests.support.processes import ROOT
 
-OF_TESTS = ("DATABASE_URL", "REQUIRE", "SCREENSHOTS", "POSTGRESQL", "MARIADB", "KILLS", "BACKLOG")
+OF_TESTS = ("DATABASE_URL", "REQUIRE", "SCREENSHOTS", "POSTGRESQL", "MARIADB", "KILLS", "BACKLOG", "PODMAN")
 FOR_THE_TESTS = {f"GUESTBOOK_TEST_{name}" for name in OF_TESTS}
 WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of Celery, the tests and uvx

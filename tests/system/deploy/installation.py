@@ -22,7 +22,7 @@ from tests.support.owner import Owner
 from tests.support.processes import ROOT, Started
 
 PLACEHOLDER = "/path/to/guestbook"
-PROGRAMS = {"flask": "flask.cli:main", "gunicorn": "gunicorn.app.wsgiapp:run"}
+PROGRAMS = {"flask": "flask.cli:main", "gunicorn": "gunicorn.app.wsgiapp:run", "guestbook": "guestbook:main"}
 
 SCRIPT = "#!{}\nimport sys\nfrom {} import {} as main\nsys.exit(main())\n"
 

@@ -1,13 +1,10 @@
-"""The files of deploy/ that no server here can run: systemd's units, the container and YunoHost's package."""
+"""The files of deploy/ that no server here can run: systemd's units and YunoHost's package."""
 
 import configparser
-import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from guestbook.storage import database
 from tests.conftest import run
 from tests.support import factories
 from tests.support.documents import PAGES, blocks
-from tests.support.processes import ROOT, answers, clean_environ, free_port, started, wait_for
+from tests.support.processes import ROOT, clean_environ
 from tests.support.receiver import Receiver
 from tests.system.deploy.installation import Installation
 
@@ -100,46 +97,9 @@ def test_the_timer_starts_a_pass_each_minute_that_sends(
     assert receiver.requests[-1].json["data"]["comment"]["message"] == "By the timer"
 
 
-def test_the_containers_run_commands_that_exist() -> None:
-    text = (DEPLOY / "container/compose.yaml").read_text()
-    calls = [re.split(r",\s*", found.replace('"', "")) for found in re.findall(r"command: \[(.*)\]", text)]
-    [started] = re.findall(r"(?m)^CMD \[(.*)\]$", (DEPLOY / "container/Containerfile").read_text())
-    calls.append(re.split(r",\s*", started.replace('"', "")))
-    assert [words[1] for words in calls] == ["init-db", "cron", "serve"]
-    for words in calls:
-        check_call(words)
-
-
-def test_new_containers_are_the_same_host_to_the_book() -> None:
-    text = (DEPLOY / "container/compose.yaml").read_text()
-    assert text.count("    hostname: guestbook") == text.count("    image: guestbook\n") == 3
-
-
 def test_a_stopped_pass_has_time_for_the_requests_under_way_and_for_their_outcomes(tmp_path: Path) -> None:
     least = settings.load({"GUESTBOOK_DATA_DIR": str(tmp_path)}).timeout + database.RETRY_FOR
-    [grace] = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / "container/compose.yaml").read_text())
-    assert int(grace) > least
     assert int(units("systemd/guestbook-cron.service")["Service"]["TimeoutStopSec"]) > least
-
-
-@pytest.mark.needs("unshare")
-@pytest.mark.usefixtures("app")  # it makes the tables
-def test_the_image_ends_its_first_process_by_a_signal_that_it_obeys(environ: dict[str, str]) -> None:
-    """The kernel keeps from the first process of a container what it has no handler for, as SIGTERM."""
-    [name] = re.findall(r"(?m)^STOPSIGNAL (\w+)$", (DEPLOY / "container/Containerfile").read_text())
-    port = free_port()
-    serve = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
-    with started(["unshare", "--pid", "--fork", *serve], env=clean_environ(**environ)) as container:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/"), or_show=container.output)
-        [first] = set(container.members("serve")) - {container.process.pid}
-        os.kill(first, signal.Signals[name])
-        assert container.process.wait(20) == 0
-
-
-def test_the_image_holds_no_book_and_no_secret() -> None:
-    for builder in ("container", "docker"):
-        ignored = (DEPLOY / f"container/Containerfile.{builder}ignore").read_text().split()
-        assert {"instance", ".env", ".git", ".venv"} <= set(ignored)
 
 
 def test_the_manifest_of_yunohost_asks_for_what_its_files_use() -> None:
