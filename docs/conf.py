@@ -12,6 +12,7 @@ from typing import Any
 
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 from guestbook.lib import VERSION
 
@@ -89,7 +90,9 @@ def sections() -> dict[str, list[str]]:
 def entry(path: str) -> str:
     """Return a page's line in llms.txt: its title, and the first sentence of its prose without links."""
     title, *paragraphs = (ROOT / path).read_text().split("\n\n")
-    prose = next(one for one in paragraphs if re.match(r"(?!```)[A-Za-z`\[]", one))
+    prose = next((one for one in paragraphs if re.match(r"(?!```)[A-Za-z`\[]", one)), "")
+    if not prose:
+        logging.getLogger(__name__).warning("%s has no sentence for llms.txt.", path)
     text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", " ".join(prose.split()))
     sentence = re.split(r"(?<=[.!?])\s", text)[0]
     return f"- [{title.removeprefix('# ')}]({path}): {re.sub(':$', '.', sentence)}"

@@ -130,7 +130,9 @@ def test_llms_full_txt_has_the_text_of_all_pages(site: Path) -> None:
     assert all((ROOT / f"{name}.md").read_text() in whole for name in names())
 
 
-def test_a_link_to_nothing_and_to_a_missing_heading_stop_the_build(tmp_path: Path) -> None:
+def test_a_link_to_nothing_a_missing_heading_and_a_page_without_a_sentence_stop_the_build(
+    tmp_path: Path,
+) -> None:
     checkout = tmp_path / "checkout"
     (checkout / "docs").mkdir(parents=True)
     shutil.copy(ROOT / "docs/conf.py", checkout / "docs")
@@ -143,10 +145,12 @@ def test_a_link_to_nothing_and_to_a_missing_heading_stop_the_build(tmp_path: Pat
     (checkout / "README.md").write_text(
         "# One\n\nSee [two](docs/README.md#tables) and [four](docs/four.md).\n"
     )
+    (checkout / "docs/three.md").write_text("# Three\n\n- A list.\n")
     bad = build(checkout, tmp_path / "bad")
     assert bad.returncode == 1
     assert "'tables'" in bad.stderr
     assert "docs/four.md" in bad.stderr
+    assert "docs/three.md has no sentence for llms.txt." in bad.stderr
 
 
 @contextmanager
