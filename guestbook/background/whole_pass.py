@@ -196,7 +196,8 @@ def run(
             log.info("Another pass is running; it does the work.")
             return None
         inbox = Inbox(engine, settings, threads=options.concurrency > 1)
-        dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
+        own = inbox.take_delivery
+        dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency, own=own)
         host, tally, until, stop = running.host, dispatcher.tally, running.until, running.stop
         running.tally, beside = tally, inbox if options.inbox else None
 
@@ -249,7 +250,7 @@ def run_short(
         # Not from the beginning: on a slow host the rest may take half a second, and nothing would be sent.
         limit = TimeLimit(time.monotonic() + seconds, slow, skips_slow)
         inbox = Inbox(engine, settings, threads=False, limit=limit)
-        dispatcher = Dispatcher(engine, settings, concurrency=1, limit=limit)
+        dispatcher = Dispatcher(engine, settings, concurrency=1, limit=limit, own=inbox.take_delivery)
         running.tally = dispatcher.tally
         dispatcher.run(until=running.until, stay=False, stop=running.stop, beside=inbox)
         inbox.close()

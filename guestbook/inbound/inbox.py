@@ -1,9 +1,11 @@
 """The inbox of a pass. Its processor is imported with the first event that is due: most passes have none."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
@@ -13,6 +15,8 @@ from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
 from guestbook.queue import poller
 from guestbook.settings import Settings
 from guestbook.storage.models import Source
+from guestbook.storage.models.source import BIN_PATH
+from guestbook.transport.http_request_and_redirects import ReceiverAnswer
 
 if TYPE_CHECKING:
     from guestbook.inbound.event_processor import Processor
@@ -92,6 +96,20 @@ class Inbox:
 
             self._processor = Processor(self.engine, self.settings, threads=self.threads, limit=self.limit)
         return self._processor.drain(until=until, stop=stop)
+
+    def take_delivery(
+        self, url: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> ReceiverAnswer | None:
+        """Answer what the book sends to one of its bins; None for any other URL. Any thread may call it."""
+        home = self.settings.base_url + BIN_PATH
+        if not url.startswith(home):
+            return None
+        from guestbook.inbound import request_bins
+
+        address = urlsplit(url.removeprefix(home))
+        return request_bins.take_delivery(
+            self.engine, address, {**headers, "Host": urlsplit(url).netloc}, body, seconds
+        )
 
     def close(self) -> None:
         """Wait for the pages that are being read, and give back what was not started."""

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from itertools import accumulate
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy import delete as delete_rows, func, select
+from sqlalchemy import Engine, delete as delete_rows, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, signatures, validate, verification
@@ -23,9 +23,12 @@ from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven, VerificationKind
 from guestbook.queue import deleted_comments
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, row_changes
+from guestbook.storage import audit_log, database, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
+
+if TYPE_CHECKING:  # A URL for webhooks, by CGI, sends nothing.
+    from guestbook.transport.http_request_and_redirects import ReceiverAnswer
 
 BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
@@ -181,6 +184,36 @@ def capture(session: Session, bin_id: str, captured: CapturedRequest) -> BinAnsw
     if old := session.scalars(too_many).all():  # MariaDB knows no OFFSET within IN
         session.connection().execute(delete_rows(BinRequest).where(BinRequest.id.in_(old)))
     return answer
+
+
+def take_delivery(
+    engine: Engine, address: SplitResult, headers: Mapping[str, str], body: bytes, seconds: float
+) -> "ReceiverAnswer | None":
+    """Store a delivery of the book's own as if it had come by HTTP; None without such a bin.
+
+    `address` is what follows BIN_PATH. Many hosts do not let a book reach itself: its address is private, or
+    it answers one request at a time.
+    """
+    from guestbook.transport.failure import TransportError
+    from guestbook.transport.http_request_and_redirects import ReceiverAnswer
+
+    token, slash, rest = address.path.partition("/")
+    if not ids.URL_TOKEN.fullmatch(token):
+        return None
+    pairs = [*headers.items(), ("Content-Length", str(len(body)))]
+    captured = CapturedRequest("POST", slash + rest, address.query, pairs, body, clock.now())
+    with (
+        database.write(engine, lock_wait=seconds) as connection,
+        Session(connection, join_transaction_mode="rollback_only") as session,
+    ):
+        bin_id = find(session, token)
+        answer = capture(session, bin_id, captured) if bin_id else None
+    if answer is None:
+        return None
+    time.sleep(min(answer.delay, seconds))
+    if answer.delay > seconds:
+        raise TransportError("timeout", sent=True)
+    return ReceiverAnswer(answer.status, {"content-type": answer.type}, answer.body.encode(), None)
 
 
 def _row(bin_id: str, captured: CapturedRequest, answered: int) -> BinRequest:

@@ -5,6 +5,7 @@ It runs in the sender threads, without a database.
 
 import json
 import time
+from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import urldefrag, urlencode, urlsplit
@@ -89,13 +90,24 @@ def transport(settings: Settings, *, threads: bool = True) -> Transport:
     )
 
 
+# It answers a request to a URL of the book itself, with its headers, body and seconds; None for other URLs.
+OwnReceiver = Callable[[str, Mapping[str, str], bytes, float], ReceiverAnswer | None]
+
+
 class Sender:
-    """Makes attempts; all threads share one."""
+    """Makes attempts; all threads share one. A request that the `own` receiver answers needs no network."""
 
     def __init__(
-        self, transport: Transport, settings: Settings, *, threads: bool = True, limit: TimeLimit = NO_LIMIT
+        self,
+        transport: Transport,
+        settings: Settings,
+        *,
+        threads: bool = True,
+        limit: TimeLimit = NO_LIMIT,
+        own: OwnReceiver = lambda *_: None,
     ) -> None:
         self._transport = transport
+        self._own = own
         self._mail = MailSender(settings, threads=threads)
         self._timeout = settings.timeout
         self._limit = limit
@@ -165,7 +177,8 @@ class Sender:
             return
         signatures = webhook_signatures.signature_headers(task, int(plain["webhook-timestamp"]))
         headers = {**plain, **signatures, **receiver.headers}
-        answer = self._transport.post(receiver.url, headers, task.body, seconds=seconds)
+        answer = self._own(receiver.url, headers, task.body, seconds)
+        answer = answer or self._transport.post(receiver.url, headers, task.body, seconds=seconds)
         _note_answer(answer, outcome, receiver.policy)
 
     def _mention(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:

@@ -24,6 +24,7 @@ from guestbook.lib import clock, current_process, ids, retry_policy
 from guestbook.lib.current_process import OtherWork, StopFlag, TimeShares
 from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.attempt_sender import OwnReceiver
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.rate_and_time_limits import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
@@ -137,12 +138,19 @@ class Dispatcher:
     """One drain of the outbox."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, *, concurrency: int, limit: TimeLimit = NO_LIMIT
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        concurrency: int,
+        limit: TimeLimit = NO_LIMIT,
+        own: OwnReceiver = lambda *_: None,
     ) -> None:
-        transport = attempt_sender.transport(settings, threads=concurrency > 1)
-        one = attempt_sender.Sender(transport, settings, threads=concurrency > 1, limit=limit).attempt
+        threads = concurrency > 1
+        transport = attempt_sender.transport(settings, threads=threads)
+        one = attempt_sender.Sender(transport, settings, threads=threads, limit=limit, own=own).attempt
         self.pool: WorkerPool[DeliveryTask, Outcome] = (
-            WorkerPool(one, concurrency) if concurrency > 1 else SingleWorker(one)
+            WorkerPool(one, concurrency) if threads else SingleWorker(one)
         )
         self._limit = limit
         self.tally = Tally()

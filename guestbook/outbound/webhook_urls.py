@@ -1,16 +1,19 @@
 """The URL of a webhook: its normal form, what is wrong with it, and presets that rebuild a site."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.validate import PULL_URL
-from guestbook.outbound.formats import FormatError, chats
+from guestbook.outbound.formats import CHAT_FORMATS, FormatError, chats
 from guestbook.outbound.formats.bodies import MENTIONING_URL
 from guestbook.settings import Settings
+from guestbook.storage.models.source import BIN_PATH
 from guestbook.transport import urls
 
+FOR_PEOPLE = ("email", *CHAT_FORMATS)  # the formats of messages that people read
 WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}  # Names for webhooks with such a URL.
 
 
@@ -46,6 +49,11 @@ def for_format(format_name: str, url: str, settings: Settings) -> str:
     return url if normal == url else checked(normal, settings)
 
 
+def is_own_bin(url: str, settings: Settings) -> bool:
+    """Whether the URL is one of the book's bins, which a pass reaches without the network."""
+    return url.startswith(settings.base_url + BIN_PATH)
+
+
 def name_of(url: str) -> str:
     """Return a name for a new webhook."""
     parts = urlsplit(url)
@@ -64,7 +72,7 @@ def warnings(url: str, settings: Settings) -> list[str]:
 
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_HOST:
+    if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_HOST or is_own_bin(url, settings):
         return []  # The proxy looks up the host, perhaps in another network.
     warning = urls.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
@@ -72,9 +80,12 @@ def warnings(url: str, settings: Settings) -> list[str]:
 
 def web_destination(url: str, settings: Settings) -> str:
     """Return a URL of HTTP in its normal form; raises Refused when nothing may be sent there."""
+    is_own, allowed = is_own_bin(url, settings), settings.allow_networks
     try:
         return urls.check_destination(
-            url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
+            url,
+            require_https=settings.require_https_webhooks and not is_own,
+            allow_networks=urls.EVERY_NETWORK if is_own else allowed,
         )
     except ValueError as error:
         is_mail = validate.MAIL_ADDRESS.fullmatch(url)
@@ -94,6 +105,38 @@ def _mailto(url: str, settings: Settings) -> str:
         return validate.MAILTO + validate.address_of_mailto(url)
     except ValueError:
         raise Refused("The URL must be like mailto:you@example.org.", field="url") from None
+
+
+# What a person pastes for Telegram: the bot's token, and the chat.
+TELEGRAM_BOT = re.compile(r"(?:bot)?(?P<token>\d+:[-_A-Za-z0-9]{20,})(?:[\s,;]+(?P<chat>-?\d+|@\w+))?")
+TELEGRAM_URL = "https://api.telegram.org/bot{token}/sendMessage?chat_id={chat}"
+NO_CHAT = "Write the number of the chat behind the bot’s token, after a blank."
+UNKNOWN_SERVICE = (
+    "The book does not recognise this. If it is the address of a server of your own, choose what runs there. "
+    "For a program of yours, add a webhook instead."
+)
+
+
+def read_pasted(pasted: str, service: str, settings: Settings) -> tuple[str, str]:
+    """Return the URL and the format for what a person pastes to get messages there; raises Refused.
+
+    That is a URL, an e-mail address, a topic of ntfy.sh, or a bot of Telegram with a chat. The `service` is
+    that of a URL which names none.
+    """
+    url = pasted
+    if validate.MAIL_ADDRESS.fullmatch(pasted):
+        url = validate.MAILTO + pasted
+    elif found := TELEGRAM_BOT.fullmatch(pasted):
+        if not found["chat"]:
+            raise Refused(NO_CHAT, field="url")
+        url = TELEGRAM_URL.format(**found.groupdict())
+    elif chats.TOPIC.fullmatch(pasted) and service in ("", "ntfy"):
+        url = f"https://ntfy.sh/{pasted}"
+    url = checked(url, settings)
+    name = service or chats.suggest(url) or ""
+    if name not in FOR_PEOPLE:
+        raise Refused(chats.TOPIC_SENTENCE if chats.lacks_topic(url) else UNKNOWN_SERVICE, field="url")
+    return for_format(name, url, settings), name
 
 
 # An edit makes no event: the next build shows it.

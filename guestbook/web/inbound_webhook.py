@@ -23,6 +23,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source
+from guestbook.storage.models.source import BIN_PATH
 from guestbook.web import request_context
 
 pages = Blueprint("inbound_webhook", __name__, url_prefix="/hooks")
@@ -84,7 +85,6 @@ def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseRe
 
 bin_pages = Blueprint("bins", __name__)
 
-BIN_PATH = "/bin/"
 BIN_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2, as long as the column
 UNUSUAL = re.compile("[^\x21-\x7e]")
 ADDRESS_LIMIT = 32_000  # characters of a path, and of a query

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.background.celery.messages import Handover
+from guestbook.inbound.inbox import Inbox
 from guestbook.lib import clock, current_process, ids, retry_policy
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
@@ -133,7 +134,7 @@ class DeliveryConsumer:
         self._threads = max(1, room.threads)
         transport = attempt_sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
-        one = attempt_sender.Sender(transport, settings)
+        one = attempt_sender.Sender(transport, settings, own=Inbox(engine, settings).take_delivery)
         unrecorded = min(MAX_UNRECORDED, UNRECORDED_PER_THREAD * threads)
         self._pool = WorkerPool(one.attempt, threads, unrecorded)
         self._pool.limit(self._threads)

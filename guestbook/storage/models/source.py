@@ -194,6 +194,9 @@ INBOUND = InboundEvent.__table__
 FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # the same for inbound events
 
 
+BIN_PATH = "/bin/"  # The addresses of bins begin so, after that of the book.
+
+
 class Bin(Base):
     """A catch-all URL that shows what arrived."""
 
@@ -212,7 +215,7 @@ class Bin(Base):
 
     def url(self, base_url: str) -> str:
         """Return the URL that catches."""
-        return f"{base_url}/bin/{self.token}"
+        return f"{base_url}{BIN_PATH}{self.token}"
 
 
 class BinRequest(Base):
