@@ -40,6 +40,8 @@ def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
     entry, book = _read_form(), request_context.preferences()
     token, answer = _line("token"), _line("answer")
+    if not token and PREVIEW_FIELD in request.form:  # The plain form on another website.
+        token = visitor_tokens.new_token()
     if book.question and not comment_form.is_right_answer(answer, book.answers):
         entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
     if book.closed:
