@@ -9,11 +9,22 @@ from flask_wtf.csrf import CSRFError
 from guestbook.auth.login import LOGIN_LASTS
 from guestbook.lib import VERSION
 from guestbook.web import response_headers
-from guestbook.web.admin import account, bins, comments, login, overview, queue, settings, sources, webhooks
+from guestbook.web.admin import (
+    account,
+    bins,
+    comments,
+    login,
+    overview,
+    queue,
+    settings,
+    sources,
+    webhooks,
+    welcome,
+)
 from guestbook.web.admin.undo import pages as undo_pages
 
 ADMIN_MENU = {  # An entry opens the first of its pages.
-    "Overview": (overview.pages, overview.doctor_pages),
+    "Overview": (overview.pages, overview.doctor_pages, welcome.pages),
     "Comments": (comments.pages,),
     "Webhooks": (webhooks.pages, queue.backfill_pages, webhooks.event_pages),
     "Deliveries": (queue.delivery_pages,),

@@ -110,7 +110,7 @@ ANSWER_EXCERPT = 500  # characters
 CRON_IS_LATE = timedelta(minutes=2)
 
 
-def _ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> dict[str, Any] | None:
+def ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> dict[str, Any] | None:
     """Return the ping whose delivery has that id, with its answer or why it waits."""
     session = db.session()
     delivery = session.get(Delivery, delivery_id) if ids.ID.fullmatch(delivery_id) else None
@@ -232,7 +232,7 @@ def _added(session: Session, typed: WebhookForm) -> tuple[Webhook, str]:
 def show(webhook_id: str, **more: object) -> str:
     """Show a webhook: how it is doing, its latest deliveries and its actions; and what was refused."""
     session, now, webhook = db.session(), clock.now(), row_lookup.find(Webhook, webhook_id)
-    sent = _ping_result(webhook, request.args.get("ping", ""), now)
+    sent = ping_result(webhook, request.args.get("ping", ""), now)
     latest = filtered_lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN)
     made = statistics.attempts_of(session, webhook.id, now)
     coming = webhook_status.coming_deliveries(session, webhook.id)

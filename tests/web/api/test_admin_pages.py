@@ -86,6 +86,10 @@ CALLS_OF_PAGES = {
     "comments.show_spam": ["GET /spam"],
     "comments.end_flood": ["POST /spam/end-flood"],
     "comments.forget": ["POST /spam/forget"],
+    "welcome.show_webhook": ["POST /bins", "POST /webhooks", f"POST {WEBHOOK}/test"],
+    "welcome.send_newest": [f"GET {DELIVERY}"],
+    "welcome.tell_of_comments": ["POST /webhooks", f"POST {WEBHOOK}/test"],
+    "welcome.allow_website": ["PATCH /settings"],
 }
 NO_LASTING_ACCESS = "A stolen token must not become lasting access, nor lock the owner out."
 AN_EMPTY_FORM = "It only shows a form; the call that saves it has its fields."
@@ -103,6 +107,7 @@ WITHOUT_CALL = {
         NO_LASTING_ACCESS,
     ),
     "deliveries.explain": "It teaches a person how to verify; programs have libraries for that.",
+    "welcome.show_welcome": "It leads a person to other pages.",
     "undo.undo": "A program knows the state before, and sets it again.",
 }
 
