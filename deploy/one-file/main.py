@@ -38,6 +38,8 @@ def prepare():
     """Let this process, and those that it starts, find the program; end with a sentence where that fails."""
     if sys.version_info < (3, 11):  # noqa: UP036  Nobody has installed it, which would have checked that.
         sys.exit(f"Error: The guestbook needs Python 3.11 or later, and this is {sys.version.split()[0]}.")
+    if sys.platform == "win32":
+        sys.exit("Error: The guestbook needs Linux, macOS or another Unix. On Windows, run it in WSL.")
     try:
         folder = data_folder() / (FOLDERS + DIGEST)
         while not locked(folder):
