@@ -6,8 +6,13 @@ FROM python AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
 RUN python3 -m venv /opt/guestbook
 WORKDIR /src
+ENV PIP_NO_CACHE_DIR=1
+COPY requirements.txt .
+RUN /opt/guestbook/bin/pip install --require-hashes --requirement requirements.txt
 COPY . .
-RUN /opt/guestbook/bin/pip install --no-cache-dir ".[postgres,mariadb]" && /opt/guestbook/bin/pip uninstall --yes pip
+# The file locks all packages but the drivers of PostgreSQL and MariaDB.
+RUN /opt/guestbook/bin/pip install --no-build-isolation ".[postgres,mariadb]" && \
+    /opt/guestbook/bin/pip uninstall --yes setuptools pip
 
 FROM python
 RUN useradd --uid 1000 --home-dir /data guestbook && install -d -o 1000 -g 1000 -m 700 /data
