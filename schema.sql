@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     key_only_since VARCHAR(24),     -- when not null, the secret no longer signs
     moved_at VARCHAR(24),           -- when its URL or format last changed; its receiver's page shows nothing from before
     unreadable_until VARCHAR(24),   -- the end of the last pause that began because its secrets could not be decrypted
+    version VARCHAR(10) DEFAULT '2026-12-01' NOT NULL, -- the version of its payloads; older ones have another shape
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -109,6 +110,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     last_status_code INTEGER,       -- what the receiver answered last
     last_error VARCHAR(300),        -- or why it did not
     erased_at VARCHAR(24),          -- when its comment was deleted and the payload emptied
+    version VARCHAR(10) DEFAULT '2026-12-01' NOT NULL, -- the version of the payload
 
     PRIMARY KEY (id),
     CONSTRAINT deliveries_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE,
@@ -466,7 +468,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0031' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0032' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT id FROM passes)

@@ -1,4 +1,4 @@
-"""The snapshot of the schemas of our events, and what a change of them would break in receivers."""
+"""The snapshot of the schemas of our events by version, and what a change would break in receivers."""
 
 import json
 import sys
@@ -8,32 +8,38 @@ from typing import Any
 
 from guestbook.lib import json_schema
 from guestbook.lib.json_schema import Schema, SchemaField
+from guestbook.outbound import payload_versions
 from guestbook.outbound.event_catalogue import EVENTS
 
 SNAPSHOT = Path(__file__).parents[1] / "tests/outbound/event_schemas.json"
 WORDS = ("title", "description", "examples")  # they may change at any time
 LIMITS = ("format", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
 ADVICE = (
-    "Keep the old field beside the new one. To break receivers on purpose, delete "
-    "tests/outbound/event_schemas.json, run scripts/reference, and say so in CHANGELOG.md."
+    "Keep the old field beside the new one, or add a version: the recipe is "
+    "“Change the shape of an event” in CONTRIBUTING.md."
 )
 
 
 def current() -> dict[str, Schema]:
-    """Return the schema of each event without words for people."""
+    """Return the schema of each event in the newest version, without words for people."""
     return {name: _without_words(event.schema()) for name, event in EVENTS.items()}
 
 
-def stored() -> dict[str, Schema]:
-    """Return the snapshot; an empty one where it was deleted."""
+def stored() -> dict[str, dict[str, Schema]]:
+    """Return the snapshot: the schemas of each version."""
     return dict(json.loads(SNAPSHOT.read_text())) if SNAPSHOT.exists() else {}
 
 
 def renew() -> None:
-    """Write the snapshot again; stop with a sentence for each change that would break receivers."""
-    if broken := list(breaking_changes(stored(), current())):
+    """Write the newest version again; stop with a sentence for each change that would break receivers.
+
+    Older versions stay as they are. One that the guestbook no longer makes goes.
+    """
+    newest, before = payload_versions.newest(), stored()
+    if broken := list(breaking_changes(before.get(newest, {}), current())):
         sys.exit("\n".join(("This would break receivers:", *broken, ADVICE)))
-    SNAPSHOT.write_text(json.dumps(current(), indent=1) + "\n")
+    kept = {version: schemas for version, schemas in before.items() if version in payload_versions.VERSIONS}
+    SNAPSHOT.write_text(json.dumps(kept | {newest: current()}, indent=1) + "\n")
 
 
 def breaking_changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Iterator[str]:

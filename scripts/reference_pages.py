@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from guestbook.cli import program
+from guestbook.outbound import payload_versions
 from guestbook.outbound.event_catalogue import EVENTS, EventField, EventType, own_fields, shared_fields
 from guestbook.storage import SCHEMA
 from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
@@ -57,7 +58,8 @@ def events() -> str:
     """Return the catalogue of events: a list, and for each its fields and an example."""
     listed = _table(("event", "sent when"), ((f"`{one.name}`", one.when) for one in EVENTS.values()))
     shared = (f"## {heading}\n\n{_fields(fields)}" for heading, fields in shared_fields().items())
-    return "\n\n".join((listed, *shared, *map(_event, EVENTS.values())))
+    version = f"The version of these bodies is `{payload_versions.newest()}`, the newest."
+    return "\n\n".join((listed, version, *shared, *map(_event, EVENTS.values())))
 
 
 def _event(event: EventType) -> str:

@@ -38,7 +38,7 @@ SHOWN_TEXT = 200  # characters
 # Any other header could replace the host or the framing of the request, or log in as somebody.
 DELIVERY_HEADERS = (
     *("Content-Type", "User-Agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
-    *("X-Guestbook-Event", "X-Guestbook-Attempt", "X-Hub-Signature-256"),
+    *("X-Guestbook-Event", "X-Guestbook-Attempt", "X-Guestbook-Version", "X-Hub-Signature-256"),
     *("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID"),
 )
 NOT_COUNTED = "  This came too late, or another listener was started. The book hands it out again if it must."

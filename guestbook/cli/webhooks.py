@@ -23,7 +23,7 @@ from guestbook.storage.models import Delivery, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS
 
 GROUPS_OF_WEBHOOK = {
-    "Messages": "events format template headers rate next_slot_at moderation_links_since "
+    "Messages": "events format version template headers rate next_slot_at moderation_links_since "
     "github_headers_since",
     "Signatures": "sign_with secret previous_secret previous_secret_expires_at public_key "
     "previous_public_key previous_signing_key_expires_at",
@@ -37,6 +37,7 @@ signing_key_option = _option("signing_key", callback=options.secret, metavar="KE
 fields_of_webhook = options.together(
     _option("name", help="The name you give it; a new webhook without one gets that of the host."),
     _option("format"),
+    _option("version"),
     _option("template", metavar="TEXT"),
     _option("events", "--event", multiple=True, help="Send this event (repeatable)."),
     click.option(

@@ -27,7 +27,7 @@ from guestbook.storage.models.delivery import (
 
 # The columns of a delivery from which a task is made, as they are stored.
 TASK_COLUMNS = (
-    *("id", "payload", "event_id", "event", "comment_id", "sequence"),
+    *("id", "payload", "version", "event_id", "event", "comment_id", "sequence"),
     *("due_at", "attempts", "schedule_start"),
 )
 HANDED_OVER_COLUMNS = ("webhook_id", *TASK_COLUMNS)  # Here rows of several webhooks come together.
@@ -59,6 +59,7 @@ class DeliveryTask:
     event_id: str
     event: str
     body: bytes
+    version: str  # of the body's shape
     attempts: int
     schedule_start: int
     due_at: datetime | str  # It was due then, before the claim.
@@ -127,7 +128,7 @@ def delivery_task(
     """Make a task from a claimed row of `deliveries`; its lease ends then, on the monotonic clock."""
     body = row.payload.encode() if isinstance(row.payload, str) else bytes(row.payload)
     return DeliveryTask(
-        *(row.id, row.event_id, row.event, body, row.attempts, row.schedule_start, row.due_at),
+        *(row.id, row.event_id, row.event, body, row.version, row.attempts, row.schedule_start, row.due_at),
         *(token, lease_end, receiver, row.comment_id, row.sequence, slot, leased_until),
     )
 

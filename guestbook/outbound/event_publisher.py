@@ -4,6 +4,7 @@ First comes how rows are made of an event, then who publishes one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, or_, select
 
 from guestbook.lib import clock, ids, retry_policy
-from guestbook.outbound import formats
+from guestbook.outbound import formats, payload_versions
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.queue import claims, comment_order, deleted_comments
 from guestbook.settings import Settings
@@ -30,6 +31,7 @@ class BodyInput(NamedTuple):
     format: str
     url: str  # "" if the format does not use it
     template: str | None
+    version: str
     for_owner: bool = False  # With a link to moderate a held comment, and the note.
 
 
@@ -64,7 +66,7 @@ def _new_rows(
     due_at = same["created_at"] + timedelta(seconds=settings.retry_schedule[0])
     given = partial(FormatInput, event.name, happened_at)
     columns = {
-        one: _rendered(one.format, given(both[one.for_owner], one.url, one.template), due_at)
+        one: _rendered(one.format, given(both[one.for_owner], one.url, one.template, one.version), due_at)
         for one in set(inputs.values())
     }
     same = {"event": event.name, **same, "attempts": 0, "claims": 0, "schedule_start": 0}
@@ -81,6 +83,7 @@ def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[st
         payload = formats.render(format_name, given)
         return {
             "payload": payload,
+            "version": given.version,
             "status": "new",
             "due_at": due_at,
             "finished_at": None,
@@ -91,13 +94,15 @@ def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[st
     except Exception as error:  # A mistake in a format must not cost the visitor's comment.
         why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
     final = {"status": "failed", "due_at": None, "finished_at": clock.now(), "last_error": why}
-    return {"payload": formats.render("json", given), **final}
+    # The newest shape needs no step of a version, which may be at fault.
+    kept = replace(given, version=payload_versions.newest())
+    return {"payload": formats.render("json", kept), "version": kept.version, **final}
 
 
 # It locks all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
 # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
 # lock also keeps a webhook from being deleted before its delivery refers to it.
-WEBHOOKS = "SELECT id, format, url, events, moderation_links_since FROM webhooks ORDER BY id"
+WEBHOOKS = "SELECT id, format, url, events, version, moderation_links_since FROM webhooks ORDER BY id"
 SHARE_LOCKS = {"postgresql": " FOR KEY SHARE", **dict.fromkeys(("mysql", "mariadb"), " LOCK IN SHARE MODE")}
 
 
@@ -108,6 +113,7 @@ class LockedWebhook(NamedTuple):
     format: str
     url: str
     events: str
+    version: str
     moderation_links_since: str | None
 
 
@@ -240,6 +246,7 @@ def _inputs(
             one.format,
             one.url if one.format in ADDRESSED else "",
             texts.get(one.id),
+            one.version,
             event.for_owner is not None and one.moderation_links_since is not None,
         )
         for one in webhooks

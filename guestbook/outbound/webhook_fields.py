@@ -9,13 +9,14 @@ from guestbook.lib import fields, signatures, template_sandbox, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import URL, line
 from guestbook.lib.rate_counters import RateLimit
-from guestbook.outbound import webhook_signatures
+from guestbook.outbound import payload_versions, webhook_signatures
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS
 from guestbook.storage.models.delivery import SIGN_WITH
 from guestbook.transport import urls
 
 DEFAULT_EVENTS = ("comment.created",)
+VERSION_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
 HEADER_NAME = f"^{urls.HEADER_NAME_PATTERN.pattern}$"
 HEADER_VALUE = "^[ -~]*$"
@@ -88,6 +89,16 @@ class WebhookFields:
         "https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>.",
         partial(validate.one_of, FORMATS, field="format", noun="format"),
         {"": "automatic, from the URL", **{name: name for name in FORMATS}},
+    )
+    version: str = fields.select(
+        "",
+        "Version",
+        "The version of its payloads: a date. A new webhook gets the newest, and keeps it when events get "
+        "another shape. Messages for chats and e-mails do not depend on it.",
+        partial(validate.one_of, payload_versions.VERSIONS, field="version", noun="version"),
+        {"": "the newest", **{name: name for name in sorted(payload_versions.VERSIONS, reverse=True)}},
+        # Programs need not be made again for each new version.
+        schema={"type": "string", "pattern": VERSION_DATE, "examples": [payload_versions.newest()]},
     )
     template: str = fields.area(
         "",

@@ -20,6 +20,7 @@ WEBHOOK_SCHEMA: Schema = {
     "name": schema.TEXT,
     "url": schema.URL,
     "format": schema.TEXT,
+    "version": schema.text("The version of its payloads: a date."),
     "template": schema.text_or_null("Its template, for the format template."),
     "events": EVENTS_SCHEMA,
     "headers": schema.headers("Its extra headers; their values are hidden."),
@@ -50,6 +51,7 @@ DELIVERY_SCHEMA: Schema = {
     "webhook_id": schema.ID,
     "comment_id": schema.or_null(schema.ID),
     "event": schema.TEXT,
+    "version": schema.text("The version of its payload: a date."),
     "sequence": schema.or_null(
         schema.integer(
             "The place of the event among those about its comment; null without a comment.", minimum=1

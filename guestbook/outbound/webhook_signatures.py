@@ -29,6 +29,7 @@ def plain_headers(task: DeliveryTask, agent: str, timestamp: int) -> dict[str, s
         "User-Agent": agent,
         "X-Guestbook-Event": task.event,
         "X-Guestbook-Attempt": str(task.attempts + 1),
+        "X-Guestbook-Version": task.version,
         "webhook-id": task.event_id,
         "webhook-timestamp": str(timestamp),
     }

@@ -13,7 +13,14 @@ from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.validate import PULL_URL
-from guestbook.outbound import event_publisher, formats, receiver_links, webhook_signatures, webhook_urls
+from guestbook.outbound import (
+    event_publisher,
+    formats,
+    payload_versions,
+    receiver_links,
+    webhook_signatures,
+    webhook_urls,
+)
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chats
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
@@ -94,10 +101,10 @@ def add(
     guess = "template" if wording else chats.suggest(values["url"]) or DEFAULT_FORMAT
     name = row_changes.free_name(session, Webhook, webhook_urls.name_of(values["url"]))
     values = {"name": name, "format": guess, "events": " ".join(events), "headers": {}, **values}
-    webhook = Webhook(id=row_id or ids.new(), **values)
+    webhook = Webhook(id=row_id or ids.new(), **{"version": payload_versions.newest(), **values})
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)
     refuse_unused(webhook.format, webhook.url, webhook, {})
-    _check_template(webhook.format, webhook.events, wording)
+    _check_template(webhook.format, webhook.events, wording, webhook.version)
     webhook.send_moderation_links(webhook.format in FORMATS_WITH_LINKS if links is None else links)
     webhook_signatures.change(webhook, signatures)
     row_changes.refuse_taken_name(session, webhook)
@@ -124,7 +131,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
         if not webhook_urls.is_same_host(webhook.url, url):
             refuse_kept_headers(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
-        _check_template(format_name, values.get("events", webhook.events), wording)
+        shaped = values.get("version", webhook.version)
+        _check_template(format_name, values.get("events", webhook.events), wording, shaped)
     if links is None and format_name != webhook.format:
         links = format_name in FORMATS_WITH_LINKS
     receiver_links.webhook_moves(session, webhook, url, format_name)
@@ -196,7 +204,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
     return validate.all_of({name: partial(checks[name], value) for name, value in fields.items()})
 
 
-def _check_template(format_name: str, events: str, wording: str | None) -> None:
+def _check_template(format_name: str, events: str, wording: str | None, version: str) -> None:
     if format_name != "template":
         if wording:
             sentence = f"The format {format_name} has no template; only the format template has one."
@@ -204,7 +212,7 @@ def _check_template(format_name: str, events: str, wording: str | None) -> None:
         return
     if not wording:
         raise Refused("Write the template: it makes the body of each message.", field="template")
-    validate.template(lambda: bodies.check_template(wording, events.split()), FormatError)
+    validate.template(lambda: bodies.check_template(wording, events.split(), version), FormatError)
 
 
 def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:
@@ -234,6 +242,7 @@ def preview_of(
     format: str = "",
     events: Sequence[str] = DEFAULT_EVENTS,
     template: str = "",
+    version: str = "",
 ) -> PayloadPreview:
     """Return what a webhook with these fields would get for the first of its events."""
     known = [name for name in events if name in EVENTS]
@@ -242,11 +251,12 @@ def preview_of(
     name = format or ("template" if template else chats.suggest(url) or DEFAULT_FORMAT)
     if name not in FORMATS:
         return PayloadPreview(name, event, is_real, error=f"There is no format {name!r}.")
-    given = formats.FormatInput(event, clock.now(), data, url=url, template=template or None)
+    shaped = version or payload_versions.newest()
+    given = formats.FormatInput(event, clock.now(), data, url, template or None, shaped)
     try:
         body = formats.render(name, given)
         if name == "template" and template:
-            bodies.check_template(template, known)
+            bodies.check_template(template, known, shaped)
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
     return PayloadPreview(name, event, is_real, body_encoding.views(body.encode())[0].text)

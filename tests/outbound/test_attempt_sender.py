@@ -52,7 +52,7 @@ class Send:
         receiver = delivery_tasks.receiver("3" * 32, "chat", needed=NeededSecrets(**secrets), **row)
         task = {
             "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
-            "attempts": 0, "schedule_start": 0, "due_at": clock.now(), "token": "me",
+            "version": "2026-12-01", "attempts": 0, "schedule_start": 0, "due_at": clock.now(), "token": "me",
             "lease_end": time.monotonic() + 60, "receiver": receiver, **values,
         }  # fmt: skip
         return self.one.attempt(DeliveryTask(**task))
@@ -70,6 +70,7 @@ def test_the_receiver_gets_what_the_contract_says(send: Send, receiver: Receiver
     assert headers["content-type"] == "application/json"
     assert headers["user-agent"] == f"guestbook/{VERSION} (+https://book.example)"
     assert (headers["x-guestbook-event"], headers["x-guestbook-attempt"]) == ("comment.created", "3")
+    assert headers["x-guestbook-version"] == outcome.request_headers["X-Guestbook-Version"] == "2026-12-01"
     assert headers["webhook-id"] == "2" * 32
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
     assert headers["x-hub-signature-256"] == signatures.hub(SECRET.encode(), request.body)

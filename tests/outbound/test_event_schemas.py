@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from guestbook.lib.json_schema import Schema
+from guestbook.outbound import payload_versions
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.storage.models.delivery import FIRST_VERSION
 from scripts import event_snapshot
 from scripts.event_snapshot import breaking_changes
 
@@ -15,12 +19,34 @@ Schemas = dict[str, Schema]
 
 
 def test_no_event_and_no_field_on_which_receivers_rely_has_changed() -> None:
-    broken = list(breaking_changes(event_snapshot.stored(), event_snapshot.current()))
+    broken = list(breaking_changes(newest(), event_snapshot.current()))
     assert broken == [], event_snapshot.ADVICE
 
 
-def test_the_snapshot_is_fresh() -> None:
-    assert event_snapshot.stored() == event_snapshot.current(), "Run scripts/reference."
+def test_the_snapshot_is_fresh_and_has_every_version() -> None:
+    assert newest() == event_snapshot.current(), "Run scripts/reference."
+    assert event_snapshot.stored().keys() == payload_versions.VERSIONS.keys()
+
+
+def test_the_shapes_of_every_version_are_those_of_its_snapshot() -> None:
+    for version, schemas in event_snapshot.stored().items():
+        assert misfits(version, schemas) == []
+
+
+def newest() -> Schemas:
+    """What is stored of the newest version."""
+    return event_snapshot.stored()[payload_versions.newest()]
+
+
+def misfits(version: str, schemas: Schemas) -> list[str]:
+    """Return what does not fit these schemas when samples of today's events go back to the version."""
+    found = []
+    for name, schema in schemas.items():
+        body = EVENTS[name].example()
+        every = {**body, "data": {part: one.sample for part, one in EVENTS[name].data.items()}}
+        for shaped in (payload_versions.in_version(one, version) for one in (body, every)):
+            found += [f"{name}: {one.message}" for one in Draft202012Validator(schema).iter_errors(shaped)]
+    return found
 
 
 def comment(schemas: Schemas) -> Schema:
@@ -106,10 +132,47 @@ def test_the_snapshot_is_written_again_unless_receivers_would_break(
 ) -> None:
     monkeypatch.setattr(event_snapshot, "SNAPSHOT", tmp_path / "schemas.json")
     event_snapshot.renew()
-    assert event_snapshot.stored() == event_snapshot.current()
+    assert event_snapshot.stored() == {payload_versions.newest(): event_snapshot.current()}
     before, less = event_snapshot.stored(), copy.deepcopy(event_snapshot.current())
     remove(less)
     monkeypatch.setattr(event_snapshot, "current", lambda: less)
     with pytest.raises(SystemExit, match=r"comment\.created: the field data\.comment\.place is gone\."):
         event_snapshot.renew()
     assert event_snapshot.stored() == before
+
+
+def test_a_new_version_may_break_and_the_one_before_keeps_its_schemas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_snapshot, "SNAPSHOT", tmp_path / "schemas.json")
+    event_snapshot.renew()
+    [(version, before)] = event_snapshot.stored().items()
+    less = copy.deepcopy(before)
+    remove(less)
+    monkeypatch.setattr(event_snapshot, "current", lambda: less)
+    monkeypatch.setitem(payload_versions.VERSIONS, "2127-01-01", lambda payload: payload)
+    event_snapshot.renew()
+    assert event_snapshot.stored() == {version: before, "2127-01-01": less}
+    monkeypatch.delitem(payload_versions.VERSIONS, version)
+    event_snapshot.renew()
+    assert event_snapshot.stored() == {"2127-01-01": less}
+
+
+def renamed(payload: dict[str, Any]) -> dict[str, Any]:
+    """A step back to a version whose comments had a place named `town`."""
+    if found := payload["data"].get("comment"):
+        found["town"] = found.pop("place")
+    return payload
+
+
+def test_a_step_that_does_not_make_the_older_shape_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    older, schemas = "2025-01-01", {"comment.created": copy.deepcopy(newest()["comment.created"])}
+    remove(schemas)
+    comment(schemas)["properties"]["town"] = {"type": ["string", "null"]}
+    comment(schemas)["required"].append("town")
+    monkeypatch.setitem(payload_versions.VERSIONS, older, None)
+    missing = "comment.created: 'town' is a required property"
+    assert misfits(older, schemas) == [missing, missing]
+    monkeypatch.setitem(payload_versions.VERSIONS, FIRST_VERSION, renamed)
+    assert misfits(older, schemas) == []
+    assert misfits(FIRST_VERSION, newest()) == []

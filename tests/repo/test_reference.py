@@ -24,6 +24,7 @@ from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, values
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
+from guestbook.outbound.payload_versions import VERSIONS
 from guestbook.storage import database
 from guestbook.storage.models import source
 from guestbook.storage.models.owner import SCOPES
@@ -90,6 +91,7 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
     ("sources", "Actions", ACTIONS),
     ("sources", "Templates", PRESETS),
     ("api", "Tokens", SCOPES),
+    ("webhooks", "Versions", sorted(VERSIONS, reverse=True)),
 ])  # fmt: skip
 def test_a_table_has_what_there_is_in_its_order(page: str, title: str, listed: Iterable[str]) -> None:
     text = read(f"reference/{page}")

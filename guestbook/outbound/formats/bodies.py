@@ -3,11 +3,12 @@
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
 from guestbook.lib import clock, template_sandbox
+from guestbook.outbound import payload_versions
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_TIME
 from guestbook.outbound.formats import wording
 
@@ -21,11 +22,18 @@ class FormatInput:
     data: dict[str, Any]
     url: str = ""
     template: str | None = None  # The text of the webhook's template.
+    version: str = field(default_factory=payload_versions.newest)
 
     @property
     def words(self) -> wording.Wording:
         """Return the event in words."""
         return wording.of(self.event, self.data)
+
+    @property
+    def payload(self) -> payload_versions.Payload:
+        """Return `{"type", "timestamp", "data"}` in the shape of the version."""
+        newest = {"type": self.event, "timestamp": clock.to_text(self.happened_at), "data": self.data}
+        return payload_versions.in_version(newest, self.version)
 
 
 class FormatError(Exception):
@@ -34,8 +42,7 @@ class FormatError(Exception):
 
 def standard(given: FormatInput) -> str:
     """Return `{"type", "timestamp", "data"}`; the timestamp is the time of the event."""
-    body = {"type": given.event, "timestamp": clock.to_text(given.happened_at), "data": given.data}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(given.payload, ensure_ascii=False, separators=(",", ":"))
 
 
 TEMPLATE_LIMIT = 60_000  # bytes of a body, whatever its characters; the sandbox counts those
@@ -50,11 +57,11 @@ def template(given: FormatInput) -> str:
     """
     if not given.template:
         raise FormatError("The webhook has no template.")
-    data = given.data
+    payload = given.payload
+    data = payload["data"]
     if given.event == "ping":
-        parts = (part for event in EVENTS.values() for part in event.data.items())
-        data = {**{name: copy.deepcopy(part.sample) for name, part in parts}, **data}
-    values = {**data, "event": given.event, "timestamp": clock.to_text(given.happened_at), "data": data}
+        data = {**_samples(given.version), **data}
+    values = {**data, "event": payload["type"], "timestamp": payload["timestamp"], "data": data}
     try:
         body = template_sandbox.render(given.template, values).text.strip()
     except template_sandbox.TemplateFault as error:
@@ -63,7 +70,16 @@ def template(given: FormatInput) -> str:
     return body
 
 
-def check_template(source: str, events: Sequence[str]) -> None:
+def _samples(version: str) -> dict[str, Any]:
+    """Return a sample of each part that an event may have."""
+    samples: dict[str, Any] = {}
+    for event in EVENTS.values():
+        parts = {name: copy.deepcopy(part.sample) for name, part in event.data.items()}
+        samples |= FormatInput(event.name, SAMPLE_TIME, parts, version=version).payload["data"]
+    return samples
+
+
+def check_template(source: str, events: Sequence[str], version: str) -> None:
     """Raise FormatError when this is not a template, or does not make JSON for one of the events."""
     try:
         template_sandbox.parse(source)
@@ -71,7 +87,8 @@ def check_template(source: str, events: Sequence[str]) -> None:
         raise FormatError(str(error)) from None
     for event in (one for one in events if one in EVENTS and one not in UNTRIED):
         try:
-            template(FormatInput(event, SAMPLE_TIME, EVENTS[event].sample_data(), template=source))
+            sample = EVENTS[event].sample_data()
+            template(FormatInput(event, SAMPLE_TIME, sample, template=source, version=version))
         except FormatError as error:
             raise FormatError(f"For {event}: {error}") from None
 

@@ -33,8 +33,14 @@ HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret"
 # Formats whose messages carry no signature, and how sentences name such a message.
 UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
 DISABLED_REASONS = ("by_hand", "failing", "gone")
+FIRST_VERSION = "2026-12-01"  # of payloads; older rows and older programs have it
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OVERLAP = timedelta(hours=24)  # how long the old secret still signs after a rotation
+
+
+def payload_version() -> Any:
+    """Return the column for a version of payloads."""
+    return mapped_column(String(10), default=FIRST_VERSION, server_default=FIRST_VERSION)
 
 
 class Webhook(Base):
@@ -74,6 +80,7 @@ class Webhook(Base):
     key_only_since: Mapped[datetime | None]
     moved_at: Mapped[datetime | None]
     unreadable_until: Mapped[datetime | None]
+    version: Mapped[str] = payload_version()
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**{"secret": signatures.new_secret(), **values})
@@ -349,6 +356,7 @@ class Delivery(QueueRow, Base):
     last_status_code: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(300))
     erased_at: Mapped[datetime | None]
+    version: Mapped[str] = payload_version()
 
     @property
     def word(self) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, fields, ids, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.redaction import HIDDEN
-from guestbook.outbound import receiver_links, webhook_signatures, webhook_urls, webhooks
+from guestbook.outbound import payload_versions, receiver_links, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
 from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS, WebhookFields
@@ -55,7 +55,7 @@ class WebhookForm(WebhookFields):
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
         """Return the form of an existing webhook."""
-        same = ("url", "name", "format", "rate", "sign_with")
+        same = ("url", "name", "format", "version", "rate", "sign_with")
         values: dict[str, Any] = {name: getattr(webhook, name) or "" for name in same}
         # A value may be a password. One that cannot be decrypted says so.
         is_readable = UNREADABLE not in webhook.headers
@@ -181,7 +181,8 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     if "fill" in request.form:
         return edit(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
     session, base_url = db.session(), request_context.settings().base_url
-    found = webhooks.preview_of(session, base_url, typed.url, typed.format, typed.events, typed.template)
+    body = typed.url, typed.format, typed.events, typed.template, typed.version
+    found = webhooks.preview_of(session, base_url, *body)
     return edit(webhook_id, typed, preview=found)
 
 
@@ -249,6 +250,7 @@ def show(webhook_id: str, **more: object) -> str:
         outlook=partial(queue.outlook_of, webhook=webhook, now=now),
         ping=sent,
         event_choices=queue.EVENT_CHOICES,
+        newest_version=payload_versions.newest(),
         **row_actions.secret_facts(webhook, now),
         **more,
     )
@@ -368,4 +370,5 @@ def list_events() -> ResponseReturnValue:
     """Show the catalogue of events."""
     as_json = partial(json.dumps, ensure_ascii=False, indent=2)
     shown = [(event, own_fields(event), as_json(event.example())) for event in EVENTS.values()]
-    return render_template("admin/events.html", shared=shared_fields(), events=shown)
+    version = payload_versions.newest()
+    return render_template("admin/events.html", shared=shared_fields(), events=shown, version=version)

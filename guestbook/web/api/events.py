@@ -6,7 +6,7 @@ from flask import abort
 
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import JSON, JSON_SCHEMA_DIALECT, Schema
-from guestbook.outbound import event_catalogue
+from guestbook.outbound import event_catalogue, payload_versions
 from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.web.api import request_reader, row_calls
@@ -27,6 +27,7 @@ RECEIVED_HEADERS: Schema = {
     "X-Hub-Signature-256": schema.text("The signature in GitHub's form."),
     "X-Guestbook-Event": schema.one_of(*EVENTS, description="The name of the event."),
     "X-Guestbook-Attempt": schema.integer("The number of this attempt.", minimum=1),
+    "X-Guestbook-Version": schema.text("The version of the body's shape: a date."),
 }
 HEADER_PARAMETERS = {one["name"]: one for one in parameters("header", RECEIVED_HEADERS, required=True)}
 PAUSED = "The event is sent again. The webhook pauses for `Retry-After`, a day at the most."
@@ -41,6 +42,7 @@ EVENT_TYPE_SCHEMA: Schema = {
     "name": schema.one_of(*EVENTS, description="As in the body's `type`."),
     "when": schema.text("When it is sent: the end of a sentence."),
     "since": schema.text("The first version of the guestbook that sends it."),
+    "version": schema.text("The newest version of payloads: a date. The schema is its."),
     "schema": {"type": "object", "description": "The JSON Schema of the body in the format json."},
     "example": {"type": "object", "description": "A sample of such a body."},
 }
@@ -58,7 +60,8 @@ def _request(event: EventType) -> dict[str, Any]:
         "tags": ["events"],
         "operationId": f"on{event.type_name.removesuffix('Event')}",
         "summary": f"Sent when {event.when}",
-        "description": "This is the body of the format json. Check the signature before you use it.",
+        "description": f"This is the body of the format json, version {payload_versions.newest()}. "
+        "Check the signature before you use it.",
         "security": [],
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in HEADER_PARAMETERS],
         "requestBody": {"required": True, "content": content},
@@ -93,5 +96,6 @@ def get_event_type(event_name: str) -> Answer:
 
 def _event_type(event: EventType) -> dict[str, Any]:
     """Return an event of the catalogue, with a schema that needs no other document."""
-    more = {"schema": {"$schema": JSON_SCHEMA_DIALECT, **event.schema()}, "example": event.example()}
+    shape = {"$schema": JSON_SCHEMA_DIALECT, **event.schema()}
+    more = {"version": payload_versions.newest(), "schema": shape, "example": event.example()}
     return schema.of_row(event, EVENT_TYPE_SCHEMA, more)

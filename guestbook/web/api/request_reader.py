@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from guestbook.lib import fields, json_schema, signatures
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
-from guestbook.outbound.webhook_fields import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
+from guestbook.outbound.webhook_fields import HEADER_NAME, HEADER_VALUE, SIGNING_KEY, VERSION_DATE
 from guestbook.web.api import api_call
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
@@ -40,6 +40,7 @@ SCHEMA_ERRORS = {
 PATTERN_ERRORS = {
     json_schema.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
     SIGNING_KEY: f"The signing key must be {signatures.KEY_FORMS}.",
+    VERSION_DATE: "{found!r} is not a version: a version is a date, such as 2026-12-01.",
     HEADER_NAME: "{found!r} is not a valid header name.",
     HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }

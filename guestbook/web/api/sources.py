@@ -162,6 +162,7 @@ preview_calls = Calls(
         format=schema.one_of(*FORMATS, description="Without it, the one that the URL suggests."),
         events=schema.described(dict(WEBHOOK_FIELDS["events"].schema), "The first one is shown."),
         template=schema.described(TEMPLATE_FIELD, "For the format template."),
+        version=WEBHOOK_FIELDS["version"].described,
     ),
     SourcePreview=schema.request(
         source=schema.id_("Try the latest events of this source, if it has any."),

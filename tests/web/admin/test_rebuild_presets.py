@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from guestbook.outbound import formats, webhook_urls
+from guestbook.outbound import formats, payload_versions, webhook_urls
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_TIME
 from guestbook.outbound.formats import FormatInput, bodies
 from guestbook.outbound.webhook_urls import REBUILD_EVENTS, REBUILD_PRESETS
@@ -22,7 +22,7 @@ WANTED = {
 @pytest.mark.parametrize("name", REBUILD_PRESETS)
 def test_each_sends_the_body_that_its_host_wants(name: str) -> None:
     preset = REBUILD_PRESETS[name]
-    bodies.check_template(preset.template, REBUILD_EVENTS)
+    bodies.check_template(preset.template, REBUILD_EVENTS, payload_versions.newest())
     for event in ("comment.published", "ping"):
         given = FormatInput(event, SAMPLE_TIME, EVENTS[event].sample_data(), template=preset.template)
         wanted = json.dumps(WANTED[name]).replace("comment.published", event)
@@ -37,7 +37,7 @@ def test_each_fills_in_the_form_and_stays_to_be_completed(owner: Owner, name: st
     assert filled["url"] == preset.url
     assert filled["headers"].strip().splitlines() == list(preset.headers)
     assert filled["template"].strip() == preset.template.strip()
-    assert ticked(page) == list(REBUILD_EVENTS)
+    assert ticked(page) == list(REBUILD_EVENTS, payload_versions.newest())
     assert f"filled in for {preset.title}" in text(by_class(page, "success")[0])
     chosen = [one.attrib["value"] for one in page.findall(".//*[@id='format']/option[@selected]")]
     assert chosen == ["template"]
