@@ -43,6 +43,7 @@ HEADER_NOTES = {  # By the header's name in lower case.
     "content-length": "The bytes of the body.",
     "x-guestbook-event": "What happened.",
     "x-guestbook-attempt": "1 is the first attempt. If it fails, the book tries again for days.",
+    "x-guestbook-version": "The version of the body, which the webhook keeps until you change it.",
     "webhook-id": "The event. A repeat has the same id, so a receiver can drop it.",
     "webhook-timestamp": "Seconds since 1970. It is signed too, so a receiver can refuse an old message.",
     "webhook-signature": "It proves that the message is from this book, and unchanged.",
