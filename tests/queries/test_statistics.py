@@ -188,7 +188,7 @@ def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
     assert (doing().waiting, doing().due) == (4, 2)
     monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     assert (doing().waiting, doing().due) == (3, 2)
-    assert statistics.overview(db.session(), NOW).waiting == 3
+    assert statistics.overview(db.session(), NOW).deliveries_waiting == 3
 
 
 @pytest.mark.usefixtures("each_app")
@@ -201,7 +201,7 @@ def test_the_overview_names_the_newest_comments_and_what_was_given_up_last() -> 
     held = statistics.overview(db.session(), NOW)
     assert [comment.message for comment in held.comments] == ["5", "4", "3", "2", "1"]
     assert [(row.last_error, name) for row, name in held.given_up] == [(str(n), "Chat") for n in range(5)]
-    assert (held.failed, held.held, held.has_more) == (6, 0, False)
+    assert (held.deliveries_failed, held.held, held.has_more) == (6, 0, False)
 
 
 def test_every_question_about_deliveries_goes_by_an_index_and_reads_no_more_than_it_must() -> None:

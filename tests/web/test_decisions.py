@@ -12,7 +12,7 @@ from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, fields, stored, text
-from tests.web.test_moderation import Moderator
+from tests.web.test_moderation_by_link import Moderator
 from tests.web.test_own_comment import delete, path, send, signed
 
 
