@@ -53,9 +53,16 @@ def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
 def _app_with_pages(given: Mapping[str, object] | None, only_path: str | None = None) -> Flask:
     from guestbook import web
     from guestbook.storage import app_factory
+    from guestbook.web import settings_reload
 
-    app = app_factory.make(web.Application, given)
-    web.register(app, only_path)
+    def make() -> Flask:
+        app = app_factory.make(web.Application, given)
+        web.register(app, only_path)
+        return app
+
+    app = make()
+    if only_path is None:  # A CGI process answers one request.
+        settings_reload.init_app(app, make)
     return app
 
 

@@ -164,8 +164,14 @@ def running(environ: dict[str, str]) -> Iterator[Flask]:
     factories.books.append(app)
     yield app
     factories.books.remove(app)
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
+
+
+def close(app: Flask) -> None:
+    """Close the connections of an app, and of the one that it has handed over to."""
+    for one in {app, getattr(app.wsgi_app, "app", app)}:
+        with one.app_context():
+            db.engine.dispose()
 
 
 @pytest.fixture

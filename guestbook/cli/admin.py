@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from guestbook.auth import api_tokens, login, second_factor
+from guestbook.auth import api_tokens, login, second_factor, setup_code
 from guestbook.cli import app_command, output, row_commands
 from guestbook.cli.options import Choice, period_options, with_default
 from guestbook.cli.row_commands import Noun
@@ -24,7 +24,7 @@ PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes
 
 @click.group(cls=app_command.Group)
 def admin() -> None:
-    """Set the password of the admin pages, or remove the second factor."""
+    """Set up a new book, set the password of the admin pages, or remove the second factor."""
 
 
 @admin.command("set-password", cls=app_command.AppCommand)
@@ -57,6 +57,18 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
         click.echo(f"Revoked {some}.", err=make)
     elif count:
         click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)
+
+
+@admin.command("setup-link")
+def setup_link() -> None:
+    """Print a link with which you set up a new book in the browser. It works once, for 30 minutes.
+
+    An earlier link stops working. The page asks for a password, and for the book's name and address.
+    """
+    url = setup_code.new_link(app_command.settings().base_url)
+    if url is None:
+        raise Refused(f"The book has a password. Set another: {app_command.typed('admin set-password')}")
+    output.print_done({"url": url}, url)
 
 
 @admin.command("reset-second-factor", cls=app_command.AppCommand)

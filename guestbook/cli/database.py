@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection
 
+from guestbook.auth import setup_code
 from guestbook.cli import app_command, options, output
 from guestbook.cli.output import say_waiting, show_progress
 from guestbook.lib import clock, files, ids
@@ -35,7 +36,17 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 @click.command("init-db", cls=app_command.AnyVersionCommand)
 def init_db() -> None:
-    """Create the tables. It is safe to run again, and changes nothing of an older book: `upgrade` does."""
+    """Create the tables, and print a link with which you set up a new book in the browser.
+
+    It is safe to run again, and changes nothing of an older book: `upgrade` does.
+    """
+    make_tables()
+    if link := setup_code.new_link(app_command.settings().base_url):
+        click.echo(f"Serve the book, and set it up within 30 minutes at {link}")
+
+
+def make_tables() -> None:
+    """Create the tables, and say where the book is."""
     database.create_tables(db.engine)
     click.echo(f"The tables are ready in {db.engine.url.render_as_string(hide_password=True)}.")
     click.echo(f"The data folder is {app_command.settings().data_dir}.")

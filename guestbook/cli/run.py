@@ -19,15 +19,15 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook import settings
-from guestbook.auth import login
+from guestbook.auth import setup_code
 from guestbook.cli import app_command, database
 from guestbook.cli.options import with_default
 from guestbook.lib import current_process
 from guestbook.lib.text import printable
 from guestbook.settings import environment, installation
-from guestbook.storage.database import db, writing
 
 THREADS = 8
 BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
@@ -55,8 +55,17 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     except ValueError:
         raise click.UsageError(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
+    base, is_chosen = app_command.settings().base_url, "GUESTBOOK_BASE_URL" in settings.read_all()
+    with suppress(SQLAlchemyError):  # Its pages say what to do.
+        _print_link(base if is_chosen or where.startswith("unix:") else where + url_prefix, err=True)
     with current_process.interrupted_by({signal.SIGTERM}):
         serving.run()
+
+
+def _print_link(base_url: str, *, err: bool = False) -> None:
+    """Print the link with which the owner of a book without a password sets it up."""
+    if link := setup_code.new_link(base_url):
+        click.echo(f"Set up your book within 30 minutes at {link}", err=err)
 
 
 def listening(listen: str, threads: int = THREADS, url_prefix: str = "") -> tuple[Any, str]:
@@ -150,7 +159,7 @@ OTHER_PORTS = range(5001, 5100)  # One of these is advised.
 def run(port: int, host: str) -> None:
     """Run the book on this machine: the web server, and the work of cron beside it.
 
-    The first start makes the data folder, the tables and a password for the admin pages, which it prints.
+    The first start makes the data folder and the tables, and prints a link with which you set the book up.
     Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine,
     unless --host lets other machines reach the book.
     """
@@ -160,17 +169,12 @@ def run(port: int, host: str) -> None:
         _refuse(port)  # Before anything is made.
     noted = _settings_noted(port, is_local=host == HOST)
     with suppress(KeyboardInterrupt), current_process.interrupted_by(SIGNALS_FOR_US), noted:
-        context = click.get_current_context()
-        app_command.call(partial(context.invoke, database.init_db), any_version=True)
+        app_command.call(database.make_tables, any_version=True)
         app_command.call(partial(_serve, port, host))
 
 
 def _serve(port: int, host: str) -> None:
-    """Serve the site until a signal comes. The first time, set a password."""
-    password = None if login.has_password(db.session()) else login.random_password()
-    if password:
-        with writing() as session:
-            login.set_password(session, password)
+    """Serve the site until a signal comes."""
     try:
         server, _ = listening(f"{host}:{port}")
     except OSError:
@@ -178,8 +182,8 @@ def _serve(port: int, host: str) -> None:
     address = f"http://{HOST}:{port}"
     with passes_beside():
         click.echo(f"The guestbook is at {address}/ and Ctrl-C stops it.")
-        said = f" and their password is {password}" if password else ""
-        click.echo(f"The admin pages are at {address}/admin/{said}")
+        click.echo(f"The admin pages are at {address}/admin/")
+        _print_link(app_command.settings().base_url)
         server.run()
 
 

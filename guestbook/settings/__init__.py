@@ -12,7 +12,7 @@ from guestbook.settings import database_url, environment, installation, parsers,
 from guestbook.settings.environment import SETTING_PREFIX, NotNow, SettingsError
 from guestbook.settings.installation import DATA_DIR
 
-__all__ = ["SETTING_PREFIX", "NotNow", "Settings", "SettingsError", "load", "read_all"]
+__all__ = ["SETTING_PREFIX", "NotNow", "Settings", "SettingsError", "load", "read_all", "read_outer"]
 
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 ALIKE = 0.85  # the share that two names have in common when one is a slip
@@ -106,16 +106,21 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
 
 def read_all(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> dict[str, str]:
     """Return the text of all that is set. The data folder is always in it, and is made if it is missing."""
-    # Cron can start in a folder that this user may not read.
-    outer = {} if alone or not os.access(".env", os.R_OK) else environment.of_file(Path(".env"))
-    given = os.environ if environ is None else environ
-    outer |= {name: value for name, value in given.items() if name.startswith(SETTING_PREFIX)}
+    outer = read_outer(environ, alone=alone)
     data_dir = installation.choose_folder(outer)
     if not for_doctor:
         installation.make_folder(data_dir)
     is_hidden = for_doctor and installation.hides_settings(data_dir)
     inner = {} if is_hidden else environment.of_file(data_dir / ".env")
     return {**inner, **outer, DATA_DIR: str(data_dir)}
+
+
+def read_outer(environ: Environ = None, *, alone: bool = False) -> dict[str, str]:
+    """Return the text of what is set outside the data folder, which is stronger than the `.env` there."""
+    # Cron can start in a folder that this user may not read.
+    outer = {} if alone or not os.access(".env", os.R_OK) else environment.of_file(Path(".env"))
+    given = os.environ if environ is None else environ
+    return outer | {name: value for name, value in given.items() if name.startswith(SETTING_PREFIX)}
 
 
 def _known(values: dict[str, str]) -> dict[str, str]:

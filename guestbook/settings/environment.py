@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from guestbook.lib import files
+from guestbook.lib.errors import Refused
 
 SETTING_PREFIX = "GUESTBOOK_"
 SETTING_LINE = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
@@ -64,6 +65,23 @@ def of_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path} cannot be read: a value has a NUL byte.")
     ours = (name for name in values if name.upper().startswith(SETTING_PREFIX))  # small letters are a slip
     return {name: values[name] or "" for name in ours}
+
+
+UNSAFE_LETTERS = set("'\"\\$#`\r\n")  # They mean something in a `.env`.
+
+
+def save_to_file(path: Path, changes: Mapping[str, str]) -> None:
+    """Put settings into a file `.env`, in place of earlier values; other lines stay. Raises Refused."""
+    files.refuse_link(path)
+    if wrong := [name for name, value in changes.items() if UNSAFE_LETTERS & set(value)]:
+        raise Refused(f"{' and '.join(wrong)} cannot be written to {path}: set it by hand.")
+    try:
+        lines = path.read_text("utf-8-sig").splitlines() if path.is_file() else []
+        kept = [one for one in lines if one.partition("=")[0].removeprefix("export ").strip() not in changes]
+        text = "".join(f"{line}\n" for line in (*kept, *map("=".join, changes.items())))
+        files.replace_file(path, text, is_secret=True)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}.") from None
 
 
 RUN_FILE = "run.json"

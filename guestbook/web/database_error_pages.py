@@ -1,6 +1,6 @@
 """The answers where the database fails: 503 when it cannot be used or has another version, else 500."""
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, redirect, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
@@ -64,6 +64,9 @@ def _page(error: SQLAlchemyError) -> Response:
     if fault is Fault.BROKEN:
         raise error
     is_admin = response_headers.is_admin_page()
+    can_set_up = isinstance(error, WrongVersion) or fault is Fault.NO_TABLES
+    if is_admin and can_set_up and fault.repair and request.method == "GET" and not error_pages.is_setup():
+        return current_app.make_response(redirect(url_for("admin.setup.ask_code"), 303))
     if isinstance(error, WrongVersion):
         advice = VERSION_ADVICE[fault].format(installation.named(fault.repair or ""))
         sentence = advice if is_admin else BOOK_UPDATING
@@ -74,7 +77,9 @@ def _page(error: SQLAlchemyError) -> Response:
     reason: str | None = DATABASE_FAULTS.get(fault)
     if fault is Fault.NO_TABLES:
         reason = Translatable(
-            "The book is not set up yet. Its owner must run this on the server: %(command)s",
+            "The book is not set up yet. Its owner can open %(address)s or run this on the server: "
+            "%(command)s",
+            address=request.script_root + response_headers.ADMIN_PATH + "/",
             command=installation.named(fault.repair or ""),
         )
     elif is_admin and fault in (Fault.AWAY, Fault.DAMAGED):

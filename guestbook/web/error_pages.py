@@ -213,7 +213,12 @@ def answer(error: HTTPException) -> Response:
 
 def needs_no_login() -> bool:
     """Whether it is the page of the login, or another that strangers may see under /admin."""
-    return (request.endpoint or "").startswith("admin.login.")
+    return (request.endpoint or "").startswith("admin.login.") or is_setup()
+
+
+def is_setup() -> bool:
+    """Whether it is a page for the set-up of a new book, or of its tables."""
+    return request.blueprint == "admin.setup"
 
 
 def _words(error: HTTPException, text: ErrorText | None) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from guestbook.settings import Settings
 from guestbook.storage import hits_and_notes, hosts_sharing_sqlite
 from guestbook.storage.hosts_sharing_sqlite import HostNote
+from guestbook.web import error_pages
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
@@ -30,7 +31,9 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
     others = (*ANY_VERSION, *AFTER_TOKEN)
-    app.before_request(lambda: None if request.endpoint in others else require_version())
+    app.before_request(
+        lambda: None if request.endpoint in others or error_pages.is_setup() else require_version()
+    )
 
 
 def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -> None:

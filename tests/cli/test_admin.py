@@ -1,4 +1,4 @@
-"""admin set-password and reset-second-factor; tokens; audit."""
+"""admin set-password, setup-link and reset-second-factor; tokens; audit."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
+from flask.testing import FlaskClient, FlaskCliRunner
 
 from guestbook.auth import api_tokens, login, second_factor
 from guestbook.lib import clock, ids
@@ -143,6 +143,22 @@ def test_an_owner_who_lost_phone_and_codes_has_the_shell(runner: FlaskCliRunner,
     assert second_factor.read(db.session()) is None
     assert opens(PASSWORD)
     assert "was off already" in shell("admin", "reset-second-factor")
+
+
+def test_the_link_to_a_new_book_is_printed_until_it_has_a_password(
+    runner: FlaskCliRunner, shell: Shell, client: FlaskClient
+) -> None:
+    first = shell("admin", "setup-link").strip()
+    second = json.loads(shell("admin", "setup-link", "--json"))["url"]
+    assert re.fullmatch(r"https://book.example(/admin/setup/[0-9a-f]{32})", second)
+    paths = [link.removeprefix("https://book.example") for link in (first, second)]
+    assert [client.get(path).status_code for path in paths] == [403, 200]
+    assert piped(runner, PASSWORD)[0] == 0
+    assert client.get(paths[1]).status_code == 410
+    refused = runner.invoke(args=["admin", "setup-link"])
+    said = "Error: The book has a password. Set another: flask --app guestbook admin set-password\n"
+    assert (refused.exit_code, refused.stderr) == (1, said)
+    assert "setup-link" not in runner.invoke(args=["init-db"]).output
 
 
 VALUE = re.compile(r"^gbk_[\w-]{43}$", re.MULTILINE)

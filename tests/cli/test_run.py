@@ -17,8 +17,11 @@ from click.testing import CliRunner
 
 from guestbook.cli.run import PASS_COMMAND, run
 from guestbook.storage import cron_token, database
+from tests.conftest import running
+from tests.support import processes
 from tests.support.book import Book
 from tests.support.forks import Forks
+from tests.support.owner import Owner
 from tests.support.processes import answers, clean_environ, free_port, started, wait_for
 from tests.support.receiver import HANG, Receiver
 
@@ -100,3 +103,29 @@ def test_at_sigterm_the_request_under_way_is_answered(
         assert asked.result().status_code == 200
         assert server.wait() == 0
     assert book.statuses() == {"processed": 1}
+
+
+@pytest.mark.parametrize("is_chosen", [True, False])
+def test_serve_prints_the_link_to_a_book_without_a_password(
+    environ: dict[str, str], forks: Forks, is_chosen: bool
+) -> None:
+    with running(environ) as app:
+        if not is_chosen:
+            del environ["GUESTBOOK_BASE_URL"]
+        with forks.serving(environ) as (address, server):
+            [link] = re.findall(r"Set up your book within 30 minutes at (\S+)\n", server.printed)
+            site = "https://book.example" if is_chosen else address
+            assert link.startswith(f"{site}/admin/setup/")
+            assert requests.get(link.replace(site, address), timeout=20).status_code == 200
+        assert Owner(app).log_in().status_code == 303
+        with forks.serving(environ) as (_, server):
+            assert "Set up" not in server.printed
+
+
+def test_serve_starts_without_tables_too(environ: dict[str, str], forks: Forks) -> None:
+    place = f"127.0.0.1:{processes.free_port()}"
+    empty = environ | {"GUESTBOOK_DATABASE_URL": "sqlite:///empty.db"}
+    server = forks.start(empty, "serve", f"--listen={place}")
+    processes.wait_for(lambda: processes.answers(f"http://{place}/admin/setup/"), 60, lambda: server.printed)
+    assert "Set up" not in server.printed
+    server.end()

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from guestbook.settings import SettingsError, installation, load
+from tests.support.owner import Owner
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_an_extra_is_installed_beside_the_program(tmp_path: Path, monkeypatch: p
 
 
 def test_a_page_that_everybody_may_see_names_no_path(app: Flask, by_name: Path) -> None:
-    page = app.test_client().get("/admin/login").text
+    page = Owner(app).get("/admin/login").text
     assert "<code>guestbook admin set-password</code>" in page
     assert str(by_name) not in page
     assert installation.named("init-db") == "guestbook init-db"

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -186,6 +187,16 @@ def sign(base_url: str, **typed: str) -> int:
     page = html5lib.parse(fetch(base_url)[1], namespaceHTMLElements=False)
     form = visitor.fields(page) | visitor.GREETING | typed
     return fetch(f"{base_url}/comments", form)[0]
+
+
+def set_up(output: str, password: str) -> str:
+    """Open the link that a first start has printed, send the form; return the link."""
+    [link] = re.findall(r"^Set up your book within 30 minutes at (\S+)$", output, re.MULTILINE)
+    page = html5lib.parse(fetch(link)[1], namespaceHTMLElements=False)
+    typed = {name: visitor.fields(page)[name] for name in ("title", "address")}
+    form = typed | {"password": password, "moderation": "suspicious"}
+    assert fetch(link, form)[0] == 303
+    return str(link)
 
 
 def log_in(base_url: str, password: str) -> int:

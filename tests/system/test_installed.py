@@ -18,6 +18,7 @@ import pytest
 from guestbook.settings import environment
 from tests.conftest import run
 from tests.support import processes
+from tests.support.owner import PASSWORD
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +108,8 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
     command = [str(newcomer.program), "run", "--port", port]
     with processes.started(command, cwd=newcomer.folder, env=newcomer.environ) as server:
         processes.wait_for(lambda: processes.answers(address), 60, server.output)
-        [password] = re.findall(r"their password is (\S+)", server.output())
-        assert processes.log_in(address, password) == 303
+        link = processes.set_up(server.output(), PASSWORD)
+        assert processes.log_in(address, PASSWORD) == 303
         bin_ = json.loads(newcomer.type("bins", "add", "--json"))
         assert bin_["url"].startswith(f"{address}/bin/")
         assert f"Try it: {newcomer.program} webhooks test " in newcomer.type("webhooks", "add", bin_["url"])
@@ -116,7 +117,7 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
         processes.wait_for_row(data, "SELECT 1 FROM deliveries WHERE status = 'processed'", 60, server.output)
         assert "From the wheel" in newcomer.type("bins", "show", bin_["id"], "--json")
         assert " processed " in newcomer.type("deliveries", "list")
-        assert server.output().count(password) == 1
+        assert server.output().count(link) == 1
         server.signal_all(signal.SIGINT)
         assert server.process.wait(30) == 0
         assert server.members() == []

@@ -131,7 +131,7 @@ def _file(environ: dict[str, str]) -> Path:
 FAULTS = {  # what somebody has done to the file → what the page says
     "UPDATE alembic_version SET version_num = '0024'": "The book is being updated",
     "UPDATE alembic_version SET version_num = '9999'": "The book is being updated",
-    "DROP TABLE replies": "Its owner must run this on the server: ",
+    "DROP TABLE replies": "Its owner can open /admin/ or run this on the server: ",
     "ALTER TABLE comments RENAME COLUMN website TO old": "its owner must update the tables",
     "ALTER TABLE settings RENAME COLUMN value TO old": "its owner must update the tables",
     "no database at all, but long enough to be one" * 99: "its owner must repair it",

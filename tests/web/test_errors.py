@@ -143,8 +143,8 @@ def test_a_book_whose_tables_nobody_has_made_says_so(each_empty_environ: dict[st
     assert shown(visitor, "GET", "/") == (503, "The book cannot be reached")
     answer = visitor.get("/")
     assert answer.headers["Retry-After"] == "60"
-    assert "must run this on the server: flask --app guestbook init-db" in answer.text
-    assert visitor.get("/admin/login").status_code == 503
+    assert "or run this on the server: flask --app guestbook init-db" in answer.text
+    assert visitor.get("/admin/login").headers["Location"] == "/admin/setup/"
     assert "init-db" in visitor.get("/api/comments").get_json()["error"]["message"]
     assert visitor.get("/healthz").status_code == 503
     with app.app_context():

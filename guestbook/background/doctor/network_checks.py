@@ -24,7 +24,7 @@ from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 
 REQUESTS_OF = timedelta(days=1)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-RESTART = "Put this line in .env in the data folder, and restart the web server."
+IN_FILE = "Put this line in .env in the data folder."
 
 
 def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -36,7 +36,7 @@ def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield warning(
             f"GUESTBOOK_BASE_URL is {base}, and lately all requests came for {other.text}. Links in webhooks "
             "and feeds lead to the first.",
-            f"Do this if visitors use the second one. {RESTART}",
+            f"Do this if visitors use the second one. {IN_FILE}",
             f"GUESTBOOK_BASE_URL={other.text}{path}",
         )
     elif hits_and_notes.SAME_HOST in seen:
@@ -55,7 +55,7 @@ def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
     elif hits_and_notes.HTTPS in seen:
         yield warning(
             f"Requests come over HTTPS, and GUESTBOOK_BASE_URL is {book.settings.base_url}.",
-            RESTART,
+            IN_FILE,
             f"GUESTBOOK_BASE_URL=https{book.settings.base_url.removeprefix('http')}",
         )
     else:
@@ -93,7 +93,7 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield ok(f"{setting}, and no request contradicts it.")
         return
     line = f"GUESTBOOK_TRUSTED_PROXIES={fewest}"
-    yield warning(sentence, f"Do this {advice} {RESTART}", line)
+    yield warning(sentence, f"Do this {advice} {IN_FILE}", line)
 
 
 def _seen(book: ExaminedBook) -> Mapping[str, Observation]:

@@ -1,7 +1,6 @@
 """The admin pages. Every page but the login needs a login, and no GET changes anything."""
 
 from itertools import chain
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFError
@@ -17,6 +16,7 @@ from guestbook.web.admin import (
     overview,
     queue,
     settings,
+    setup,
     sources,
     webhooks,
     welcome,
@@ -37,13 +37,10 @@ ADMIN_MENU = {  # An entry opens the first of its pages.
 
 
 def register(app: Flask) -> None:
-    """Register the admin pages. Their cookie is limited to them: visitors get none."""
-    base = urlsplit(app.config["GUESTBOOK"].base_url)
+    """Register the admin pages."""
     app.config.update(
         # An older name for the admin pages; a new one would log every owner out.
         SESSION_COOKIE_NAME="guestbook_admin",
-        SESSION_COOKIE_PATH=base.path + response_headers.ADMIN_PATH,
-        SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
@@ -51,12 +48,13 @@ def register(app: Flask) -> None:
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,  # Some browsers send no Referer. The token is proof enough.
     )
+    login.limit_cookie(app.config, app.config["GUESTBOOK"].base_url)
     login.csrf.init_app(app)
     app.register_error_handler(CSRFError, login.explain)
     pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(login.require_login)
     menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
     pages.context_processor(lambda: {"menu": menu, "version": VERSION, "reasons": {}})
-    for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, undo_pages):
+    for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, setup.pages, undo_pages):
         pages.register_blueprint(behind)
     app.register_blueprint(pages)

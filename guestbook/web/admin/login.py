@@ -3,6 +3,7 @@
 import re
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -36,6 +37,9 @@ pages = Blueprint("login", __name__)
 
 def require_login() -> ResponseReturnValue | None:
     """Let a logged-in owner pass; redirect readers to the login and refuse all other requests."""
+    if error_pages.is_setup():
+        g.login = None
+        return None  # The code in the address is what a login and a CSRF token are elsewhere.
     value = session.get(SESSION_KEY)
     try:
         g.login = login.find(db.session(), value) if value is not None else None
@@ -60,6 +64,13 @@ def explain(_error: CSRFError) -> ResponseReturnValue:
     return error_pages.answer(PageExpired())
 
 
+def limit_cookie(config: dict[str, Any], base_url: str) -> None:
+    """Let browsers send the cookie to the admin pages of this address alone: visitors get none."""
+    base = urlsplit(base_url)
+    config["SESSION_COOKIE_PATH"] = base.path + response_headers.ADMIN_PATH
+    config["SESSION_COOKIE_SECURE"] = base.scheme == "https"
+
+
 def set_cookie(value: str) -> None:
     """End the login of this browser, and give it the cookie of a new one."""
     _end_login()
@@ -69,7 +80,9 @@ def set_cookie(value: str) -> None:
 
 @pages.get("/login")
 def log_in() -> ResponseReturnValue:
-    """Show the form for the password."""
+    """Show the form for the password; of a new book, how to set it up."""
+    if g.login is None and not login.has_password(db.session()):
+        return redirect(url_for("admin.setup.ask_code"), 303)
     return _form() if g.login is None else redirect(_wanted(), 303)
 
 

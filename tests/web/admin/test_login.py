@@ -154,7 +154,7 @@ def test_the_cookie_is_for_the_admin_pages_alone_and_no_script_reads_it(newcomer
 )
 def test_it_is_as_the_address_wants(environ: dict[str, str], base_url: str, path: str, secure: bool) -> None:
     with running({**environ, "GUESTBOOK_BASE_URL": base_url}) as app:
-        parts = set_cookie(Visitor(app).get("/admin/login"))
+        parts = set_cookie(Owner(app).get("/admin/login"))
     assert path in parts
     assert ("Secure" in parts) is secure
 
@@ -207,10 +207,11 @@ def test_a_form_that_is_too_old_comes_back_as_a_new_one(newcomer: Owner) -> None
 
 def test_a_login_without_tables_says_what_is_missing(environ: dict[str, str]) -> None:
     with running(environ) as app:
+        owner = Owner(app)
+        form = fields(owner.page("/admin/login")) | {"password": PASSWORD}
         for table in ("sessions", "limits", "book_state"):
             factories.sql(f"DROP TABLE {table}")
-        visitor = Visitor(app)
-        form = fields(visitor.page("/admin/login")) | {"password": PASSWORD}
-        answer = visitor.open("POST", "/admin/login", data=form)
-    assert answer.status_code == 503
-    assert "must run this on the server: " in answer.text
+        answer = owner.open("POST", "/admin/login", data=form)
+        assert (answer.status_code, "or run this on the server: " in answer.text) == (503, True)
+        assert owner.get("/admin/login").headers["Location"] == "/admin/setup/"
+        assert owner.get("/admin/setup/").status_code == 503
