@@ -38,13 +38,13 @@ def open_page(browser: Browser) -> Iterator[Page]:
 
 
 def sign(page: Page) -> None:
-    page.get_by_role("link", name=re.compile("^http://")).click()
+    page.get_by_role("link", name="http://").click()
     fill_in(page, "Grace", "The first one")
     send(page)
     expect(page.locator(".message")).to_have_text("The first one")
 
 
-def test_from_the_printed_link_to_the_first_comment(browser: Browser, tmp_path: Path) -> None:
+def test_from_the_printed_link_to_the_first_comment_and_its_webhook(browser: Browser, tmp_path: Path) -> None:
     began, port = time.monotonic(), processes.free_port()
     with new_book(tmp_path, "run", "--port", str(port)) as server, open_page(browser) as page:
         processes.wait_for(lambda: "/admin/setup/" in server.output(), 60, server.output)
@@ -55,7 +55,13 @@ def test_from_the_printed_link_to_the_first_comment(browser: Browser, tmp_path: 
         page.get_by_label("Name of the book").fill("Ada’s book")
         page.get_by_role("button", name="Set up the book").click()
         expect(page.get_by_role("status")).to_contain_text("Your book is set up")
+        page.get_by_role("button", name="Show me a webhook").click()
+        there = page.url
         sign(page)
+        page.goto(there)
+        page.get_by_role("button", name="Look again").click()
+        expect(page.locator("main")).to_contain_text("The first one")
+        expect(page.locator("main")).to_contain_text("webhook-signature matches")
         assert time.monotonic() - began < 60
         page.goto(link)
         expect(page.get_by_role("heading", level=1)).to_have_text("This link does not work")
