@@ -18,6 +18,7 @@ from tests.support.visitor import (
     fields,
     messages,
     parse,
+    set_,
     stored,
     text,
 )
@@ -187,6 +188,18 @@ def test_a_preview_shows_the_comment_as_the_book_and_stores_nothing(visitor: Vis
     previewed, shown = article(answer.text), article(visitor.get(sent.location).text)
     shown = re.sub(r'\s*<span class="number">no. 1</span>', "", shown)  # a comment gets it when it is stored
     assert previewed == shown.replace(f"/comments/{comment.id}", "#c-preview").replace(comment.id, "preview")
+
+
+@pytest.mark.parametrize("wrong", [{}, {"message": ""}, {"website": "javascript:alert(1)"}, {"answer": "no"}])
+def test_a_plain_form_of_another_website_is_shown_once_more_and_then_taken(
+    visitor: Visitor, wrong: dict[str, str]
+) -> None:
+    set_(question="Which colour has snow?", answers="white")
+    page = parse(visitor.send(GREETING | {"preview": "yes", "answer": "white"} | wrong))
+    assert ("This is how it will look" in text(page)) is not bool(wrong)
+    assert stored() == []
+    assert visitor.send(fields(page) | GREETING | {"answer": "white"}).status_code == 303
+    assert [comment.message for comment in stored()] == ["Hello"]
 
 
 def test_a_preview_keeps_the_token_so_that_sending_it_twice_makes_one_comment(visitor: Visitor) -> None:
