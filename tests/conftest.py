@@ -45,6 +45,7 @@ NEEDS = {
     "psql": lambda: shutil.which("psql") is not None and databases.is_up("postgresql"),
     "mariadb-client": lambda: shutil.which("mariadb") is not None and databases.is_up("mariadb"),
     "packages": lambda: packages_can_be_had(),
+    "uv": lambda: uv_finds_packages(),
     "webhook": lambda: shutil.which("webhook") is not None,
     "gunicorn": lambda: importlib.util.find_spec("gunicorn") is not None,
     "npm-packages": lambda: npm.installed() is not None,
@@ -85,6 +86,15 @@ def packages_can_be_had() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["download", "--quiet", "--no-deps", "--dest", folder, "waitress"]
         return run(sys.executable, "-m", "pip", *arguments).returncode == 0
+
+
+def uv_finds_packages() -> bool:
+    """Whether uv is here and finds packages, from the network or from where it is told to look."""
+    if not (uv := shutil.which("uv")):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["pip", "install", "--quiet", "--dry-run", "--no-deps", "--target", folder, "waitress"]
+        return run(uv, *words, "--python", sys.executable).returncode == 0
 
 
 @pytest.fixture(autouse=True)
