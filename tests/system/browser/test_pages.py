@@ -97,6 +97,16 @@ def test_every_page_of_an_empty_book_is_too(app: Flask, open_to_look: OpenContex
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
+def test_the_first_steps_of_a_book_are_too(app: Flask, open_to_look: OpenContext) -> None:
+    Owner(app).be_logged_in().does("/admin/welcome/webhook")
+    inspector = Inspector(app, open_to_look().new_page(), KNOWN)
+    log_in(app, inspector)
+    for step in ("webhook", "comments", "website"):
+        inspector.open(f"/admin/welcome/?step={step}")
+    inspector.send("/admin/welcome/?step=website", embed_sites="https://example.org")
+    assert not inspector.wrong, "\n".join(inspector.wrong)
+
+
 def log_in(app: Flask, inspector: Inspector) -> None:
     """Look at the page that asks for the password, and be logged in then."""
     inspector.open("/admin/login")
