@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def build(tree: Path, to: Path) -> None:
-    """Write the wheel, the source archive, guestbook.pyz, and SHA256SUMS, which replaces an older one."""
+    """Write the wheel, the source archive, guestbook.pyz alone and in a zip, and a new SHA256SUMS."""
     names = sorted(_locked(tree).keys() - BUILD_TOOLS)
     to.mkdir(exist_ok=True)
     command = [sys.executable, "-c", SETUPTOOLS, str(to.resolve())]
@@ -69,6 +69,7 @@ def build(tree: Path, to: Path) -> None:
         sdist_name: _plain_sdist(to / sdist_name),
         "guestbook.pyz": one_file((tree / "deploy/one-file/main.py").read_text(), wheel, names),
     }
+    made["guestbook-ftp.zip"] = _ftp_zip(tree / "deploy", made["guestbook.pyz"])
     for name, content in made.items():
         (to / name).write_bytes(content)
     (to / "guestbook.pyz").chmod(0o755)
@@ -150,6 +151,19 @@ def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
             info.external_attr, info.compress_type = 0o100644 << 16, method
             archive.writestr(info, content)
     return made.getvalue()
+
+
+def _ftp_zip(deploy: Path, program: bytes) -> bytes:
+    """Return the files of the guide for hosts with FTP and a panel only, each in its folder."""
+    files = {"guestbook/guestbook.pyz": program}
+    for name in (
+        "ftp/guestbook/.htaccess",
+        "cgi/.htaccess",
+        "ftp/cgi/index.cgi",
+        "ftp/passenger/passenger_wsgi.py",
+    ):
+        files[name.removeprefix("ftp/")] = (deploy / name).read_bytes()
+    return zipped(files)
 
 
 def _plain_sdist(path: Path) -> bytes:

@@ -120,7 +120,7 @@ def test_two_builds_have_the_same_bytes_and_their_sums(builds: list[Path]) -> No
     assert [name for name in first if first[name] != second[name]] == []
     sums = dict(reversed(line.split("  ")) for line in first.pop("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in first.items()}
-    assert {Path(name).suffix for name in sums} == {".whl", ".gz", ".pyz"}
+    assert {Path(name).suffix for name in sums} == {".whl", ".gz", ".pyz", ".zip"}
     assert len(first["guestbook.pyz"]) < MOST_BYTES
 
 
