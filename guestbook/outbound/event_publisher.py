@@ -246,7 +246,7 @@ def _inputs(
             one.format,
             one.url if one.format in ADDRESSED else "",
             texts.get(one.id),
-            one.version,
+            payload_versions.known(one.version),
             event.for_owner is not None and one.moderation_links_since is not None,
         )
         for one in webhooks

@@ -26,6 +26,14 @@ def newest() -> str:
     return max(VERSIONS)
 
 
+def known(version: str) -> str:
+    """Return the version whose shape a webhook gets: its own, or the last one before that.
+
+    A later program may have added the webhook, or somebody has edited the row by hand.
+    """
+    return max((one for one in VERSIONS if one <= version), default=min(VERSIONS))
+
+
 def in_version(payload: Payload, version: str) -> Payload:
     """Return a payload of the newest version in the shape of another one; the given one stays as it is."""
     steps = [step for later, step in sorted(VERSIONS.items(), reverse=True) if later > version and step]

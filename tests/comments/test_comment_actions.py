@@ -22,6 +22,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
+from guestbook.storage.models.delivery import FIRST_VERSION
 from tests.support import factories
 from tests.support.amount import examples
 from tests.support.at_once import at_once
@@ -60,7 +61,7 @@ def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
         comment_actions.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
-        gone = {"nobody": event_publisher.BodyInput("json", "", None)}
+        gone = {"nobody": event_publisher.BodyInput("json", "", None, FIRST_VERSION)}
         ping = event_publisher.NewEvent("ping", EVENTS["ping"].sample_data())
         event_publisher.store(session.connection(), ping, factories.settings(), gone)
 

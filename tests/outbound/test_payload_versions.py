@@ -124,6 +124,18 @@ def test_a_body_is_made_once_for_each_version() -> None:
 
 
 @pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("version", "made_as"),
+    [(LATER, FIRST_VERSION), ("2026-11-30", OLDER), ("2020-01-01", OLDER), ("", OLDER), ("x", FIRST_VERSION)],
+)
+def test_a_delivery_names_the_version_whose_shape_it_has(version: str, made_as: str) -> None:
+    factories.webhook(version=version)
+    factories.sign()
+    row = factories.one()
+    assert (row.version, '"text":' in row.payload) == (made_as, made_as == OLDER)
+
+
+@pytest.mark.usefixtures("app")
 def test_what_is_stored_keeps_its_version_when_the_webhook_changes_it(receiver: Receiver) -> None:
     hook = factories.webhook(receiver.url("/"), version=OLDER)
     factories.sign()
