@@ -16,9 +16,9 @@ from tests.support.receiver import Receiver
 
 HOUR = timedelta(hours=1)
 COLUMNS = {
-    "id", "event_id", "webhook_id", "comment_id", "sequence", "event", "version", "payload", "status", "attempts",
+    "id", "event_id", "webhook_id", "comment_id", "sequence", "event", "payload", "status", "attempts",
     "claims", "schedule_start", "due_at", "claimed_by", "created_at", "finished_at", "last_status_code",
-    "last_error", "erased_at",
+    "last_error", "erased_at", "version",
 }  # fmt: skip
 
 
