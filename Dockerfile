@@ -19,7 +19,7 @@ RUN useradd --uid 1000 --home-dir /data guestbook && install -d -o 1000 -g 1000 
 COPY --from=build /opt/guestbook /opt/guestbook
 USER 1000:1000
 WORKDIR /data
-ENV PATH=/opt/guestbook/bin:$PATH GUESTBOOK_DATA_DIR=/data PORT=8080 PYTHONUNBUFFERED=1
+ENV PATH=/opt/guestbook/bin:$PATH GUESTBOOK_DATA_DIR=/data PORT=8080
 VOLUME /data
 EXPOSE 8080
 # Python obeys SIGINT from its start. The first process of a container gets SIGTERM only once it has a handler.

@@ -199,9 +199,9 @@ def set_up(output: str, password: str) -> str:
     return str(link)
 
 
-def log_in(base_url: str, password: str) -> int:
-    """Log in at the desk with a browser of its own, which keeps cookies; return the status."""
-    own = browser(urllib.request.HTTPCookieProcessor())
+def log_in(base_url: str, password: str, own: Any = None) -> int:
+    """Log in with this browser, or with one of its own, which keeps cookies; return the status."""
+    own = own or browser(urllib.request.HTTPCookieProcessor())
     page = html5lib.parse(fetch(f"{base_url}/admin/login", opener=own)[1], namespaceHTMLElements=False)
     form = visitor.fields(page) | {"password": password}
     return fetch(f"{base_url}/admin/login", form, own)[0]

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.request import HTTPCookieProcessor
 
+import html5lib
 import psutil
 import pytest
 import yaml
@@ -25,6 +27,8 @@ from guestbook import settings
 from guestbook.lib import VERSION
 from guestbook.storage import database
 from tests.conftest import run
+from tests.support import processes, visitor
+from tests.support.owner import PASSWORD
 from tests.support.processes import ROOT, Started, clean_environ, fetch, free_port, sign, started, wait_for
 from tests.support.receiver import Receiver
 from tests.system.deploy.installation import Installation
@@ -32,6 +36,7 @@ from tests.system.deploy.installation import Installation
 DEPLOY = ROOT / "deploy"
 PODMAN = shlex.split(os.environ.get("GUESTBOOK_TEST_PODMAN", ""))
 STOPPED_WITHIN = 10.0  # seconds; Docker kills a container then
+SHOWN_WITHIN = 60.0  # seconds from the start to a webhook on the page
 IMAGE, BASE = "localhost/guestbook-test", "localhost/guestbook-test-base"
 
 
@@ -134,9 +139,13 @@ def podman(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def use(container: Container, receiver: Receiver) -> None:
-    """Start it, sign its book, see the webhook, stop it, and find the comment after the next start."""
+    """Set the book up, sign it, see webhooks, stop it, and find the comment after the next start."""
+    began = time.monotonic()
     with container.running() as program:
         wait_until_healthy(container, program)
+        processes.set_up(program.output(), PASSWORD)
+        assert "webhook-signature" in shown_webhook(container.address)
+        assert time.monotonic() - began < SHOWN_WITHIN
         added = container.done("guestbook", "webhooks", "add", receiver.url("/"))
         assert added.returncode == 0, added.stdout + added.stderr
         assert sign(container.address, message="From a container") == 303
@@ -148,6 +157,16 @@ def use(container: Container, receiver: Receiver) -> None:
         wait_until_healthy(container, program)
         assert "From a container" in fetch(f"{container.address}/")[1]
         ends_well(container, program, "SIGTERM")
+
+
+def shown_webhook(address: str) -> str:
+    """Log in, press "Show me a webhook", and return the page that shows one."""
+    browser = processes.browser(HTTPCookieProcessor())
+    assert processes.log_in(address, PASSWORD, browser) == 303
+    url = f"{address}/admin/welcome/"
+    form = visitor.fields(html5lib.parse(fetch(url, opener=browser)[1], namespaceHTMLElements=False))
+    assert fetch(f"{url}webhook", {"csrf_token": form["csrf_token"]}, browser)[0] == 303
+    return fetch(f"{url}?step=webhook", opener=browser)[1]
 
 
 def wait_until_healthy(container: Container, program: Started) -> None:
