@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from sqlalchemy import Engine, Table, TextClause, func, insert, select, text, up
 from guestbook.background import retention_rules
 from guestbook.comments import events_and_reminders
 from guestbook.inbound.inbox import Counts, Inbox
-from guestbook.lib import VERSION, clock, current_process, ids, locks
+from guestbook.lib import VERSION, clock, current_process, files, ids, locks
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.text import counted
 from guestbook.outbound import delivery_tasks
@@ -200,6 +202,9 @@ def run(
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency, own=own)
         host, tally, until, stop = running.host, dispatcher.tally, running.until, running.stop
         running.tally, beside = tally, inbox if options.inbox else None
+        if options.stay:  # The next pass has the new settings, such as the book's address.
+            file = settings.data_dir / ".env"
+            stop.set_when(partial(_is_changed, file, files.state_of(file)))
 
         def tick() -> None:
             host.keep()
@@ -213,6 +218,10 @@ def run(
     report = PassReport(tally, inbox.counts)
     _log_figures(options, report)
     return report
+
+
+def _is_changed(file: Path, before: tuple[int, ...] | None) -> bool:
+    return files.state_of(file) != before
 
 
 def _log_figures(options: Options, report: PassReport) -> None:

@@ -24,6 +24,11 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._wished = False
+        self._other_reason: Callable[[], bool] = lambda: False
+
+    def set_when(self, reason: Callable[[], bool]) -> None:
+        """Ask for the end as soon as this is true, too. It is called often."""
+        self._other_reason = reason
 
     def set(self) -> None:
         """Ask for the end."""
@@ -31,13 +36,14 @@ class StopFlag:
 
     def is_set(self) -> bool:
         """Whether to stop."""
+        self._wished = self._wished or self._other_reason()
         return self._wished
 
     def wait(self, seconds: float) -> bool:
         """Sleep so long (a signal does not cut it short, so keep it short); return `is_set`."""
         if not self._wished:
             time.sleep(seconds)
-        return self._wished
+        return self.is_set()
 
 
 @contextmanager

@@ -50,6 +50,15 @@ def type_of(path: Path) -> int | None:
         return None
 
 
+def state_of(path: Path) -> tuple[int, ...] | None:
+    """Return what is another value once a file was changed or replaced; None where this user sees none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def opening(folder: Path) -> str | None:
     """Return the command that opens a folder to its owner, if this user is the owner."""
     is_mine = folder.stat().st_uid == os.geteuid()

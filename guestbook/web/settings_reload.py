@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 
+from guestbook.lib import files
 from guestbook.storage.database import db
 
 log = logging.getLogger(__name__)
@@ -26,21 +27,14 @@ class SettingsFollower:
     def __init__(self, app: Flask, make: Callable[[], Flask]) -> None:
         self.app, self._answer, self._make = app, app.wsgi_app, make
         self._path = app.config["GUESTBOOK"].data_dir / ".env"
-        self._seen = self._look()
+        self._seen = files.state_of(self._path)
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         """Answer one request; a look at the file takes some microseconds."""
-        if (now := self._look()) != self._seen:
+        if (now := files.state_of(self._path)) != self._seen:
             self._seen = now  # Other threads go on with the old settings until the new ones are read.
             self._follow()
         return self._answer(environ, start)
-
-    def _look(self) -> tuple[int, ...] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _follow(self) -> None:
         try:

@@ -407,3 +407,21 @@ def test_a_pass_that_sends_imports_no_pages_and_nothing_of_inbound_events_or_mai
     assert "guestbook.outbound.delivery_dispatcher" in imported
     assert RARE.intersection(imported) == set()
     assert is_frozen == "True", "its searches for garbage pass by what its start has made"
+
+
+# --- the settings
+
+
+def test_a_pass_that_stays_ends_once_the_file_of_settings_was_changed(app: Flask, book: Book) -> None:
+    read, options = app.config["GUESTBOOK"], whole_pass.Options(max_seconds=60, stay=True)
+    with app.app_context(), ThreadPoolExecutor(1) as threads:
+        passing = threads.submit(whole_pass.run, db.engine, read, options)
+        wait_for(lambda: book.passes() != [])
+        time.sleep(0.5)
+        assert not passing.done()
+        began = time.monotonic()
+        (read.data_dir / ".env").write_text("GUESTBOOK_BASE_URL=https://book.example\n")
+        assert passing.result(timeout=20) is not None
+        assert time.monotonic() - began < 5
+    [row] = book.passes()
+    assert row.finished_at is not None
