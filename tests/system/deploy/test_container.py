@@ -1,7 +1,9 @@
 """The container: what its Dockerfile says is run here, and the files that servers for apps read are complete.
 
 With `GUESTBOOK_TEST_PODMAN`, a call of Podman, its image is built and used too, which takes minutes. The one
-that it begins with is made of Debian's packages, so that no registry is asked. The guide is run-in-a-container.
+that it begins with is made of Debian's packages, so that no registry is asked.
+
+The guide is run-in-a-container.
 """
 
 import json
