@@ -141,7 +141,9 @@ def explain_login(error: CSRFError) -> ResponseReturnValue:
         return explain(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(step, notice=f"This page has expired. Please type the {step} again."), 400
-    if request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]:
+    is_secret_enough = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
+    folder = current_app.config["SESSION_COOKIE_PATH"] + "/"
+    if is_secret_enough and (request.script_root + request.path).startswith(folder):
         return _form(notice=NO_COOKIE), 400
     home = request_context.settings().base_url + response_headers.ADMIN_PATH
     return _form(notice=OTHER_ADDRESS.format(home)), 400

@@ -7,7 +7,6 @@ folder. It stands in their addresses, so no other website can send their forms. 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -124,7 +123,7 @@ def _checked_address() -> str:
     except ValueError as error:
         raise Refused(f"This is not an address for the book: {error}.", field="address") from None
     seen = _seen_address()
-    if urlsplit(address.lower())[:2] != urlsplit(seen.lower())[:2] and request.form.get("sure") != address:
+    if address.lower() != seen.lower() and request.form.get("sure") != address:
         raise Refused(OTHER_ADDRESS.format(seen), field="address")
     return address
 

@@ -184,6 +184,16 @@ def test_a_wrong_password_while_logged_in_ends_nothing(owner: Owner) -> None:
 # --- what is wrong is said
 
 
+def test_a_login_below_another_path_than_the_cookie_goes_to_says_so(newcomer: Owner) -> None:
+    newcomer.app.config["SESSION_COOKIE_PATH"] = "/guests/admin"
+    form = fields(newcomer.page("/admin/login")) | {"password": PASSWORD}
+    answer = newcomer.open("POST", "/admin/login", data=form, base_url="https://localhost")
+    assert (answer.status_code, "it goes to https://book.example/admin/ only" in reason(answer)) == (
+        400,
+        True,
+    )
+
+
 def test_without_our_cookie_the_login_says_so_and_does_not_loop(newcomer: Owner) -> None:
     form = fields(newcomer.page("/admin/login")) | {"password": PASSWORD}
     home = "it goes to https://book.example/admin/ only"
