@@ -18,7 +18,8 @@ NARROW = {"width": 320, "height": 844}  # CSS pixels; the styles are the same up
 TABLET = {"width": 768, "height": 900}
 LOOKS = [("light", DESKTOP), ("dark", NARROW)]
 MORE_LOOKS = [("dark", DESKTOP), ("light", NARROW)]  # for the screenshots
-WRONG_FORM = {"webmention.receive": 400}  # as the specification of Webmention has it; others answer 422
+# A webmention as its specification has it, and a wrong code; other forms answer 422.
+WRONG_FORM = {"webmention.receive": 400, "admin.setup.enter_code": 403}
 SCROLLS = "document.documentElement.scrollWidth > innerWidth"
 # Buttons that stand beside each other and are not equally high.
 UNEVEN = """() => [...document.querySelectorAll(".actions")].flatMap(row => {

@@ -24,10 +24,11 @@ from tests.support.receiver import Answer, Receiver
 
 Rows = dict[str, list[str]]  # by the name of the variable in an address
 
-# Endpoints. Two of them are pages only with a cookie, or of a webmention.
+# Endpoints. Two of them are pages only with a cookie, or of a webmention; two more are of a new book.
 NO_PAGES = (
     *("static", "public.picture", "looks.own_css", "inbound_webhook.greet", "pinger.run_pass"),
     *("metrics.show", "own_comment.show", "webmention.status"),
+    *("admin.setup.ask_code", "admin.setup.show_setup"),
     *(f"receiver.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
     "receiver.ask_redelivery",
 )

@@ -6,6 +6,9 @@ Pages are found by the routes, and forms by their pages, so that new ones need n
 import pytest
 from flask import Flask
 
+from guestbook.settings import Settings
+from guestbook.storage import backup, schema_version
+from tests.support import factories
 from tests.support.owner import PASSWORD, Owner, turn_second_factor_on
 from tests.support.receiver import Receiver
 from tests.system.browser import sample
@@ -50,7 +53,11 @@ MORE = {
 }
 KNOWN: list[str] = []  # kinds of elements that axe looked at in any of these tests
 # Pages that by themselves say what they lack.
-UNASKED = {"/admin/deliveries/redeliver": 422, "/admin/inbox/reprocess": 422}
+UNASKED = {
+    "/admin/deliveries/redeliver": 422,
+    "/admin/inbox/reprocess": 422,
+    "/.well-known/security.txt": 404,
+}
 
 
 @pytest.mark.parametrize("part", ["sources, inbox and bins", "all other pages"])
@@ -107,7 +114,28 @@ def test_the_first_steps_of_a_book_are_too(app: Flask, open_to_look: OpenContext
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
+def test_the_pages_that_set_up_a_new_book_are_too(app: Flask, open_to_look: OpenContext) -> None:
+    inspector = Inspector(app, open_to_look().new_page(), KNOWN)
+    read: Settings = app.config["GUESTBOOK"]
+    inspector.open("/admin/setup/")
+    inspector.send("/admin/setup/", code="wrong", status=403)
+    code = (read.data_dir / "setup-code.txt").read_text().split()[0]
+    backup.write(read, read.data_dir / "book.db")
+    inspector.open(f"/admin/setup/{code}")
+    inspector.send(f"/admin/setup/{code}", password=" " * 10, title=" ", status=422)
+    factories.sql("UPDATE alembic_version SET version_num = '0024'")
+    older = inspector.page.goto(f"/admin/setup/{code}")
+    assert older
+    inspector.look(older, "/admin/setup/… with older tables", 200)
+    factories.sql(f"UPDATE alembic_version SET version_num = '{schema_version.head()}'")
+    Owner(app)
+    (read.data_dir / "setup-code.txt").unlink()
+    inspector.open(f"/admin/setup/{code}?used", 410)
+    assert not inspector.wrong, "\n".join(inspector.wrong)
+
+
 def log_in(app: Flask, inspector: Inspector) -> None:
     """Look at the page that asks for the password, and be logged in then."""
+    owner = Owner(app)
     inspector.open("/admin/login")
-    be_logged_in(Owner(app), inspector.page.context, inspector.page.url)
+    be_logged_in(owner, inspector.page.context, inspector.page.url)
