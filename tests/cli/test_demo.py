@@ -131,7 +131,7 @@ def test_the_tour_shows_three_steps_then_everything_it_names_can_be_looked_at_at
 def check_the_steps(said: str) -> None:
     """A delivery, a retry and a signature."""
     one, two, three = re.split(r"(?m)^\d\. .+\n", said)[1:]
-    assert "Webhook-Signature: v1," in one
+    assert "webhook-signature: v1," in one.lower()
     assert '"message": "Hello from the demo!"' in one
     answers = re.findall(rf"attempt (\d)  answered (\d+)  {ID}", two)
     assert [answer[:2] for answer in answers] == [("1", "500"), ("2", "200")]

@@ -262,6 +262,6 @@ def test_the_pages_of_the_book_name_them_and_the_admin_pages_do_not(visitor: Vis
             "application/atom+xml": "https://book.example/feed.atom",
             "application/feed+json": "https://book.example/feed.json",
         }
-    assert not visitor.page("/admin/login").findall(".//head/link[@rel='alternate']")
+    assert not visitor.page(visitor.get("/admin/login").location).findall(".//head/link[@rel='alternate']")
     page = visitor.page()
     assert attributes(page, ".//link[@rel='alternate']")["title"] == text(page.find(".//title"))
