@@ -11,7 +11,7 @@ from guestbook.storage.models.source import VERIFY
 from tests.support import factories, inbound_factories
 from tests.support.owner import Owner
 from tests.support.source_pages import PLACE, added, form, issue, stored
-from tests.support.visitor import by_class, hrefs, plain, text
+from tests.support.visitor import attributes, by_class, hrefs, plain, text
 from tests.support.webhook_pages import part
 
 PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
@@ -63,7 +63,7 @@ def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(owner: Owner) ->
     row_id = added(owner, action="comment")
     page = owner.page(PLACE + row_id)
     assert "the sample becomes a comment in your book" in text(page)
-    options = [option.text for option in page.findall(".//select[@id='sample-event']/option")]
+    options = [option.text for option in page.findall(".//select[@id='event']/option")]
     assert options[:2] == ["issues.opened", "push"]
     page = owner.does(f"{PLACE}{row_id}/sample", {"event": "push"})
     assert "The sample is stored. The next pass of cron processes it like a real event." in text(page)
@@ -73,13 +73,16 @@ def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(owner: Owner) ->
     assert "It became a comment." in text(owner.page(f"/admin/inbox/{event.id}"))
     page = owner.refused(f"{PLACE}{row_id}/sample", {"event": "coffee"})
     assert "There is no sample 'coffee'." in text(page)
+    assert "Event: There is no sample" in text(page)
+    described = attributes(page, ".//select[@id='event']")["aria-describedby"]
+    assert described.split() == ["event-reason"]
 
 
 def test_where_only_the_sender_can_sign_the_page_says_so(owner: Owner) -> None:
     row_id = added(owner, preset="discord", secret="0" * 64)
     page = owner.page(PLACE + row_id)
     assert "Let the sender send a test." in text(page)
-    assert page.find(".//select[@id='sample-event']") is None
+    assert page.find(".//select[@id='event']") is None
     assert owner.post(f"{PLACE}{row_id}/sample", {"event": "plain"}).status_code == 422
 
 

@@ -10,7 +10,7 @@ from guestbook.queries import statistics
 from tests.support import factories, secret_keys
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
-from tests.support.visitor import attributes, by_class, plain, text
+from tests.support.visitor import attributes, by_class, parse, plain, text
 from tests.support.webhook_pages import PLACE, added, part, stored
 
 UNKNOWN = "0" * 32
@@ -222,3 +222,5 @@ def test_an_example_of_an_event_goes_through_the_queue(owner: Owner, receiver: R
     answer = owner.post(f"{PLACE}{row_id}/example", {"event": "comment.<b>"})
     assert answer.status_code == 422
     assert "There is no event &#39;comment.&lt;b&gt;&#39;." in answer.text
+    described = attributes(parse(answer), ".//select[@id='event']")["aria-describedby"]
+    assert described.split() == ["event-reason"]
