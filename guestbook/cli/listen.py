@@ -176,7 +176,8 @@ def _forwarded(behind: Transport, url: str, delivery: dict[str, Any]) -> dict[st
         result: dict[str, Any] = {"ok": False, "error": why[:SENT_ERROR_LIMIT]}
     else:
         ok = 200 <= answer.status < 300
-        result = {"ok": ok, "status_code": answer.status, "error": f"The receiver answered {answer.status}."}
+        problem = {} if ok else {"error": f"The receiver answered {answer.status}."}
+        result = {"ok": ok, "status_code": answer.status, **problem}
         said = printable(answer.body[:SHOWN_TEXT].decode(errors="replace"))
         click.echo(f"  {answer.status} {said}{'' if ok else ' It comes again later.'}", err=not ok)
     return {**result, "milliseconds": round((time.monotonic() - began) * 1000)}

@@ -164,6 +164,11 @@ def test_nothing_of_a_hostile_book_reaches_terminal_or_program(token: str, recei
     [request] = receiver.requests
     assert set(request.headers) == {"host", "content-length", "webhook-id"}
     assert (request.headers["host"], request.body) == (f"127.0.0.1:{receiver.port}", b"{}")
+    [result] = [
+        one for sent in book.requests if sent.path.endswith("/commit") for one in sent.json["results"]
+    ]
+    assert (result["ok"], result["status_code"]) == (True, 200)
+    assert "error" not in result
 
 
 @pytest.mark.parametrize(
