@@ -267,10 +267,8 @@ def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes
     comment is sent. An event of which the webhook has a delivery is left out; redeliver sends it. The command
     prints how many events there are, and asks.
     """
-    row, rules = (
-        row_commands.find(Webhook, webhook),
-        backfills.BackfillRules(since, app_command.settings(), pruned_too),
-    )
+    row = row_commands.find(Webhook, webhook)
+    rules = backfills.BackfillRules(since, app_command.settings(), pruned_too)
     when = "A listener fetches what waits." if row.is_pulled else "Sending begins with the next pass."
     if row.disabled_at:
         when = "Sending begins when the webhook is enabled."

@@ -68,9 +68,8 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
                 return UpgradeReport(schema_version.head(), schema_version.head())
             if age is not Age.OLDER:
                 raise WrongVersion(database.VERSION_FAULTS[age])
-            HostNote(
-                settings, hosts_sharing_sqlite.PASS
-            ).keep()  # a second host would fail after a useless backup
+            # A second host would fail after a useless backup.
+            HostNote(settings, hosts_sharing_sqlite.PASS).keep()
             report = UpgradeReport(stored[0], schema_version.head())
             path = backup.own_path(settings, f"guestbook-{report.before}")
             report.backup = backup.write(settings, path, progress=progress)

@@ -269,7 +269,7 @@ def delivery_facts(delivery: Delivery, webhook: Webhook, now: datetime) -> dict[
 
 
 def outlook_of(delivery: Delivery, webhook: Webhook, now: datetime, is_behind: bool) -> str:
-    """Say when it is sent next, details after a comma; `is_behind` an earlier one about the same comment."""
+    """Say when it is sent next, details after a comma. `is_behind`: an earlier one of its comment waits."""
     if delivery.due_at is None:
         return ""
     if delivery.is_leased(now):

@@ -50,7 +50,7 @@ calls = Calls(
     Replayed=schema.answer(REPLAYED_SCHEMA),
 )
 
-BIN_COLUMNS = {  # field of `inbound.bins` → column
+BIN_COLUMNS = {  # field of `inbound.request_bins` → column
     "name": "name",
     "status": "answer_status",
     "body": "answer_body",
@@ -99,7 +99,7 @@ def clear_bin(bin_id: str) -> Answer:
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields as `inbound.bins` takes them: the delay in seconds."""
+    """Return the fields as `inbound.request_bins` takes them: the delay in seconds."""
     fields = {field: given[column] for field, column in BIN_COLUMNS.items() if column in given}
     return fields | ({"delay": fields["delay"] / 1000} if "delay" in fields else {})
 
