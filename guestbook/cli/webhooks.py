@@ -15,6 +15,7 @@ from guestbook.outbound import (
     webhook_urls,
     webhooks as outbound_webhooks,
 )
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
 from guestbook.queries import webhook_status
@@ -31,6 +32,7 @@ GROUPS_OF_WEBHOOK = {
     "unreachable_in_a_row",
 }
 PUBLIC_KEY = "Its public key, with which the receiver verifies: {}"
+SEND_EVENTS = f"Send this event (repeatable): {', '.join(EVENTS)}."
 _option = partial(options.of_field, WEBHOOK_FIELDS)
 secret_option = _option("secret", callback=options.secret)
 signing_key_option = _option("signing_key", callback=options.secret, metavar="KEY")
@@ -39,7 +41,7 @@ fields_of_webhook = options.together(
     _option("format"),
     _option("version"),
     _option("template", metavar="TEXT"),
-    _option("events", "--event", multiple=True, help="Send this event (repeatable)."),
+    _option("events", "--event", multiple=True, metavar="EVENT", help=SEND_EVENTS),
     click.option(
         "--header",
         "headers",
