@@ -24,6 +24,7 @@ from tests.support.book import Book
 from tests.support.forks import Forks, open_forks
 from tests.support.receiver import Receiver
 from tests.support.speed import pytest_collection_finish, pytest_collection_modifyitems  # noqa: F401  hooks of pytest
+from tests.system.deploy import machine
 from tests.system.interop import npm
 
 speed.begin()
@@ -51,6 +52,7 @@ NEEDS = {
     "npm-packages": lambda: npm.installed() is not None,
     "octokit": lambda: npm.examples() is not None,
     "validator": lambda: npm.validator() is not None,
+    "machine": machine.can_be_started,
     "unshare": lambda: os.geteuid() == 0 and shutil.which("unshare") is not None,
     "rabbitmq": rabbitmq.is_here,
     "nginx": lambda: shutil.which("nginx") is not None,

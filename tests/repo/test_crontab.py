@@ -1,4 +1,7 @@
-"""Every line of crontab.example does its work as cron runs it: by sh, with nothing but PATH and HOME."""
+"""Every line of crontab.example does its work as cron runs it: by sh, with nothing but PATH and HOME.
+
+The lines of run-cron are among them.
+"""
 
 import re
 import subprocess

@@ -1,6 +1,7 @@
-"""The commands and templates of the how-to guides do their work on a book, guide by guide."""
+"""The how-to guides: commands and templates do their work on a book, and a guide for a host says what ran."""
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from tests.repo.test_documents import CALL
 from tests.support import comment_files, factories
 from tests.support.documents import DOCS, blocks, read
+from tests.support.processes import ROOT
 
 GUIDES = sorted((DOCS / "howto").glob("*.md"))
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -21,6 +23,10 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # and the exit code of doctor is that of the book.
 ELSEWHERE = ("run", "serve", "relay", "migrate-to", "restore", "listen", "doctor")
 ELSEWHERE += ("encrypt-secrets --new-key",)
+
+
+FOR_HOSTS = [page for page in GUIDES if page.stem.startswith("run-") and page.stem != "run-the-tests"]
+STATUS = re.compile(r"\*(Run in our tests|Not run by us)[.:]\*")
 
 
 def calls(page: Path) -> list[list[str]]:
@@ -61,3 +67,14 @@ def test_the_templates_of_the_guide_work() -> None:
     data = EVENTS["comment.created"].sample_data()
     said = json.loads(template_sandbox.render(body, data).text)
     assert said["text"].startswith(data["comment"]["name"] + " wrote: ")
+
+
+@pytest.mark.parametrize("page", FOR_HOSTS, ids=lambda page: page.stem)
+def test_a_guide_for_a_host_says_first_what_was_run_and_a_test_that_runs_it_names_it(page: Path) -> None:
+    beginning = page.read_text().split("\n## ")[0].split("\n```")[0]
+    said = STATUS.findall(beginning)
+    assert said, "Begin a paragraph with *Run in our tests:* or *Not run by us:*"
+    if "Run in our tests" in said:
+        names = (page.stem, page.stem.replace("-", "_"))
+        tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+        assert any(name in test.read_text() for test in tests for name in names)

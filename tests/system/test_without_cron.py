@@ -1,4 +1,7 @@
-"""A book on a server with one process and no threads, without cron: its requests and a pinger send."""
+"""A book on a server with one process and no threads, without cron: its requests and a pinger send.
+
+These are the two ways of the guide run-without-cron.
+"""
 
 import json
 import sys

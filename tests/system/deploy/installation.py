@@ -6,15 +6,16 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from venv import EnvBuilder
 
-from flask import Flask
+from sqlalchemy import Connection
 
+from guestbook.storage.database import db
 from tests.conftest import running
 from tests.support import factories, inbound_factories, processes, servers
 from tests.support.api_client import new_token
@@ -22,7 +23,12 @@ from tests.support.owner import Owner
 from tests.support.processes import ROOT, Started
 
 PLACEHOLDER = "/path/to/guestbook"
-PROGRAMS = {"flask": "flask.cli:main", "gunicorn": "gunicorn.app.wsgiapp:run", "guestbook": "guestbook:main"}
+PROGRAMS = {
+    "flask": "flask.cli:main",
+    "guestbook": "guestbook:main",
+    "gunicorn": "gunicorn.app.wsgiapp:run",
+    "uwsgi": "pyuwsgi:run",
+}
 
 SCRIPT = "#!{}\nimport sys\nfrom {} import {} as main\nsys.exit(main())\n"
 
@@ -40,7 +46,7 @@ class Installation:
         self.checkout.mkdir()
         self.run.mkdir()
         if debian:
-            _compile_for_debian()
+            compile_for_debian()
         unfinished = shutil.ignore_patterns("*.pyc.*")  # other tests compile at the same time
         shutil.copytree(ROOT / "guestbook", self.checkout / "guestbook", ignore=unfinished)
         for name in ("setup.cfg", "schema.sql", "deploy"):
@@ -103,7 +109,9 @@ class Installation:
             for path in (self.data, *self.data.iterdir(), self.run, *self.run.iterdir()):
                 if self.user:
                     os.chown(path, self.user, self.user)
-            yield Installed(app, token)
+            key = app.secret_key
+            assert isinstance(key, str)
+            yield Installed(key, db.engine.connect, factories.run_pass, token)
 
     @contextmanager
     def started(self, *command: str, **options: Any) -> Iterator[Started]:
@@ -118,12 +126,15 @@ class Installation:
 class Installed(NamedTuple):
     """The book in it, seen from the tests' process."""
 
-    app: Flask
+    key: str
+    connect: Callable[[], Connection]
+    cron: Callable[[], object]  # makes a pass
     token: str
+    hook: str = "/hooks/tok"  # the path of a source's URL
 
 
 @cache
-def _compile_for_debian() -> None:
+def compile_for_debian() -> None:
     """Compile the book for Debian's Python: the user of the server could not store what it compiles."""
     command = [servers.DEBIAN_PYTHON, "-m", "compileall", "-q", str(ROOT / "guestbook")]
     subprocess.run(command, check=True)

@@ -1,4 +1,4 @@
-"""The files of deploy/ that no server here can run: systemd's units and YunoHost's package."""
+"""The files of deploy/ that are checked as they stand: systemd's units and YunoHost's package."""
 
 import configparser
 import re
@@ -15,11 +15,8 @@ from guestbook import settings
 from guestbook.cli import program
 from guestbook.storage import database
 from tests.conftest import run
-from tests.support import factories
 from tests.support.documents import PAGES, blocks
 from tests.support.processes import ROOT, clean_environ
-from tests.support.receiver import Receiver
-from tests.system.deploy.installation import Installation
 
 DEPLOY = ROOT / "deploy"
 YUNOHOST = DEPLOY / "yunohost"
@@ -82,19 +79,6 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
     assert verify(*files) == ""
     files[0].write_text(files[0].read_text().replace("oneshot", "twoshot"))
     assert "twoshot" in verify(files[0])
-
-
-def test_the_timer_starts_a_pass_each_minute_that_sends(
-    installation: Installation, receiver: Receiver
-) -> None:
-    assert units("systemd/guestbook-cron.timer")["Timer"]["OnCalendar"] == "minutely"
-    unit = units("systemd/guestbook-cron.service")["Service"]
-    command = unit["ExecStart"].replace("/path/to/guestbook", str(installation.checkout))
-    with installation.book("https://example.org", receiver.url("/")):
-        factories.sign("By the timer")
-        done = run(*shlex.split(command), cwd=installation.checkout, env=clean_environ())
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert receiver.requests[-1].json["data"]["comment"]["message"] == "By the timer"
 
 
 def test_a_stopped_pass_has_time_for_the_requests_under_way_and_for_their_outcomes(tmp_path: Path) -> None:

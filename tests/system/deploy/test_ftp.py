@@ -1,4 +1,4 @@
-"""What the guide for hosts with FTP and a panel says, from the copied files to the first comment."""
+"""What the guide run-with-ftp-only says, from the copied files to the first comment."""
 
 import os
 import re

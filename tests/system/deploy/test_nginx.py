@@ -1,4 +1,7 @@
-"""nginx in front of `guestbook serve` and of gunicorn, also with the files of YunoHost's package."""
+"""nginx in front of `guestbook serve` and of gunicorn below a path, and with the files of YunoHost's package.
+
+test_guides.py follows run-behind-nginx, for the top of a site. Both run what run-behind-a-proxy says.
+"""
 
 import getpass
 import os
@@ -59,34 +62,27 @@ def filled_in(installation: Installation, name: str, values: dict[str, str]) -> 
     return re.sub("__([A-Z_]+)__", lambda found: values[found[1]], path.read_text())
 
 
-def server(installation: Installation, kind: str, backend: str, path: str) -> list[str]:
+def server(installation: Installation, kind: str, backend: str) -> list[str]:
     """Return the command of the server behind nginx, as the service of systemd has it."""
-    marks = {"serve": OPTIONS + (" --url-prefix" if path else ""), "gunicorn": "bin/gunicorn"}
+    marks = {"serve": f"{OPTIONS} --url-prefix", "gunicorn": "bin/gunicorn"}
     unit = installation.file("systemd/guestbook.service", ("127.0.0.1:8080", backend))
     wanted = marks[kind].replace("127.0.0.1:8080", backend)
     line = next(line for line in unit.read_text().splitlines() if wanted in line)
     if kind == "gunicorn":
-        below = [("# raw_env", "raw_env")] if path else []
-        installation.file("gunicorn/gunicorn.conf.py", ("127.0.0.1:8080", backend), *below)
+        below = ("# raw_env", "raw_env")
+        installation.file("gunicorn/gunicorn.conf.py", ("127.0.0.1:8080", backend), below)
     return line.partition("ExecStart=")[2].split()
 
 
-# At the top of a site gunicorn has the same file without a line, and nginx the same file as with serve.
-@pytest.mark.parametrize(
-    ("path", "kind"), [("", "serve"), ("/guestbook", "serve"), ("/guestbook", "gunicorn")]
-)
-def test_nginx_passes_the_book_on_over_https(
-    installation: Installation, receiver: Receiver, certificate: str, path: str, kind: str
+@pytest.mark.parametrize("kind", ["serve", "gunicorn"])
+def test_nginx_passes_the_book_below_a_path_on_over_https(
+    installation: Installation, receiver: Receiver, certificate: str, kind: str
 ) -> None:
     port, backend = free_port(), f"127.0.0.1:{free_port()}"
-    if path:
-        part = installation.file("nginx/guestbook-subpath.conf", ("127.0.0.1:8080", backend))
-        site = SITE.format(port=port, certificate=certificate, part=part)
-    else:
-        listen = ("listen 80;", f"listen 127.0.0.1:{port} ssl; {certificate}")
-        site = f"include {installation.file('nginx/guestbook.conf', ('127.0.0.1:8080', backend), listen)};"
-    behind = installation.started(*server(installation, kind, backend, path))
-    programs, url = (behind, nginx(installation, site)), f"https://127.0.0.1:{port}{path}"
+    part = installation.file("nginx/guestbook-subpath.conf", ("127.0.0.1:8080", backend))
+    site = SITE.format(port=port, certificate=certificate, part=part)
+    behind = installation.started(*server(installation, kind, backend))
+    programs, url = (behind, nginx(installation, site)), f"https://127.0.0.1:{port}/guestbook"
     visit.whole(installation, url, receiver, *programs, TRUSTED_PROXIES="1")
 
 

@@ -1,4 +1,4 @@
-"""uWSGI, and the WSGI file of PythonAnywhere."""
+"""uWSGI with its file of options; test_guides.py follows the guides for hosts that have it."""
 
 import sys
 
@@ -17,14 +17,3 @@ def test_uwsgi_serves_the_book(installation: Installation, receiver: Receiver, p
     command = [sys.executable, "-c", "import pyuwsgi; pyuwsgi.run()", "--ini", str(ini), "--http", place]
     command += ["--add-header", "Connection: close"]  # uWSGI would close the connection without a word
     visit.whole(installation, f"http://{place}{path}", receiver, installation.started(*command))
-
-
-def test_the_file_for_pythonanywhere_serves_the_book_without_threads(
-    installation: Installation, receiver: Receiver
-) -> None:
-    place = f"127.0.0.1:{free_port()}"
-    file = installation.file("pythonanywhere/wsgi.py", ("/home/you/guestbook", str(installation.checkout)))
-    program = str(installation.checkout / ".venv/bin/gunicorn")
-    options = ["--workers", "1", "--bind", place, "--chdir", str(file.parent), "wsgi:application"]
-    server = installation.started(program, *options)
-    visit.whole(installation, f"http://{place}", receiver, server, TRUSTED_PROXIES="0")
