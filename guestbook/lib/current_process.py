@@ -36,7 +36,8 @@ class StopFlag:
 
     def is_set(self) -> bool:
         """Whether to stop."""
-        self._wished = self._wished or self._other_reason()
+        if not self._wished and self._other_reason():
+            self._wished = True  # Never False here: a handler may have set it since it was read.
         return self._wished
 
     def wait(self, seconds: float) -> bool:
