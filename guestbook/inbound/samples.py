@@ -263,8 +263,8 @@ def preview_of(
     for what, event in _tried(session, source.id if source else None, verify):
         decision = verify_and_decide.decide(event, trial, base_url=base_url, proof_keys=())
         draft = decision.action.draft if isinstance(decision.action, WriteComment) else None
-        sentence = decision.error or decision.note or "The other book removed this comment."
-        made = TemplatePreview(what, draft, sentence, decision.error is not None)
+        why = "" if draft else decision.error or decision.note or "The other book removed this comment."
+        made = TemplatePreview(what, draft, why, decision.error is not None)
         if draft or decision.error:
             return made
         first = first or made
