@@ -283,7 +283,11 @@ def template_for(verify: str, template: str | None) -> str:
     if not given:
         sentence = "Write the template that makes the comment, or name a ready-made one: "
         raise Refused(f"{sentence}{', '.join(PRESETS)}.", field="template")
-    wording = PRESETS.get(given.strip(), given)
+    name = given.strip()
+    question = "" if name in PRESETS or "{" in name else validate.did_you_mean(name, PRESETS)
+    if question:  # As a text, a name that is misspelt would be every comment.
+        raise Refused(f"There is no ready-made template {name!r}.{question}", field="template")
+    wording = PRESETS.get(name, given)
     validate.template(lambda: template_sandbox.parse(wording), TemplateFault)
     return validate.storable(wording, field="template")
 

@@ -172,6 +172,12 @@ def test_a_ready_made_template_is_named(name: str) -> None:
     assert add(action="comment", template=f" {name}\n").template == PRESETS[name]
 
 
+def test_a_misspelt_name_of_a_template_is_refused_but_a_text_is_a_template() -> None:
+    found = refusal(action="comment", template="githb")
+    assert found == {"template": "There is no ready-made template 'githb'. Did you mean 'github'?"}
+    assert add(action="comment", template="Somebody wrote.").template == "Somebody wrote."
+
+
 def test_a_template_of_ones_own_is_kept_as_it_is() -> None:
     row = add(action="comment", template="{% set name = 'x' %}\r\n{{ payload.text }}\r\n")
     assert row.template == "{% set name = 'x' %}\n{{ payload.text }}\n"
