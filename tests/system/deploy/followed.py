@@ -48,6 +48,9 @@ for name, script in {scripts}.items():
 END""",
 }
 COPY = "cp -a --no-preserve=ownership /opt/guestbook ."  # keeps the times that Python's compiled files name
+# Steps that are alike in all guides: one guide has to do, because starting Python takes long. A visit makes
+# a link of its own.
+REPEATED = (".venv/bin/flask --app guestbook admin setup-link\n", ".venv/bin/flask --app guestbook status\n")
 # The receiver of the tests is on this machine.
 ALLOWED = "GUESTBOOK_ALLOW_NETWORKS=127.0.0.0/8\n"
 
@@ -72,6 +75,7 @@ class Host:
             "127.0.0.1:8080": self.behind,
             # pip comes with scripts/install, which is replaced.
             "-m venv .venv": "-m venv --without-pip .venv",
+            **dict.fromkeys(REPEATED, ""),
         }
         self._prepare()
 

@@ -13,7 +13,7 @@ from tests.support import documents
 from tests.support.processes import wait_for
 from tests.support.receiver import Receiver
 from tests.system.deploy import visit
-from tests.system.deploy.followed import COPY, Host
+from tests.system.deploy.followed import COPY, REPEATED, Host
 from tests.system.deploy.installation import Installed, compile_for_debian
 from tests.system.deploy.machine import Machine, machine
 from tests.system.deploy.visit import Browser
@@ -79,6 +79,8 @@ def passes_of_systemd(host: Host) -> str:
 @pytest.mark.needs("nginx")
 def test_run_behind_nginx(own_machine: Machine, receiver: Receiver, ca: str) -> None:
     host = Host(own_machine, receiver, "guestbook", "https")
+    for line in REPEATED:
+        del host.replaced[line]
     host.follow("run-behind-nginx", copy=FOR_GUESTBOOK)
     host.cron = partial(passes_of_systemd, host)
     use(host, receiver, "systemctl restart guestbook.service nginx", ca=ca)
