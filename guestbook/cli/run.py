@@ -28,6 +28,9 @@ from guestbook.cli.options import with_default
 from guestbook.lib import current_process
 from guestbook.lib.text import printable
 from guestbook.settings import environment, installation
+from guestbook.storage import database as storage_database
+from guestbook.storage.database import db
+from guestbook.storage.database_errors import Fault, WrongVersion
 
 THREADS = 8
 BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
@@ -63,7 +66,14 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
 
 
 def _print_link(base_url: str, *, err: bool = False) -> None:
-    """Print the link with which the owner of a book without a password sets it up."""
+    """Print the link with which the owner of a book without a password sets it up, or of an older book."""
+    try:
+        storage_database.require_version(db.engine)
+    except WrongVersion as error:
+        if error.fault.repair:
+            how = f"Update the book at {base_url}/admin/ or type {app_command.typed(error.fault.repair)}"
+            click.echo(f"{error.fault.value}. {how}", err=err)
+        return
     if link := setup_code.new_link(base_url):
         click.echo(f"Set up your book within 30 minutes at {link}", err=err)
 
@@ -169,8 +179,16 @@ def run(port: int, host: str) -> None:
         _refuse(port)  # Before anything is made.
     noted = _settings_noted(port, is_local=host == HOST)
     with suppress(KeyboardInterrupt), current_process.interrupted_by(SIGNALS_FOR_US), noted:
-        app_command.call(database.make_tables, any_version=True)
-        app_command.call(partial(_serve, port, host))
+        app_command.call(_make_tables, any_version=True)
+        app_command.call(partial(_serve, port, host), any_version=True)
+
+
+def _make_tables() -> None:
+    try:
+        database.make_tables()
+    except WrongVersion as error:
+        if error.fault is not Fault.OLD_TABLES:
+            raise  # The pages can update these: in a container there is perhaps no terminal.
 
 
 def _serve(port: int, host: str) -> None:

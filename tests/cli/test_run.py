@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 import requests
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from guestbook.cli.run import PASS_COMMAND, run
 from guestbook.storage import cron_token, database
-from tests.conftest import running
+from guestbook.storage.database import db
+from tests.conftest import running, settings_for
+from tests.storage import earlier_books
 from tests.support import processes
 from tests.support.book import Book
 from tests.support.forks import Forks
@@ -77,6 +80,34 @@ def test_a_book_that_others_reach_sends_nothing_to_this_machine(tmp_path: Path) 
             assert [answers(f"http://{one}:{port}/") for one in noted] == [one == host for one in noted]
     assert noted[HOST]["GUESTBOOK_ALLOW_NETWORKS"] == "127.0.0.0/8,::1/128"
     assert noted["127.0.0.2"]["GUESTBOOK_ALLOW_NETWORKS"] == ""
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_an_older_book_is_served_so_that_its_pages_can_upgrade_it(tmp_path: Path, command: str) -> None:
+    """In a container there is perhaps no terminal."""
+    port = free_port()
+    site = f"http://127.0.0.1:{port}"
+    place = f"--port={port}" if command == "run" else f"--listen=127.0.0.1:{port}"
+    program = [sys.executable, "-c", "import guestbook; guestbook.main()", command, place]
+    with earlier_books.earlier("sqlite-wal", tmp_path) as url:
+        environ = clean_environ(**settings_for(tmp_path, url) | {"GUESTBOOK_BASE_URL": site})
+        with started(program, env=environ) as server:
+            wait_for(partial(answers, f"{site}/admin/setup/"), or_show=server.output)
+            assert f"Update the book at {site}/admin/ or type " in server.output()
+            code = (tmp_path / "setup-code.txt").read_text().split()[0]
+            requests.post(f"{site}/admin/setup/{code}/tables", timeout=60).raise_for_status()
+            assert answers(f"{site}/")
+
+
+def test_serve_prints_no_link_to_a_book_of_a_later_program(environ: dict[str, str], forks: Forks) -> None:
+    with running(environ) as app, app.app_context(), database.write(db.engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    place = f"127.0.0.1:{free_port()}"
+    server = forks.start(environ, "serve", f"--listen={place}")
+    wait_for(lambda: answers(f"http://{place}/static/mark.svg"), 60, lambda: server.printed)
+    assert requests.get(f"http://{place}/admin/setup/", timeout=20).status_code == 503
+    assert "Set up" not in server.printed
+    server.end()
 
 
 def test_the_process_of_a_pass_can_import_what_its_code_names() -> None:

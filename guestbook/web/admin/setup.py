@@ -37,12 +37,14 @@ HAS_PASSWORD = "Your book is ready. Log in with its password."
 def ask_code(reason: str = "") -> ResponseReturnValue:
     """Say where the owner finds a code, and take it. The file gets one, if none in it counts."""
     data_dir, fault = request_context.settings().data_dir, _fault()
-    is_open = fault or not login.has_password(db.session()) or setup_code.is_requested(data_dir)
+    has_password = not fault and login.has_password(db.session())
+    is_open = not has_password or setup_code.is_requested(data_dir)
     if is_open:
         setup_code.offer_file(data_dir)
     elif not reason:
         return redirect(url_for("admin.dashboard.index"), 303)
-    return render_template("admin/setup_code.html", reason=reason, fault=fault, is_open=is_open)
+    shown = {"reason": reason, "fault": fault, "is_open": is_open, "has_password": has_password}
+    return render_template("admin/setup_code.html", **shown)
 
 
 @pages.post("/")

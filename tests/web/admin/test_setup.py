@@ -337,7 +337,10 @@ def test_with_a_password_the_door_is_closed_until_the_owner_puts_an_empty_file_t
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/")
     assert not (data_dir / "setup-code.txt").exists()
     (data_dir / "setup-code.txt").touch()
-    assert "setup-code.txt" in plain(owner.page(DOOR))
+    door = plain(owner.page(DOOR))
+    assert "setup-code.txt" in door
+    assert "Type flask --app guestbook admin set-password" in door
+    assert "setup-link" not in door  # It would make none.
     page = typed(app, code_in_file(data_dir))
     assert send(owner, page, password="another password").status_code == 303
     assert logs_in(app, "another password")
