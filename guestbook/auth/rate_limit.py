@@ -65,7 +65,7 @@ class NetworkLimit(NamedTuple):
     within: timedelta
 
     def take(self, connection: Connection, now: datetime) -> float:
-        """Do as the function `take` for each network."""
+        """Count one more for each network and return 0; or stop at a full one, and return its seconds."""
         counted = networks(*self[:3])
         waits = (take(connection, name, now, self.most * times, self.within) for name, times in counted)
         return next(filter(None, waits), 0.0)

@@ -142,7 +142,7 @@ def _admitted(link_id: str) -> Admission:
 
 
 def _admitted_to_act(link_id: str, *, sends: bool) -> Admission:
-    """Do the same for a form, and count it: 429 after too many. With `sends` the webhook must be enabled."""
+    """Let a sent form in, and count it: 429 after too many. With `sends` the webhook must be enabled."""
     admission = _admitted(link_id)
     if _unsigned("form", request.form.get("form_key", "")) != admission.nonce:
         raise PageExpired
