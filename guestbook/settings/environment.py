@@ -5,6 +5,7 @@ Also those of the `guestbook run` that is at work.
 
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import StringIO
@@ -79,7 +80,12 @@ def save_to_file(path: Path, changes: Mapping[str, str]) -> None:
         lines = path.read_text("utf-8-sig").splitlines() if path.is_file() else []
         kept = [one for one in lines if one.partition("=")[0].removeprefix("export ").strip() not in changes]
         text = "".join(f"{line}\n" for line in (*kept, *map("=".join, changes.items())))
+        before = path.stat() if path.is_file() else None
         files.replace_file(path, text, is_secret=True)
+        if before:
+            with suppress(OSError):  # Who could read it before, such as the user of cron, still can.
+                os.chown(path, -1, before.st_gid)
+                path.chmod(stat.S_IMODE(before.st_mode))
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror}.") from None
 

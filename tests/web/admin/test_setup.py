@@ -201,6 +201,7 @@ def test_the_next_request_has_the_new_address_and_other_lines_stay(app: Flask, d
     (data_dir / ".env").write_text(
         "# mine\nexport GUESTBOOK_BASE_URL='http://old.example'\nGUESTBOOK_TIMEOUT=9\n"
     )
+    (data_dir / ".env").chmod(0o640)
     visitor = Visitor(app)
     link = new_link(app)
     assert '<link rel="canonical" href="http://old.example/">' in visitor.get("/").text
@@ -212,6 +213,7 @@ def test_the_next_request_has_the_new_address_and_other_lines_stay(app: Flask, d
     assert (data_dir / ".env").read_text() == (
         "# mine\nGUESTBOOK_TIMEOUT=9\nGUESTBOOK_BASE_URL=https://book.example\nGUESTBOOK_SEND_AFTER_REQUESTS=true\n"
     )
+    assert stat.S_IMODE((data_dir / ".env").stat().st_mode) == 0o640  # Cron may run as another user.
     assert '<link rel="canonical" href="https://book.example/">' in visitor.get("/").text
     assert visitor.open("GET", "/admin/welcome/", base_url="https://book.example").status_code == 200
 
