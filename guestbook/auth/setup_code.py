@@ -67,10 +67,14 @@ def check(session: Session | None, data_dir: Path, code: str) -> None:
 
 
 def use_up(session: Session, data_dir: Path, code: str) -> None:
-    """Use a code up in the caller's transaction. Raises UnusableCode, also for the later of two requests."""
+    """Use a code up in the caller's transaction. Raises UnusableCode, also for the later of two requests.
+
+    That one waits for the lock of the row, and finds the password of the other.
+    """
+    row_changes.insert_missing(session.connection(), BookState, name=USED_CODE, value="")
+    session.execute(select(BookState.value).where(BookState.name == USED_CODE).with_for_update())
     check(session, data_dir, code)
-    if not _store(session, USED_CODE, ids.of_secret(code)):
-        raise UnusableCode(USED)
+    _store(session, USED_CODE, ids.of_secret(code))
 
 
 def _store(session: Session, name: str, value: str) -> bool:

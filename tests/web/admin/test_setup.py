@@ -2,7 +2,9 @@
 
 import re
 import stat
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -236,6 +238,21 @@ def test_of_two_at_once_one_wins(each_app: Flask) -> None:
     won = next(number for number in (0, 1) if answers[number].status_code == 303)
     assert [logs_in(each_app, password) for password in passwords] == [won == 0, won == 1]
     assert len(factories.rows(Login)) == 2
+
+
+def test_the_link_does_not_replace_a_password_that_is_just_being_set(
+    each_app: Flask, each_environ: dict[str, str]
+) -> None:
+    folder, link = Path(each_environ["GUESTBOOK_DATA_DIR"]), new_link(each_app)
+    Visitor(each_app).get(DOOR)
+    with ThreadPoolExecutor(1) as threads, each_app.app_context():
+        with writing() as session:
+            setup_code.use_up(session, folder, code_in_file(folder))
+            later = threads.submit(send, Visitor(each_app), link, password="another password")
+            time.sleep(0.5)
+            login.set_password(session, PASSWORD)
+        assert later.result(timeout=60).status_code == 410
+    assert logs_in(each_app, PASSWORD)
 
 
 # --- without a terminal
