@@ -1,7 +1,7 @@
 """The code with which the owner sets up a new book in the browser: in a link, or in a file.
 
-Of a link, the book's state has a hash and the end. The file lies in the data folder. It counts in any state
-of the tables, for whoever can read it has the book's data anyway.
+Of the latest links, the book's state has hashes and ends. The file lies in the data folder. It counts in any
+state of the tables, for whoever can read it has the book's data anyway.
 """
 
 import hmac
@@ -22,6 +22,7 @@ from guestbook.storage.models import BookState
 CODE_LASTS = timedelta(minutes=30)
 CODE_BYTES = 16  # random bytes: nobody can guess them
 CODE_FILE = "setup-code.txt"  # a name in the data folder
+MOST_LINKS = 3  # An owner may copy the link of one command, and then start another that prints one too.
 SETUP_PATH = "/admin/setup"
 SETUP_LINK = "setup_link"  # the name of its row in the book's state, and a noun in the audit log
 USED_CODE = "used_setup_code"  # the name of the row with the hash of the code that was used last
@@ -35,15 +36,18 @@ class UnusableCode(Exception):
 
 
 def new_link(base_url: str) -> str | None:
-    """Make the link to a book without a password, in place of an earlier one; None when it has a password.
+    """Make a link to a book without a password; None when it has one. The transaction is its own.
 
-    The transaction is its own.
+    The links before it work until their end, but only the latest ones.
     """
     code = secrets.token_hex(CODE_BYTES)
     with writing() as session:
         if login.has_password(session):
             return None
-        _store(session, SETUP_LINK, f"{ids.of_secret(code)} {clock.to_text(clock.now() + CODE_LASTS)}")
+        row = session.get(BookState, SETUP_LINK)
+        links = [f"{ids.of_secret(code)} {clock.to_text(clock.now() + CODE_LASTS)}"]
+        links += row.value.splitlines() if row else []
+        _store(session, SETUP_LINK, "\n".join(links[:MOST_LINKS]))
         audit_log.record(session, "added", SETUP_LINK)
     return f"{base_url}{SETUP_PATH}/{code}"
 
@@ -56,10 +60,10 @@ def check(session: Session | None, data_dir: Path, code: str) -> None:
     stored = {str(name): str(value) for name, value in rows}
     has_password = session is not None and login.has_password(session)
     if not hmac.compare_digest(ids.of_secret(in_file), digest):
-        of_link, _, text = stored.get(SETUP_LINK, "").partition(" ")
-        if has_password or not hmac.compare_digest(of_link, digest):
+        ends = dict(line.split(" ", 1) for line in stored.get(SETUP_LINK, "").splitlines())
+        if has_password or digest not in ends:
             raise UnusableCode(USED if has_password else UNKNOWN)
-        end = clock.stored(text)
+        end = clock.stored(ends[digest])
     if stored.get(USED_CODE) == digest:
         raise UnusableCode(USED)
     if end <= clock.now():

@@ -63,7 +63,8 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
 def setup_link() -> None:
     """Print a link with which you set up a new book in the browser. It works once, for 30 minutes.
 
-    An earlier link stops working. The page asks for a password, and for the book's name and address.
+    The two links before it work until their end. The page asks for a password, and for the book's name and
+    address.
     """
     url = setup_code.new_link(app_command.settings().base_url)
     if url is None:

@@ -152,7 +152,7 @@ def test_the_link_to_a_new_book_is_printed_until_it_has_a_password(
     second = json.loads(shell("admin", "setup-link", "--json"))["url"]
     assert re.fullmatch(r"https://book.example(/admin/setup/[0-9a-f]{32})", second)
     paths = [link.removeprefix("https://book.example") for link in (first, second)]
-    assert [client.get(path).status_code for path in paths] == [403, 200]
+    assert [client.get(path).status_code for path in paths] == [200, 200]
     assert piped(runner, PASSWORD)[0] == 0
     assert client.get(paths[1]).status_code == 410
     refused = runner.invoke(args=["admin", "setup-link"])

@@ -131,8 +131,10 @@ def test_a_link_ends_after_half_an_hour(app: Flask, monkeypatch: pytest.MonkeyPa
         assert "admin setup-link" in answer.text
 
 
-def test_a_newer_link_replaces_an_older_one(app: Flask) -> None:
-    old, new = new_link(app), new_link(app)
+def test_the_third_newer_link_replaces_an_older_one(app: Flask) -> None:
+    old, *_, new = links = [new_link(app) for _ in range(3)]
+    assert {Visitor(app).get(link).status_code for link in links} == {200}
+    new_link(app)
     answer = Visitor(app).get(old)
     assert (answer.status_code, "Perhaps a newer one was made since." in answer.text) == (403, True)
     assert Visitor(app).get(new).status_code == 200
