@@ -35,13 +35,7 @@ Measure = Callable[[], Usage]
 @click.option("--concurrency", type=POSITIVE, default=32, show_default=True, help="Threads of a process.")
 @click.option("--delay", default=0.0, show_default=True, help="Seconds until a receiver answers.")
 @click.option("--hanging", default=0, help="How many of the webhooks never answer.")
-@click.option(
-    "--processes",
-    multiple=True,
-    default=["1"],
-    callback=deliveries.numbers,
-    help="Passes at once; 1,2 tries both.",
-)
+@click.option("--processes", default="1", callback=deliveries.numbers, help="Passes at once; 1,2 tries both.")
 @temp_book.server_option
 @click.option("--peers", "with_peers", is_flag=True, help="Measure other task queues too.")
 @click.option("--postgresql", default=peers.POSTGRESQL, show_default=True, help="For the peers.")

@@ -4,14 +4,11 @@ import statistics
 import time
 
 import click
-from flask import Flask
 
-from guestbook.comments import comment_actions
-from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam.spam_rules import Classification
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from scripts.benchmarks.support import process_usage, processes, receivers, report, temp_book
 from scripts.benchmarks.support.receivers import Behaviour
+from tests.support import factories
 
 IDLE = 5.0  # seconds
 
@@ -26,7 +23,7 @@ def latency(count: int, every: float, server: str | None) -> None:
         report.heading(db.engine)
         temp_book.add_webhooks(receiver.ports)
         with processes.running(processes.PASS, app.config["ENVIRON"]) as process:
-            _sign(app)
+            factories.sign(temp_book.MESSAGE)
             processes.until(lambda: receiver.count > 0, "The first delivery")
             before = process_usage.cpu([process.pid])
             time.sleep(IDLE)
@@ -35,17 +32,10 @@ def latency(count: int, every: float, server: str | None) -> None:
             for _ in range(count):
                 time.sleep(every)
                 start = time.perf_counter()
-                signed[_sign(app)] = start
+                signed[factories.sign(temp_book.MESSAGE)] = start
                 processes.until(lambda: receiver.count > len(signed), "A delivery", every=0.001)
         accepted = receiver.memories()[0].accepted
     times = [(accepted[comment] - start) * 1000 for comment, start in signed.items()]
     cuts = statistics.quantiles(times, n=10, method="inclusive")
     columns = ["", "median ms", "p90 ms", "idle, of a core"]
     report.table(columns, [["signed to received", statistics.median(times), cuts[-1], f"{idle:.1%}"]])
-
-
-def _sign(app: Flask) -> str:
-    draft = Draft(name="Ada", website=None, message=temp_book.MESSAGE, errors={})
-    with writing() as session:
-        settings = app.config["GUESTBOOK"]
-        return comment_actions.sign(session, draft, Classification("published"), settings=settings).id

@@ -1,17 +1,15 @@
 """The CPU and memory of an idle cron pass and of a page by CGI, beside those of a bare import of Flask."""
 
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment
-from scripts.benchmarks.support import report, temp_book
+from scripts.benchmarks.support import process_usage, report, temp_book
+from tests.support import factories
 
 CRON = ("-m", "flask", "--app", "guestbook", "cron")
 PROGRAM = str(Path(sys.executable).with_name("guestbook"))
@@ -39,15 +37,6 @@ COMMANDS = {
 CPU_GOAL = 2.0  # times the bare import
 PAGE_GOAL = 2.5  # the same for the page
 MEMORY_GOAL = 48.0  # MB
-# Linux counts the memory of the process that starts another one as the other's, so a small one starts it.
-RUN_AND_MEASURE = """
-import os, sys
-pid = os.posix_spawn(
-    sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-)
-_, status, used = os.wait4(pid, 0)
-print(status, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024)
-"""
 
 
 @click.command()
@@ -56,9 +45,8 @@ print(status, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024)
 def start(times: int, server: str | None) -> None:
     """Start a pass that has nothing to do, a page by CGI, and Python with Flask and Click, in turn."""
     with temp_book.fresh(server) as app:
-        with database.writing() as session:
-            shown = {"name": "Ada", "message": temp_book.MESSAGE, "status": "published"}
-            session.add_all(Comment(**shown) for _ in range(COMMENTS_SHOWN))
+        for _ in range(COMMENTS_SHOWN):
+            factories.sign(temp_book.MESSAGE)
         environ = temp_book.environ_of(app)
         _run(CRON, environ)  # the first pass of an hour tidies up
         report.heading(db.engine, {"each": f"median of {times}, in turn"})
@@ -77,9 +65,7 @@ def start(times: int, server: str | None) -> None:
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
     """Run Python; return its CPU time in ms and its peak memory in MB."""
-    line = [sys.executable, "-S", "-c", RUN_AND_MEASURE, sys.executable, *command]
-    done = subprocess.run(line, env=dict(environ), capture_output=True, text=True, check=True)
-    status, ms, mb = map(float, done.stdout.split())
-    if status:
-        raise click.ClickException(f"{' '.join(command)} failed: {done.stderr}")
-    return ms, mb
+    code, cpu, mb = process_usage.of_command((sys.executable, *command), environ)
+    if code:
+        raise click.ClickException(f"{' '.join(command)} ended with {code}.")
+    return cpu * 1000, mb

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 import click
@@ -28,40 +27,28 @@ KINDS = {  # with the status of the answer
 COLUMNS = ("n", "per second", "range", "to bare", "CPU ms", "to bare", "p99 ms")
 
 
-class Round(NamedTuple):
-    """The figures of one kind of request in one round."""
-
-    rate: float  # a second
-    cpu: float  # ms of the server for each answer
-    p99: float  # ms
+# The figures of a kind of request in a round: answers a second, ms of the server's CPU for each, p99 in ms.
+Round = tuple[float, float, float]
 
 
 @click.command()
-@click.option(
-    "--backlog", default=120_000, show_default=True, help="Deliveries that the pass has to drain; 0: none."
-)
+@click.option("--backlog", default=120_000, show_default=True, help="Deliveries for the pass; 0: no pass.")
 @click.option("--at-once", default=8, show_default=True, help="Posters at once, as fast as they can.")
 @click.option("--answers", default=1000, show_default=True, help="Requests of each kind in a round.")
 @click.option("--rounds", default=5, type=click.IntRange(1), show_default=True)
-@click.option(
-    "--server",
-    "servers",
-    multiple=True,
-    type=click.Choice(list(web_servers.COMMANDS)),
-    help="A web server, instead of all that are installed.",
-)
-def web(backlog: int, at_once: int, answers: int, rounds: int, servers: tuple[str, ...]) -> None:
+@click.option("--server", type=click.Choice(list(web_servers.COMMANDS)), help="One of those installed.")
+def web(backlog: int, at_once: int, answers: int, rounds: int, server: str | None) -> None:
     """Ask for pages and post comments, beside a bare Flask view on the same web server.
 
     Then post comments beside a pass at full speed: how long visitors wait, and whether any post fails.
     """
     lines: list[Sequence[report.Cell]] = []
-    for server in servers or web_servers.installed():
+    for name in [server] if server else web_servers.installed():
         with temp_book.fresh() as app:  # Else all share the limit of comments in ten minutes.
             if not lines:
                 report.heading(db.engine)
             temp_book.add_webhooks([9] * WEBHOOKS_OF_ANSWERS)
-            lines += rows(server, app.config["ENVIRON"], answers, rounds, at_once)
+            lines += rows(name, app.config["ENVIRON"], answers, rounds, at_once)
     report.table(["", *COLUMNS], lines)
     if backlog:
         _beside_pass(backlog, answers, at_once)
@@ -73,7 +60,8 @@ def _beside_pass(backlog: int, posts: int, at_once: int) -> None:
         temp_book.fill(app, backlog // WEBHOOKS)
         with processes.served(app.config["ENVIRON"]) as (port, _):
             lines = [_waits(f"alone, {number} at once", port, posts, number) for number in (1, at_once)]
-            with processes.draining(app.config["ENVIRON"]):
+            with processes.running(processes.PASS, app.config["ENVIRON"]):
+                processes.until(lambda: receiver.count > 0, "The pass")
                 lines += [_waits(f"beside a pass, {one} at once", port, posts, one) for one in (1, at_once)]
                 sent = receiver.count
     report.table(["", "posts", "p50 ms", "p99 ms", "failed"], lines)
@@ -105,7 +93,7 @@ def rows(
             sent = _gets(port, count) | posts
             for kind in KINDS:
                 found[kind].append(_round(kind, process.pid, port, sent[kind], at_once))
-    bare = _medians(found["a bare Flask view"])
+    bare = found["a bare Flask view"]
     return [_row(f"{server}, {kind}", count, one, bare) for kind, one in found.items()]
 
 
@@ -140,14 +128,11 @@ def _round(kind: str, pid: int, port: int, sent: Sequence[bytes], at_once: int) 
     if set(done.statuses) != {KINDS[kind]}:
         raise click.ClickException(f"{kind}: {dict(done.statuses)} in place of {KINDS[kind]}.")
     p99 = sorted(done.times)[len(sent) * 99 // 100]
-    return Round(len(sent) / done.seconds, usage.cpu / len(sent) * 1000, p99)
+    return len(sent) / done.seconds, usage.cpu / len(sent) * 1000, p99
 
 
-def _medians(rounds: Sequence[Round]) -> Round:
-    return Round(*map(median, zip(*rounds, strict=True)))
-
-
-def _row(name: str, count: int, rounds: Sequence[Round], bare: Round) -> list[report.Cell]:
-    own, ranging = _medians(rounds), report.spread([one.rate for one in rounds])
-    ratios = report.ratio(own.rate, bare.rate), report.ratio(own.cpu, bare.cpu)
-    return [name, count * len(rounds), own.rate, ranging, ratios[0], own.cpu, ratios[1], own.p99]
+def _row(name: str, count: int, rounds: Sequence[Round], bare: Sequence[Round]) -> list[report.Cell]:
+    rates, (rate, cpu, p99) = [one[0] for one in rounds], map(median, zip(*rounds, strict=True))
+    bare_rate, bare_cpu, _ = map(median, zip(*bare, strict=True))
+    to_bare = report.ratio(rate, bare_rate), report.ratio(cpu, bare_cpu)
+    return [name, count * len(rounds), rate, report.spread(rates), to_bare[0], cpu, to_bare[1], p99]

@@ -5,8 +5,6 @@ To add one, add an entry to TEMPLATES, OF_LARGE_EVENTS or BODIES.
 
 import gzip
 import json
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -109,12 +107,9 @@ class Victim:
 
     def _cron(self, *options: str) -> tuple[int, Costs]:
         """Run the command; return its exit code and its costs."""
-        command = (*processes.FLASK, "cron", *options)
-        environ = temp_book.environ_of(self._app)
-        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        return process.returncode, Costs(cpu=used.ru_utime + used.ru_stime, mb=used.ru_maxrss / 1024)
+        command, environ = (*processes.FLASK, "cron", *options), temp_book.environ_of(self._app)
+        code, cpu, mb = process_usage.of_command(command, environ)
+        return code, Costs(cpu=cpu, mb=mb)
 
 
 Throw = Callable[[], str]  # throws the bomb and returns the answer

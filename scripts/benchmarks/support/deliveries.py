@@ -1,6 +1,7 @@
 """A run of `deliver`: its options, its receivers, its book, and the check that each delivery arrived once."""
 
 import math
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,15 +70,18 @@ class Run:
     def passes(self, number: int, *, silent: bool) -> Usage:
         """Measure so many passes that drain a new book, with the webhooks that hang or without them."""
         kind = [make_url(self.server).get_backend_name()] if self.server else []
-        commands = [(*SENDER, str(self.concurrency))] * number
         ports = [self.port] * (self.webhooks - self.hanging)
         ports += [self.silent_port] * self.hanging if silent else []
         self.receiver.reset()
         with temp_book.fresh(self.server) as app, tempfile.TemporaryDirectory() as folder:
             temp_book.add_webhooks(ports)
             temp_book.fill(app, self.count // self.webhooks)
-            environs = temp_book.environs(app, number)
-            with processes.workers("A pass", commands, environs, Path(folder), number) as (pids, lock):
+            environs = [
+                {**app.config["ENVIRON"], "GUESTBOOK_DATA_DIR": f"{folder}/process {one}"}
+                for one in range(number)
+            ]
+            command = (*SENDER, str(self.concurrency))
+            with processes.workers("A pass", command, environs, Path(folder)) as (pids, lock):
                 usage = self.usage_until_recorded(pids, lock, db.engine, kind)
             self.check(db.engine, receivers.wanted_by(db.engine, self.port))
         return usage
@@ -100,15 +104,11 @@ class Run:
         return meter.usage((recorded(engine)[1] - began).total_seconds())
 
 
-def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[int]:
-    """Read `1,2` and repeated options alike."""
-    try:
-        found = [int(part) for value in values for part in value.split(",")]
-    except ValueError:
-        found = [0]
-    if min(found) < 1:
+def numbers(_context: object, _option: object, given: str) -> list[int]:
+    """Read an option such as `1,2`."""
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", given, re.ASCII):
         raise click.BadParameter("whole numbers from 1 on, such as 1,2")
-    return found
+    return [int(part) for part in given.split(",")]
 
 
 def recorded(engine: Engine) -> tuple[int, datetime]:

@@ -78,8 +78,7 @@ class Peer:
             self._do("fill", environ)
             stack.callback(self._do, "clean", environ)
             run.receiver.reset()
-            commands = [self._command("work")] * number
-            begun = processes.workers(self.name, commands, [environ] * number, folder, number)
+            begun = processes.workers(self.name, self._command("work"), [environ] * number, folder)
             with begun as (pids, lock):
                 time.sleep(PREFETCH)
                 usage = run.usage_until_recorded(pids, lock, engine, self.servers)

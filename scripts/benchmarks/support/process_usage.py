@@ -1,8 +1,10 @@
 """CPU seconds and memory of processes, ours and the servers' beside them, read with psutil."""
 
 import re
+import subprocess
+import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -72,6 +74,22 @@ class Meter:
         all_busy = cores.user + cores.nice + cores.system + cores.irq + cores.softirq
         servers = [one.pid for one in psutil.process_iter(["name"]) if one.info["name"] in self._servers]
         return cpu(family(self._pids)), cpu(servers), all_busy
+
+
+# Linux counts the memory of the process that starts another one as the other's, so a small one starts it.
+RUN_AND_MEASURE = """
+import os, sys
+null = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+_, status, used = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=null), 0)
+print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
+
+
+def of_command(command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, float, float]:
+    """Run a command; return its exit code, its CPU seconds and its peak memory in MB."""
+    line = (sys.executable, "-S", "-c", RUN_AND_MEASURE, *command)
+    code, used, mb = subprocess.run(line, env=environ, stdout=subprocess.PIPE, check=True).stdout.split()
+    return int(code), float(used), float(mb)
 
 
 def cpu(pids: Iterable[int]) -> float:

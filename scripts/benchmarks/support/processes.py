@@ -14,10 +14,6 @@ from pathlib import Path
 from typing import IO
 
 import click
-from sqlalchemy import select
-
-from guestbook.storage.database import db
-from guestbook.storage.models import Pass
 
 PATIENCE = 120.0  # seconds
 
@@ -83,38 +79,20 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def draining(environ: Environ) -> Iterator[None]:
-    """Run a pass on the book around us until the block ends."""
-
-    def has_begun() -> bool:
-        with db.engine.connect() as connection:  # a new one, for an open transaction sees only old rows
-            return connection.scalar(select(Pass.id).limit(1)) is not None
-
-    with running(PASS, environ):
-        until(has_begun, "The pass", every=0.1)
-        yield
-
-
-@contextmanager
 def workers(
-    name: str, commands: Sequence[Sequence[str]], environs: Sequence[Environ], folder: Path, number: int
+    name: str, command: Sequence[str], environs: Sequence[Environ], folder: Path
 ) -> Iterator[tuple[list[int], IO[str]]]:
-    """Start workers that wait at the start line; give their process ids and the lock that holds them.
-
-    `number` is how many processes must be ready; some commands start several.
-    """
+    """Start workers that wait at the start line; give their process ids and the lock that holds them."""
     printed = folder / "output"
     with (folder / "lock").open("w") as lock, printed.open("w") as output, ExitStack() as stack:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        started = []
-        for command, environ in zip(commands, environs, strict=True):
-            environ = {**environ, "BENCH_FOLDER": str(folder)}
-            started.append(stack.enter_context(running(command, environ, output)))
+        folders = [{**environ, "BENCH_FOLDER": str(folder)} for environ in environs]
+        started = [stack.enter_context(running(command, environ, output)) for environ in folders]
 
         def is_ready() -> bool:
             if any(process.poll() is not None for process in started):
                 raise click.ClickException(f"{name} has ended: {last_line(printed.read_text())}")
-            return len(list(folder.glob("ready *"))) >= number
+            return len(list(folder.glob("ready *"))) >= len(started)
 
         until(is_ready, name)
         try:

@@ -99,15 +99,6 @@ def new_database(server: str | None, folder: Path) -> Iterator[str]:
         admin.dispose()
 
 
-def environs(app: Flask, count: int) -> list[dict[str, str]]:
-    """Return the environments of so many processes on the app's book, each with its own data folder."""
-    environ = app.config["ENVIRON"]
-    folders = [Path(environ["GUESTBOOK_DATA_DIR"]) / f"process {number}" for number in range(count)]
-    for folder in folders:
-        folder.mkdir()
-    return [{**environ, "GUESTBOOK_DATA_DIR": str(folder)} for folder in folders]
-
-
 def add_webhooks(ports: list[int]) -> list[str]:
     """Add a webhook for each port on this machine; return their ids."""
     return [factories.webhook(f"http://127.0.0.1:{port}/hooks/{at}") for at, port in enumerate(ports)]
