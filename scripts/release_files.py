@@ -63,7 +63,9 @@ def build(tree: Path, to: Path) -> None:
     command = [sys.executable, "-c", SETUPTOOLS, str(to.resolve())]
     subprocess.run(command, cwd=tree, check=True, stdout=subprocess.DEVNULL)
     wheel_name, sdist_name = f"guestbook-{VERSION}-py3-none-any.whl", f"guestbook-{VERSION}.tar.gz"
-    wheel = _with_sbom(_unzipped(to / wheel_name), sbom(names))
+    with zipfile.ZipFile(to / wheel_name) as archive:
+        unzipped = {name: archive.read(name) for name in archive.namelist()}
+    wheel = _with_sbom(unzipped, sbom(names))
     made = {
         wheel_name: zipped(wheel),
         sdist_name: _plain_sdist(to / sdist_name),
@@ -84,8 +86,8 @@ def _locked(tree: Path) -> dict[str, str]:
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:  # A marker may leave it out here.
-        return None if name not in COMPILED else ""
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _epoch() -> int:
@@ -137,11 +139,6 @@ def one_file(start: str, wheel: Files, names: list[str]) -> bytes:
     return b"#!/usr/bin/env python3\n" + zipped({"__main__.py": main_file.encode(), "packages.zip": packages})
 
 
-def _unzipped(path: Path) -> Files:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
 def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """Return an archive with the same bytes for the same files."""
     made = io.BytesIO()
@@ -155,15 +152,14 @@ def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 def _ftp_zip(deploy: Path, program: bytes) -> bytes:
     """Return the files of the guide for hosts with FTP and a panel only, each in its folder."""
-    files = {"guestbook/guestbook.pyz": program}
-    for name in (
+    names = (
         "ftp/guestbook/.htaccess",
         "cgi/.htaccess",
         "ftp/cgi/index.cgi",
         "ftp/passenger/passenger_wsgi.py",
-    ):
-        files[name.removeprefix("ftp/")] = (deploy / name).read_bytes()
-    return zipped(files)
+    )
+    files = {name.removeprefix("ftp/"): (deploy / name).read_bytes() for name in names}
+    return zipped({"guestbook/guestbook.pyz": program, **files})
 
 
 def _plain_sdist(path: Path) -> bytes:

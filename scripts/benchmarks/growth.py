@@ -3,7 +3,7 @@
 import contextvars
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -29,12 +29,11 @@ from scripts.benchmarks.support import deliveries, large_book, report, temp_book
 GOAL = 1.5  # times as long in the largest book as in the smallest, at most
 Task = Callable[[], float]  # returns how many milliseconds it took
 SMALLEST = 10  # rows; a smaller book would have no second page
+SIZES = "1000,10000,100000,1000000"
 
 
 @click.command()
-@click.option(
-    "--rows", default="1000,100000,1000000", callback=deliveries.numbers, help="Sizes of the books."
-)
+@click.option("--rows", default=SIZES, show_default=True, callback=deliveries.numbers, help="Sizes.")
 @click.option("--times", default=30, type=click.IntRange(1), show_default=True, help="Calls of each.")
 @temp_book.server_option
 def growth(rows: list[int], times: int, server: str | None) -> None:
@@ -138,19 +137,24 @@ def _middle(key: InstrumentedAttribute[str], *conditions: ColumnElement[bool]) -
     return _first(select(key).where(key > middle, *conditions).order_by(key))
 
 
-def _timed(do: Callable[[], object]) -> tuple[float, Any]:
-    """Return how many milliseconds it takes, and its result."""
+def _timed(do: Callable[[], Any], is_right: Callable[[Any], bool]) -> float:
+    """Return how many milliseconds it takes; its result must be right."""
     start = time.perf_counter()
     result = do()
-    return (time.perf_counter() - start) * 1000, result
+    took = (time.perf_counter() - start) * 1000
+    assert is_right(result), result
+    return took
+
+
+def _are_all(rows: Sequence[object]) -> bool:
+    return len(rows) == CLAIM
 
 
 def _claim(engine: Engine, webhook: str) -> float:
     """Claim as a tick does, and roll back: nothing is written."""
     writer = engine.connect().execution_options(write_until=0.0, commit_wait=0.0)
     with writer as connection, connection.begin() as transaction:
-        took, claimed = _timed(lambda: _find(connection, webhook))
-        assert len(claimed) == CLAIM, claimed
+        took = _timed(lambda: _find(connection, webhook), _are_all)
         transaction.rollback()
     return took
 
@@ -160,10 +164,8 @@ def _lease(engine: Engine, webhook: str) -> float:
     now = clock.now()
     with database.write(engine) as connection:
         rows = _find(connection, webhook)
-        took, leased = _timed(
-            lambda: claims.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
-        )
-        assert len(leased) == CLAIM, leased
+        lease = partial(claims.lease, connection, DELIVERIES, rows)
+        took = _timed(lambda: lease(now=now, until=now + LEASE, token="bench"), _are_all)
         back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
         claims.release(connection, DELIVERIES, back)
     return took
@@ -176,42 +178,34 @@ def _find(connection: Connection, webhook: str) -> claims.Rows:
 
 def _look(engine: Engine) -> float:
     with Poller(engine) as poller:
-        took, is_due = _timed(lambda: poller.anything_due(clock.now()))
-    assert is_due
-    return took
+        return _timed(lambda: poller.anything_due(clock.now()), bool)
 
 
 def _prune(app: Flask) -> float:
     with app.app_context():
         large_book.add_old()
         until = time.monotonic() + 60
-        took, removed = _timed(lambda: whole_pass.prune(db.engine, app.config["GUESTBOOK"], until=until))
-    assert removed >= large_book.OLD, removed
-    return took
+        prune = partial(whole_pass.prune, db.engine, app.config["GUESTBOOK"], until=until)
+        return _timed(prune, lambda removed: removed >= large_book.OLD)
 
 
 def _pass(app: Flask) -> float:
     with app.app_context():
         options = whole_pass.Options(inbox=False, outbox=False)
-        return _timed(lambda: whole_pass.run(db.engine, app.config["GUESTBOOK"], options))[0]
+        run = partial(whole_pass.run, db.engine, app.config["GUESTBOOK"], options)
+        return _timed(run, lambda report: report is not None)
 
 
 def _get(client: FlaskClient, url: str, token: str) -> float:
     headers = {"Authorization": f"Bearer {token}"} if url.startswith("/api/") else None
-    took, answer = _timed(lambda: client.get(url, headers=headers))
-    assert answer.status_code == 200, f"{url} answered {answer.status}."
-    return took
+    return _timed(lambda: client.get(url, headers=headers), lambda answer: answer.status_code == 200)
 
 
 def _sign(client: FlaskClient) -> float:
     token = temp_book.hidden_field(client.get("/").text, "token")
     form = {"token": token, "name": "Ada", "message": "Hello!"}
-    took, answer = _timed(lambda: client.post("/comments", data=form))
-    assert answer.status_code == 303, answer.text
-    return took
+    return _timed(lambda: client.post("/comments", data=form), lambda answer: answer.status_code == 303)
 
 
 def _run(app: Flask, command: str) -> float:
-    took, done = _timed(lambda: app.test_cli_runner().invoke(args=[command]))
-    assert not done.exit_code, f"{command} printed: {done.output}"
-    return took
+    return _timed(lambda: app.test_cli_runner().invoke(args=[command]), lambda done: not done.exit_code)

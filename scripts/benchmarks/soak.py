@@ -93,7 +93,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, server: str | Non
         engine, start, samples = db.engine, time.monotonic(), list[Sample]()
 
         def take_sample() -> None:
-            passes = sum(map(memory, crontab.alive()))  # 0 between two
+            passes = sum(memory(one.pid) for one in crontab.passes)  # 0 between two
             sample = {"web": memory(web), "cron": passes, "waiting": waiting(engine, hanging)[0]}
             samples.append({"second": time.monotonic() - start, **sample})
 

@@ -75,9 +75,9 @@ class Victim:
 
     def cron(self) -> str:
         """Run a pass beside the server; return its exit code."""
-        code, costs = self._cron()
-        self._passes.cpu += max(0.0, costs.cpu - self._idle_pass.cpu)
-        self._passes.mb = max(self._passes.mb, costs.mb - self._idle_pass.mb)
+        (code, cpu, mb), (_, idle_cpu, idle_mb) = self._cron(), self._idle_pass
+        self._passes.cpu += max(0.0, cpu - idle_cpu)
+        self._passes.mb = max(self._passes.mb, mb - idle_mb)
         return f"exit {code}"
 
     @cached_property
@@ -102,14 +102,13 @@ class Victim:
         costs.mb = max(process_usage.memory(self._pid, "VmHWM") - mb, self._passes.mb)
 
     @cached_property
-    def _idle_pass(self) -> Costs:
-        return self._cron("--help")[1]
+    def _idle_pass(self) -> tuple[int, float, float]:
+        return self._cron("--help")
 
-    def _cron(self, *options: str) -> tuple[int, Costs]:
-        """Run the command; return its exit code and its costs."""
-        command, environ = (*processes.FLASK, "cron", *options), temp_book.environ_of(self._app)
-        code, cpu, mb = process_usage.of_command(command, environ)
-        return code, Costs(cpu=cpu, mb=mb)
+    def _cron(self, *options: str) -> tuple[int, float, float]:
+        """Run the command; return its exit code, CPU seconds and peak memory in MB."""
+        command = (*processes.FLASK, "cron", *options)
+        return process_usage.of_command(command, temp_book.environ_of(self._app))
 
 
 Throw = Callable[[], str]  # throws the bomb and returns the answer

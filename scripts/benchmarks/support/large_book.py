@@ -1,7 +1,6 @@
 """A book with so many final rows of each kind from the last 29 days, and the same few that wait in each."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,24 +21,20 @@ TIDY = {
     "postgresql": "VACUUM ANALYZE",
     "mysql": "ANALYZE TABLE comments, deliveries, attempts, inbound_events",
 }
+TABLE_SIZES = "SELECT SUM(data_length + index_length) FROM information_schema.tables"
 SIZE = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     "postgresql": "SELECT pg_database_size(current_database())",
-    "mysql": "SELECT SUM(data_length + index_length) FROM information_schema.tables"
-    " WHERE table_schema = DATABASE()",
+    "mysql": f"{TABLE_SIZES} WHERE table_schema = DATABASE()",
 }
+for statements in (TIDY, SIZE):
+    statements["mariadb"] = statements["mysql"]
 
 
 def megabytes(engine: Engine) -> float:
-    """Return the size of tables and indexes; of SQLite the size of its files."""
-    if engine.dialect.name == "sqlite":
-        path = Path(str(engine.url.database))
-        return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e6
+    """Return the size of tables and indexes."""
     with engine.connect() as connection:
-        return int(connection.scalar(text(SIZE[_kind(engine)])) or 0) / 1e6
-
-
-def _kind(engine: Engine) -> str:
-    return {"mariadb": "mysql"}.get(engine.dialect.name, engine.dialect.name)
+        return int(connection.scalar(text(SIZE[engine.dialect.name])) or 0) / 1e6
 
 
 LASTS = timedelta(days=29)  # retention finds only what `add_old` adds
@@ -79,7 +74,7 @@ def fill(count: int, settings: Settings) -> None:
     _store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
     # The work that the database does by itself when so many rows come over weeks.
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(TIDY[_kind(db.engine)]))
+        connection.execute(text(TIDY[db.engine.dialect.name]))
     statistics.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
 
 

@@ -69,14 +69,10 @@ def _shown(cell: Cell) -> str:
 
 
 def _ours() -> str:
-    """Return our version and the commit's short name, with a + when the package differs from it."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--exclude=*"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        return f"guestbook {VERSION}"
-    same = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "guestbook"], cwd=ROOT, check=False)
-    return f"guestbook {VERSION} ({done.stdout.strip()}{'+' if same.returncode else ''})"
+    """Return our version and the commit's short name, with a + when a file differs from it."""
+    command = ("git", "describe", "--always", "--exclude=*", "--dirty=+")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return f"guestbook {VERSION}" + (f" ({done.stdout.strip()})" if done.stdout else "")
 
 
 def _database(engine: Engine | None) -> str:

@@ -179,10 +179,6 @@ class Crontab:
             for one in self.passes:
                 one.wait()
 
-    def alive(self) -> list[int]:
-        """Return the process ids of the passes."""
-        return [one.pid for one in list(self.passes) if one.poll() is None]
-
     def output(self) -> str:
         """Return the output that cron would have mailed to the owner."""
         return self._output.read_text()
