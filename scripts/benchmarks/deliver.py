@@ -38,32 +38,30 @@ Measure = Callable[[], Usage]
 @click.option("--processes", default="1", callback=deliveries.numbers, help="Passes at once; 1,2 tries both.")
 @temp_book.server_option
 @click.option("--peers", "with_peers", is_flag=True, help="Measure other task queues too.")
-@click.option("--postgresql", default=peers.POSTGRESQL, show_default=True, help="For the peers.")
-@click.option("--redis", default=peers.REDIS, show_default=True, help="For the peers.")
-def deliver(processes: list[int], with_peers: bool, postgresql: str, redis: str, **given: Any) -> None:
+def deliver(processes: list[int], with_peers: bool, **given: Any) -> None:
     """Drain queued deliveries to a local receiver, with signatures, address checks, limits and attempt rows.
 
     Passes that run at once have their own data folders and begin together; each delivery must arrive
     exactly once. With --hanging the time counts until the deliveries of the other webhooks have arrived.
 
-    Peers are measured with a full queue where they are installed: BENCH_NODE_MODULES names their folder, such
+    Peers are measured with a full queue where they are installed, with Redis at its usual port and PostgreSQL
+    where GUESTBOOK_TEST_POSTGRESQL says or at its usual port: BENCH_NODE_MODULES names their folder, such
     as DIR/node_modules after npm install --prefix DIR graphile-worker pg-boss bullmq ioredis undici pg
     """
-    run, urls = Run(**given), {"postgresql": postgresql, "redis": redis}
+    run = Run(**given)
     if run.hanging and with_peers:
         raise click.UsageError("--hanging and --peers are measured apart.")
-    missing = {peer: peer.missing(urls) for peer in peers.PEERS} if with_peers else {}
+    missing = {peer: peer.missing() for peer in peers.PEERS} if with_peers else {}
     found = [peer for peer, why in missing.items() if not why]
-    with run.receiving():
-        more = {
-            "peers": [peer.version for peer in found],
-            "skipped": [f"{peer.name} ({why})" for peer, why in missing.items() if why],
-        }
-        run.heading({name: ", ".join(values) for name, values in more.items() if values})
-        results: dict[Case, list[Usage]] = defaultdict(list)
-        for _ in range(run.rounds):
-            for case, measure in _cases(run, processes, found, urls):
-                results[case].append(measure())
+    more = {
+        "peers": [peer.version for peer in found],
+        "skipped": [f"{peer.name} ({why})" for peer, why in missing.items() if why],
+    }
+    run.heading({name: ", ".join(values) for name, values in more.items() if values})
+    results: dict[Case, list[Usage]] = defaultdict(list)
+    for _ in range(run.rounds):
+        for case, measure in _cases(run, processes, found):
+            results[case].append(measure())
     usages = {case: process_usage.medians(some) for case, some in results.items()}
     others = [usage.seconds for case, usage in usages.items() if case.name != OURS]
     rows = []
@@ -74,16 +72,14 @@ def deliver(processes: list[int], with_peers: bool, postgresql: str, redis: str,
     _print_slow({case: usage.seconds for case, usage in usages.items() if case.name == OURS}, run)
 
 
-def _cases(
-    run: Run, processes: list[int], found: list[Peer], urls: Mapping[str, str]
-) -> Iterator[tuple[Case, Measure]]:
+def _cases(run: Run, processes: list[int], found: list[Peer]) -> Iterator[tuple[Case, Measure]]:
     for number in processes:
         for silent in (0, run.hanging) if run.hanging else (0,):
             setup = f"{run.concurrency} threads each" + (f", {silent} hang" if silent else "")
             yield Case(OURS, setup, number), partial(run.passes, number, silent=bool(silent))
         for peer in found:
             setup = f"{peers.CONCURRENCY} at once each, PostgreSQL"
-            yield Case(peer.name, setup, number), partial(peer.measure, run, number, urls)
+            yield Case(peer.name, setup, number), partial(peer.measure, run, number)
 
 
 def _print_slow(ours: Mapping[Case, float], run: Run) -> None:

@@ -47,7 +47,7 @@ def start(times: int, server: str | None) -> None:
     with temp_book.fresh(server) as app:
         for _ in range(COMMENTS_SHOWN):
             factories.sign(temp_book.MESSAGE)
-        environ = temp_book.environ_of(app)
+        environ = app.config["ENVIRON"]
         _run(CRON, environ)  # the first pass of an hour tidies up
         report.heading(db.engine, {"each": f"median of {times}, in turn"})
         runs = [{name: _run(command, environ) for name, command in COMMANDS.items()} for _ in range(times)]

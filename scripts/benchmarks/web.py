@@ -12,6 +12,7 @@ from guestbook.storage.database import db
 from scripts.benchmarks.support import processes, raw_client, receivers, report, temp_book, web_servers
 from scripts.benchmarks.support.process_usage import Meter
 from scripts.benchmarks.support.receivers import Behaviour
+from tests.support.processes import free_port
 
 WEBHOOKS = 8
 WEBHOOKS_OF_ANSWERS = 3
@@ -29,6 +30,7 @@ COLUMNS = ("n", "per second", "range", "to bare", "CPU ms", "to bare", "p99 ms")
 
 # The figures of a kind of request in a round: answers a second, ms of the server's CPU for each, p99 in ms.
 Round = tuple[float, float, float]
+Sign = Callable[[str, int], bytes]  # makes the request that signs the book, by its path and its number
 
 
 @click.command()
@@ -79,26 +81,21 @@ def rows(
     server: str, environ: Mapping[str, str], count: int, rounds: int, at_once: int
 ) -> list[Sequence[report.Cell]]:
     """Return the rows of a table below COLUMNS for a server, its kinds of requests in turn."""
-    port, environ = processes.free_port(), {**environ, "PYTHONPATH": str(report.ROOT)}
+    port, environ = free_port(), {**environ, "PYTHONPATH": str(report.ROOT)}
     with processes.running(web_servers.command(server, port), environ) as process:
         processes.until(lambda: processes.listens(port), server)
         sign = _signing(port, at_once)
         raw_client.exchange(port, [sign("/comments", -number) for number in range(1, SHOWN + 1)], 1)
         found: dict[str, list[Round]] = {kind: [] for kind in KINDS}
         for number in range(rounds):
-            posts = {
-                "a bare POST that stores the rows": [sign(web_servers.PATH, one) for one in range(count)],
-                "POST": [sign("/comments", number * count + one) for one in range(count)],
-            }
-            sent = _gets(port, count) | posts
-            for kind in KINDS:
-                found[kind].append(_round(kind, process.pid, port, sent[kind], at_once))
+            numbers = range(number * count, (number + 1) * count)
+            for kind, sent in _sent(port, sign, numbers).items():
+                found[kind].append(_round(kind, process.pid, port, sent, at_once))
     bare = found["a bare Flask view"]
     return [_row(f"{server}, {kind}", count, one, bare) for kind, one in found.items()]
 
 
-def _signing(port: int, at_once: int) -> Callable[[str, int], bytes]:
-    """Return what makes the request that signs the book, by its path and its number."""
+def _signing(port: int, at_once: int) -> Sign:
     page = requests.get(f"http://127.0.0.1:{port}/", timeout=60)
     token, started = temp_book.hidden_field(page.text, "token"), time.time()
 
@@ -110,15 +107,16 @@ def _signing(port: int, at_once: int) -> Callable[[str, int], bytes]:
     return sign
 
 
-def _gets(port: int, count: int) -> dict[str, list[bytes]]:
-    """Return the requests that read, by kind, for the front page as it is now."""
+def _sent(port: int, sign: Sign, numbers: range) -> dict[str, list[bytes]]:
+    """Return a round's requests by kind, for the front page as it is now."""
     tag = requests.get(f"http://127.0.0.1:{port}/", headers=HEADERS, timeout=60).headers["ETag"]
-    made = {
-        "a bare Flask view": raw_client.request(port, web_servers.PATH, HEADERS),
-        "front page": raw_client.request(port, "/", HEADERS),
-        "front page, 304": raw_client.request(port, "/", {**HEADERS, "If-None-Match": tag}),
+    return {
+        "a bare Flask view": [raw_client.request(port, web_servers.PATH, HEADERS)] * len(numbers),
+        "front page": [raw_client.request(port, "/", HEADERS)] * len(numbers),
+        "front page, 304": [raw_client.request(port, "/", {**HEADERS, "If-None-Match": tag})] * len(numbers),
+        "a bare POST that stores the rows": [sign(web_servers.PATH, number) for number in numbers],
+        "POST": [sign("/comments", number) for number in numbers],
     }
-    return {kind: [one] * count for kind, one in made.items()}
 
 
 def _round(kind: str, pid: int, port: int, sent: Sequence[bytes], at_once: int) -> Round:

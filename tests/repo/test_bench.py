@@ -123,13 +123,11 @@ def test_what_is_lost_doubled_or_unknown_ends_the_bench(found: list[tuple[str, s
     assert raised.value.message == f"Of 3 deliveries, each must arrive once: {listed}."
 
 
-def test_a_receiver_knows_what_has_arrived_since_its_reset() -> None:
+def test_a_receiver_knows_what_has_arrived() -> None:
     with receivers.running(Behaviour()) as receiver:
         port = receiver.ports[0]
         last = {"X-Last": "1"}
         sent = [raw_client.request(port, path, {"Webhook-ID": one, **last}, b"body") for path, one in WANTED]
-        assert raw_client.exchange(port, sent[:1], 1).statuses == {"200": 1}
-        receiver.reset()
         assert receiver.count == 0
         assert raw_client.exchange(port, sent, 2).statuses == {"200": 3}
         assert receiver.count == 3

@@ -2,9 +2,11 @@
 
 import atexit
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,11 +23,13 @@ from urllib.parse import urlencode
 
 import html5lib
 
-from scripts.benchmarks.support.processes import free_port as free_port
 from tests.support import databases, visitor
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
+SERVER_PORTS = range(10_000, 20_000)  # Linux takes higher ones for outgoing connections
+# Each process hands out each one once.
+_shuffled_ports = iter(random.SystemRandom().sample(SERVER_PORTS, len(SERVER_PORTS)))
 
 
 def copy_of_the_checkout(to: Path) -> Path:
@@ -102,6 +106,18 @@ def group(leader: int) -> list[tuple[int, str]]:
             if int(pgrp) == leader and state != "Z":
                 found.append((int(folder.name), line))
     return found
+
+
+def free_port() -> int:
+    """Return a port that nobody uses, for a server that is yet to start.
+
+    The kernel's own choice (port 0) might be taken again before the server starts, also by a connection.
+    """
+    for port in _shuffled_ports:
+        with suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+    raise AssertionError("no port is free")
 
 
 def wait_for(what: Callable[[], T], seconds: float = 20, or_show: Callable[[], object] = str) -> T:

@@ -108,7 +108,7 @@ class Victim:
     def _cron(self, *options: str) -> tuple[int, float, float]:
         """Run the command; return its exit code, CPU seconds and peak memory in MB."""
         command = (*processes.FLASK, "cron", *options)
-        return process_usage.of_command(command, temp_book.environ_of(self._app))
+        return process_usage.of_command(command, self._app.config["ENVIRON"])
 
 
 Throw = Callable[[], str]  # throws the bomb and returns the answer

@@ -1,11 +1,10 @@
-"""A run of `deliver`: its options, its receivers, its book, and the check that each delivery arrived once."""
+"""A run of `deliver`: its options, and passes that drain a book while each delivery must arrive once."""
 
 import math
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.storage.database import db
 from scripts.benchmarks.support import processes, receivers, report, temp_book
 from scripts.benchmarks.support.process_usage import Meter, Usage
-from scripts.benchmarks.support.receivers import Arrival, Behaviour, Receivers
+from scripts.benchmarks.support.receivers import Behaviour, Receivers
 
 SENDER = (sys.executable, "-m", "scripts.benchmarks.support.sender_main")
 RECORDED = (  # valid for our tables and for those of the peers
@@ -29,7 +28,7 @@ RECORDED = (  # valid for our tables and for those of the peers
 
 @dataclass
 class Run:
-    """The options, and the receivers while they run."""
+    """The options."""
 
     count: int
     webhooks: int
@@ -48,17 +47,6 @@ class Run:
             raise click.UsageError("--count must leave a delivery for each of the webhooks.")
         self.answered = self.count // self.webhooks * (self.webhooks - self.hanging)
 
-    @contextmanager
-    def receiving(self) -> Iterator[None]:
-        """Run a receiver that answers, and one that never does if it is needed."""
-        with ExitStack() as stack:
-            self.receiver: Receivers = stack.enter_context(receivers.running(Behaviour(delay=self.delay)))
-            self.port = self.receiver.ports[0]
-            if self.hanging:
-                silent = receivers.running(Behaviour(delay=math.inf))
-                self.silent_port = stack.enter_context(silent).ports[0]
-            yield
-
     def heading(self, more: dict[str, str]) -> None:
         """Print the machine, the versions and the size of the run."""
         size = f"{self.count:,} to {self.webhooks} webhooks, medians of n = {self.rounds} rounds in turn"
@@ -70,11 +58,15 @@ class Run:
     def passes(self, number: int, *, silent: bool) -> Usage:
         """Measure so many passes that drain a new book, with the webhooks that hang or without them."""
         kind = [make_url(self.server).get_backend_name()] if self.server else []
-        ports = [self.port] * (self.webhooks - self.hanging)
-        ports += [self.silent_port] * self.hanging if silent else []
-        self.receiver.reset()
-        with temp_book.fresh(self.server) as app, tempfile.TemporaryDirectory() as folder:
-            temp_book.add_webhooks(ports)
+        behaviours = Behaviour(delay=self.delay), Behaviour(delay=math.inf)
+        with (
+            receivers.running(*behaviours) as receiver,
+            temp_book.fresh(self.server) as app,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            port, silent_port = receiver.ports
+            hanging = [silent_port] * self.hanging if silent else []
+            temp_book.add_webhooks([port] * (self.webhooks - self.hanging) + hanging)
             temp_book.fill(app, self.count // self.webhooks)
             environs = [
                 {**app.config["ENVIRON"], "GUESTBOOK_DATA_DIR": f"{folder}/process {one}"}
@@ -82,24 +74,17 @@ class Run:
             ]
             command = (*SENDER, str(self.concurrency))
             with processes.workers("A pass", command, environs, Path(folder)) as (pids, lock):
-                usage = self.usage_until_recorded(pids, lock, db.engine, kind)
-            self.check(db.engine, receivers.wanted_by(db.engine, self.port))
+                usage = self.usage_until_recorded(receiver, pids, lock, db.engine, kind)
+            receivers.check(receiver.memories()[0], receivers.wanted_by(db.engine, port))
         return usage
 
-    def check(self, engine: Engine, wanted: Sequence[Arrival]) -> None:
-        """End the bench unless each delivery was received and recorded once."""
-        count = recorded(engine)[0]
-        if count != self.answered:
-            raise click.ClickException(f"{count:,} of {self.answered:,} deliveries are on record, once each.")
-        receivers.check(self.receiver.memories()[0], wanted)
-
     def usage_until_recorded(
-        self, pids: Sequence[int], lock: IO[str], engine: Engine, servers: Iterable[str]
+        self, receiver: Receivers, pids: Sequence[int], lock: IO[str], engine: Engine, servers: Iterable[str]
     ) -> Usage:
         """Let go of the lock, and wait until all is received and recorded; the last record ends the time."""
         meter, began = Meter(pids, servers), clock.now()
         lock.close()
-        processes.until(lambda: self.receiver.count >= self.answered, "The sending")
+        processes.until(lambda: receiver.count >= self.answered, "The sending")
         processes.until(lambda: recorded(engine)[0] >= self.answered, "The recording")
         return meter.usage((recorded(engine)[1] - began).total_seconds())
 

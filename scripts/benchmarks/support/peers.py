@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,19 +16,17 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from scripts.benchmarks.support import processes, temp_book
+from scripts.benchmarks.support import processes, receivers, temp_book
 from scripts.benchmarks.support.deliveries import Run
 from scripts.benchmarks.support.process_usage import Usage
-from scripts.benchmarks.support.receivers import Arrival
+from scripts.benchmarks.support.receivers import Arrival, Behaviour
+from tests.support import databases
 
-POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
-REDIS = "redis://127.0.0.1:6379"
-PORTS = {"postgresql": 5432, "redis": 6379}  # of a URL that names none
+REDIS_PORT = 6379
 PROGRAMS = Path(__file__).parents[1] / "peers"
 SHARED = ("undici", "pg")
 CONCURRENCY = 32  # tasks at once in a process, each on a connection of its own
@@ -58,31 +55,32 @@ class Peer:
         """Return `pg-boss 10.4.2`."""
         return f"{self.packages[0]} {json.loads(_description(self.packages[0]).read_text())['version']}"
 
-    def missing(self, urls: Mapping[str, str]) -> str:
+    def missing(self) -> str:
         """Return what it lacks here, or an empty text."""
         has_node = shutil.which("node") and os.environ.get("BENCH_NODE_MODULES")
         if not has_node or not all(_description(one).is_file() for one in (*self.packages, *SHARED)):
             return "not installed"
-        away = [name for name in self.servers if _is_away(name, urls[name])]
+        is_up = {"postgresql": databases.is_up("postgresql"), "redis": processes.listens(REDIS_PORT)}
+        away = [name for name in self.servers if not is_up[name]]
         return f"no {' and no '.join(away)} there" if away else ""
 
-    def measure(self, run: Run, number: int, urls: Mapping[str, str]) -> Usage:
+    def measure(self, run: Run, number: int) -> Usage:
         """Let so many of its processes do as much as a pass of ours."""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = stack.enter_context(temp_book.new_database(urls["postgresql"], folder))
+            receiver = stack.enter_context(receivers.running(Behaviour(delay=run.delay)))
+            url = stack.enter_context(temp_book.new_database(databases.server("postgresql"), folder))
             engine = create_engine(url)
             stack.callback(engine.dispose)
-            wanted = _prepare(engine, folder, run)
-            environ = {**os.environ, **_settings(run, folder, url, urls)}
+            wanted = _prepare(engine, folder, run, receiver.ports[0])
+            environ = {**os.environ, **_settings(run, folder, url)}
             self._do("fill", environ)
             stack.callback(self._do, "clean", environ)
-            run.receiver.reset()
             begun = processes.workers(self.name, self._command("work"), [environ] * number, folder)
             with begun as (pids, lock):
                 time.sleep(PREFETCH)
-                usage = run.usage_until_recorded(pids, lock, engine, self.servers)
-            run.check(engine, wanted)
+                usage = run.usage_until_recorded(receiver, pids, lock, engine, self.servers)
+            receivers.check(receiver.memories()[0], wanted)
             return usage
 
     def _command(self, what: str) -> list[str]:
@@ -105,19 +103,10 @@ def _description(package: str) -> Path:
     return Path(os.environ["BENCH_NODE_MODULES"], package, "package.json")
 
 
-def _is_away(name: str, url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or PORTS[name]), 2).close()
-    except OSError:
-        return True
-    return False
-
-
-def _prepare(engine: Engine, folder: Path, run: Run) -> list[Arrival]:
+def _prepare(engine: Engine, folder: Path, run: Run, port: int) -> list[Arrival]:
     """Store the deliveries that the tasks are to record, and write id and URL of each to a file."""
     made = [(f"/hooks/{number % run.webhooks}", secrets.token_hex(16)) for number in range(run.count)]
-    lines = [f"{one} http://127.0.0.1:{run.port}{path}" for path, one in made]
+    lines = [f"{one} http://127.0.0.1:{port}{path}" for path, one in made]
     (folder / "deliveries").write_text("\n".join(lines))
     with engine.begin() as connection:
         for table in TABLES:
@@ -127,12 +116,12 @@ def _prepare(engine: Engine, folder: Path, run: Run) -> list[Arrival]:
     return made
 
 
-def _settings(run: Run, folder: Path, url: str, urls: Mapping[str, str]) -> dict[str, str]:
+def _settings(run: Run, folder: Path, url: str) -> dict[str, str]:
     settings = {
         "FOLDER": str(folder),
         "COUNT": str(run.count),
         "POSTGRESQL": make_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
-        "REDIS": urls["redis"],
+        "REDIS": f"redis://127.0.0.1:{REDIS_PORT}",
         "SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "BODY": '{"type":"comment.created","data":"' + "x" * 560 + '"}',
         "CONCURRENCY": str(CONCURRENCY),

@@ -1,14 +1,15 @@
 """CPU seconds and memory of processes, ours and the servers' beside them, read with psutil."""
 
+import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import psutil
 
@@ -23,8 +24,7 @@ SERVERS = {  # the names of a server's processes
 COLUMNS = ("n", "per second", "range", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """The figures of a measurement."""
 
     seconds: float
@@ -50,7 +50,7 @@ def cells(rounds: Sequence[Usage], count: int) -> list[str | float | None]:
 
 def medians(usages: Iterable[Usage]) -> Usage:
     """Return the median of each figure."""
-    return Usage(*map(median, zip(*map(astuple, usages), strict=True)))
+    return Usage(*map(median, zip(*usages, strict=True)))
 
 
 class Meter:
@@ -87,8 +87,8 @@ print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_
 
 def of_command(command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, float, float]:
     """Run a command; return its exit code, its CPU seconds and its peak memory in MB."""
-    line = (sys.executable, "-S", "-c", RUN_AND_MEASURE, *command)
-    code, used, mb = subprocess.run(line, env=environ, stdout=subprocess.PIPE, check=True).stdout.split()
+    line, env = (sys.executable, "-S", "-c", RUN_AND_MEASURE, *command), {**os.environ, **environ}
+    code, used, mb = subprocess.run(line, env=env, stdout=subprocess.PIPE, check=True).stdout.split()
     return int(code), float(used), float(mb)
 
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 import click
+
+from tests.support.processes import free_port
 
 PATIENCE = 120.0  # seconds
 
@@ -29,9 +30,6 @@ def until(is_done: Callable[[], bool], who: str = "The work", *, every: float = 
 
 FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
 PASS = (*FLASK, "cron", "--stay", "--max-seconds", "600")
-SERVER_PORTS = range(10_000, 20_000)  # Linux takes higher ones for outgoing connections
-# Each process hands out each one once.
-_shuffled_ports = iter(random.SystemRandom().sample(SERVER_PORTS, len(SERVER_PORTS)))
 Environ = Mapping[str, str]
 Process = subprocess.Popen[bytes]
 
@@ -58,18 +56,6 @@ def served(environ: Environ) -> Iterator[tuple[int, int]]:
     with running((*FLASK, "serve", f"--listen=127.0.0.1:{port}"), environ) as process:
         until(lambda: listens(port), "The server")
         yield port, process.pid
-
-
-def free_port() -> int:
-    """Return a port that nobody uses, for a server that is yet to start.
-
-    The kernel's own choice (port 0) might be taken again before the server starts, also by a connection.
-    """
-    for port in _shuffled_ports:
-        with suppress(OSError):
-            socket.create_server(("127.0.0.1", port)).close()
-            return port
-    raise AssertionError("no port is free")
 
 
 def listens(port: int) -> bool:

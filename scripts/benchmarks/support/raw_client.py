@@ -20,14 +20,9 @@ class Exchange(NamedTuple):
 
 def request(port: int, path: str, headers: Mapping[str, str], form: bytes = b"") -> bytes:
     """Return the bytes of a GET, or of a POST with a form."""
-    if form:
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Content-Length": str(len(form)),
-            **headers,
-        }
+    about = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(form))}
     lines = [f"{'POST' if form else 'GET'} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"{name}: {value}" for name, value in {**(about if form else {}), **headers}.items()]
     return "\r\n".join([*lines, "", ""]).encode() + form
 
 

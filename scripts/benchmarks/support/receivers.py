@@ -116,13 +116,9 @@ class Receivers:
         """Return how many requests all of them have had."""
         return int(self._count.value)
 
-    def reset(self) -> None:
-        """Forget all that has arrived."""
-        self.memories(reset=True)
-
-    def memories(self, *, reset: bool = False) -> list[Memory]:
-        """Return the memory of each, which may forget all that has arrived."""
-        self._pipe.send(reset)
+    def memories(self) -> list[Memory]:
+        """Return the memory of each."""
+        self._pipe.send(None)
         memories: list[Memory] = self._pipe.recv()
         return memories
 
@@ -151,23 +147,18 @@ def _run(pipe: Any, count: Any, behaviours: Sequence[Behaviour]) -> None:
             connection = partial(Connection, behaviour, memory, count)
             server = await loop.create_server(connection, "127.0.0.1", 0, backlog=1024)
             ports.append(server.sockets[0].getsockname()[1])
-        loop.add_reader(pipe.fileno(), _answer_bench, pipe, count, memories)
+        loop.add_reader(pipe.fileno(), _answer_bench, pipe, memories)
         pipe.send(ports)
         await asyncio.Event().wait()
 
     asyncio.run(serve())
 
 
-def _answer_bench(pipe: Any, count: Any, memories: Sequence[Memory]) -> None:
+def _answer_bench(pipe: Any, memories: Sequence[Memory]) -> None:
     try:
-        reset = pipe.recv()
+        pipe.recv()
     except EOFError:
         raise SystemExit from None  # the bench was killed
-    if reset:
-        count.value = 0
-        for memory in memories:
-            memory.arrivals.clear()
-            memory.accepted.clear()
     pipe.send(memories)
 
 

@@ -1,6 +1,5 @@
 """A throwaway book for a benchmark, with webhooks and deliveries in it."""
 
-import os
 import re
 import secrets
 import tempfile
@@ -27,21 +26,20 @@ from tests.support import factories
 MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
 PASSWORD = "correct horse battery staple"
 
-SERVERS = ("postgresql", "mysql", "mariadb")  # the databases that have servers
 # All visitors share this machine's address, and their comments are alike.
 VISITORS_ALIKE = {"rate": "10000", "flood": "10000", "moderation": "off"}
 
 
 def checked_server(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Return the URL of a server as it was given, and None for SQLite; raises ClickException."""
-    if given is None or given == "sqlite":
+    if given is None:
         return None
     try:
-        if make_url(database_url.parse(given)).get_backend_name() in SERVERS:
-            return given
-        raise ValueError("only the URL of a PostgreSQL or MariaDB server; SQLite is the default")
+        if make_url(database_url.parse(given)).get_backend_name() == "sqlite":
+            raise ValueError("only the URL of a PostgreSQL or MariaDB server; SQLite is the default")
     except ValueError as error:
         raise click.ClickException(f"--database: {error}") from None
+    return given
 
 
 server_option = click.option(
@@ -70,11 +68,6 @@ def fresh(server: str | None = None, **settings: str) -> Iterator[Flask]:
             yield app
             db.session.remove()
             db.engine.dispose()
-
-
-def environ_of(app: Flask) -> dict[str, str]:
-    """Return the environment of a process on the app's book."""
-    return {**os.environ, **app.config["ENVIRON"]}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import re
 import subprocess
@@ -163,7 +164,7 @@ class Crontab:
     """Starts a pass every so many seconds."""
 
     def __init__(self, app: Flask, seconds: float) -> None:
-        self._environ, self._seconds = temp_book.environ_of(app), seconds
+        self._environ, self._seconds = {**os.environ, **app.config["ENVIRON"]}, seconds
         self._output = Path(self._environ["GUESTBOOK_DATA_DIR"], "output-of-cron")
         self.passes: list[Process] = []
 
