@@ -106,7 +106,7 @@ def soak(minutes: float, comments: float, pass_seconds: float, server: str | Non
         account = account_of(db.engine, traffic.log, list(had))
         grown = {name: growth(samples, name, minutes) for name in FIGURES}
         _print(traffic.log, account, grown, len(crontab.passes))
-        reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output())
+        reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output.read_text())
     if reasons:
         raise click.ClickException(" ".join(reasons))
 
@@ -139,7 +139,7 @@ def account_of(engine: Engine, log: Log, receivers: Sequence[Receiver]) -> Accou
     unrecorded = sum(
         max(0, count - attempts.get((webhook, event), 0))
         for webhook, _, memory in receivers
-        for event, count in memory.requests.items()
+        for event, count in Counter(event.decode() for _, event in memory.arrivals).items()
     )
     return Account(lost, unrecorded, sum(one not in comment_of for one in log.events))
 

@@ -51,12 +51,10 @@ def start(times: int, server: str | None) -> None:
         _run(CRON, environ)  # the first pass of an hour tidies up
         report.heading(db.engine, {"each": f"median of {times}, in turn"})
         runs = [{name: _run(command, environ) for name, command in COMMANDS.items()} for _ in range(times)]
-        costs = {
-            name: [statistics.median(run[name][at] for run in runs) for at in range(2)] for name in COMMANDS
-        }
-        base = costs["import flask, click"][0]
-        rows: list[list[report.Cell]] = []
-        for name, (ms, mb) in costs.items():
+        rows, base = list[list[report.Cell]](), 0.0
+        for name in COMMANDS:
+            ms, mb = map(statistics.median, zip(*(run[name] for run in runs), strict=True))
+            base = base or ms  # that of the bare import
             is_above = ms / base > (PAGE_GOAL if name == PAGE else CPU_GOAL) or mb > MEMORY_GOAL
             rows.append([name, ms, report.ratio(ms, base), mb, "ABOVE" if is_above else ""])
         goals = f"goal {CPU_GOAL:g} ×, a page {PAGE_GOAL:g} ×, {MEMORY_GOAL:g} MB"

@@ -5,11 +5,8 @@ To add one, add an entry to TEMPLATES, OF_LARGE_EVENTS or BODIES.
 
 import gzip
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import BinRequest, Delivery, InboundEvent, Webhook
 from guestbook.storage.models.delivery import Template
 from scripts.benchmarks.support import process_usage, processes, temp_book
+from scripts.benchmarks.support.process_usage import Meter
 from tests.support import factories
 
 VISITS = 20  # to measure the CPU of one
@@ -31,29 +29,21 @@ TIMEOUT = 300  # seconds
 JSON = {"Content-Type": "application/json"}
 
 
-@dataclass(slots=True)
-class Costs:
-    """The costs of one attack, for the server and for passes."""
-
-    seconds: float = 0.0
-    cpu: float = 0.0  # seconds
-    mb: float = 0.0  # more than the process had before; for a pass, more than an idle one has
-
-
 class Victim:
     """The book at a port, and the process that serves it."""
 
     def __init__(self, app: Flask, port: int, pid: int) -> None:
+        """Warm up; measure what a visit and an idle pass take."""
         self.url = f"http://127.0.0.1:{port}"
-        self._app, self._pid = app, pid
-        self._passes = Costs()
-
-    @cached_property
-    def owner(self) -> requests.Session:
-        """Return a session that is logged in."""
-        session = requests.Session()
-        temp_book.log_in(session, self.url)
-        return session
+        self._pid, self._environ = pid, app.config["ENVIRON"]
+        self.owner = requests.Session()
+        temp_book.log_in(self.owner, self.url)
+        before = process_usage.cpu([pid])
+        for _ in range(VISITS):
+            self.visit()
+        self.cpu_of_a_visit = (process_usage.cpu([pid]) - before) / VISITS  # seconds
+        self._idle_pass = self._cron("--help")
+        self._pass_cpu = self._pass_mb = 0.0
 
     def visit(self) -> None:
         """Load the front page as anybody."""
@@ -76,39 +66,20 @@ class Victim:
     def cron(self) -> str:
         """Run a pass beside the server; return its exit code."""
         (code, cpu, mb), (_, idle_cpu, idle_mb) = self._cron(), self._idle_pass
-        self._passes.cpu += max(0.0, cpu - idle_cpu)
-        self._passes.mb = max(self._passes.mb, mb - idle_mb)
+        self._pass_cpu, self._pass_mb = max(0.0, cpu - idle_cpu), max(0.0, mb - idle_mb)
         return f"exit {code}"
 
-    @cached_property
-    def cpu_of_a_visit(self) -> float:
-        """Return the server's CPU seconds for a visit."""
-        before = process_usage.cpu([self._pid])
-        for _ in range(VISITS):
-            self.visit()
-        return (process_usage.cpu([self._pid]) - before) / VISITS
-
-    @contextmanager
-    def measured(self) -> Iterator[Costs]:
-        """Measure the costs until the block ends."""
-        costs = Costs()
-        _ = self.owner, self.cpu_of_a_visit, self._idle_pass  # before the clock runs, and to warm up
+    def costs_of(self, throw: "Throw") -> tuple[str, float, float, float]:
+        """Throw a bomb; return the answer, seconds, CPU seconds, and MB more than the process had before."""
         Path(f"/proc/{self._pid}/clear_refs").write_text("5")  # the peak begins anew (proc(5))
-        self._passes, start = Costs(), time.perf_counter()
-        cpu, mb = process_usage.cpu([self._pid]), process_usage.memory(self._pid, "VmHWM")
-        yield costs
-        costs.seconds = time.perf_counter() - start
-        costs.cpu = process_usage.cpu([self._pid]) - cpu + self._passes.cpu
-        costs.mb = max(process_usage.memory(self._pid, "VmHWM") - mb, self._passes.mb)
-
-    @cached_property
-    def _idle_pass(self) -> tuple[int, float, float]:
-        return self._cron("--help")
+        meter, mb = Meter([self._pid]), process_usage.memory(self._pid)
+        answer = throw()
+        usage = meter.usage()
+        return answer, usage.seconds, usage.cpu + self._pass_cpu, max(usage.mb - mb, self._pass_mb)
 
     def _cron(self, *options: str) -> tuple[int, float, float]:
         """Run the command; return its exit code, CPU seconds and peak memory in MB."""
-        command = (*processes.FLASK, "cron", *options)
-        return process_usage.of_command(command, self._app.config["ENVIRON"])
+        return process_usage.of_command((*processes.FLASK, "cron", *options), self._environ)
 
 
 Throw = Callable[[], str]  # throws the bomb and returns the answer

@@ -45,8 +45,8 @@ OLD = 499  # deliveries that retention takes in one batch and then knows that th
 FAILED = 16  # one of so many
 RARE, RARE_EVERY = "marmalade", 997  # a word in one comment of so many, for a search
 STATUSES = ("published",) * 93 + ("held",) * 2 + ("spam",) * 4 + ("trash",)
-EVENTS = ("comment.created",) * 9 + ("comment.deleted",)
 SHORT = "Thank you for the lovely weekend by the lake."
+PAYLOAD = f'{{"type": "comment.created", "message": "{SHORT}"}}'
 COMMENTS = Comment.__table__
 
 Row = dict[str, Any]
@@ -62,11 +62,8 @@ def fill(count: int, settings: Settings) -> None:
         for number in numbers:
             moment, failed = start + LASTS * (number / count), number % FAILED == 0
             comments.append(_comment(moment, number, luck))
-            event = EVENTS[number // WEBHOOKS % len(EVENTS)]
             row = _delivery(moment, luck, webhooks[number % WEBHOOKS], failed=failed)
-            payload = f'{{"type": "{event}", "message": "{comments[-1]["message"]}"}}'
-            about = {"comment_id": comments[-1]["id"], "sequence": 1, "event": event, "payload": payload}
-            deliveries.append(row | about)
+            deliveries.append(row | {"comment_id": comments[-1]["id"], "sequence": 1})
             events.append(_inbound(moment, luck, source, failed))
         attempts = [_attempt(row) for row in deliveries]
         _store((COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events))
@@ -101,8 +98,7 @@ def _comment(moment: datetime, number: int, luck: Random) -> Row:
 
 def _delivery(moment: datetime, luck: Random, webhook: str, *, failed: bool = False) -> Row:
     row: Row = {"id": (new_id := _id(moment, luck)), "event_id": new_id, "webhook_id": webhook}
-    row |= {"comment_id": None, "sequence": None, "due_at": None, "finished_at": moment, "created_at": moment}
-    row |= {"event": "comment.created", "payload": '{"type": "comment.created"}'}
+    row |= {"finished_at": moment, "created_at": moment, "event": "comment.created", "payload": PAYLOAD}
     row |= {"status": "failed" if failed else "processed", "last_status_code": 500 if failed else 200}
     error = "The receiver answered 500." if failed else None
     return row | {"attempts": 1, "claims": 1, "schedule_start": 0, "last_error": error}

@@ -1,8 +1,7 @@
 """Other task queues beside ours, all on Node: their queue is full and their workers are up before the clock.
 
 Each program in `peers/` is tuned for a machine with two cores and shares the task in `job.mjs`.
-BENCH_NODE_MODULES names the folder of their packages, which npm has made:
-npm install --prefix DIR graphile-worker pg-boss bullmq ioredis undici pg; BENCH_NODE_MODULES=DIR/node_modules
+The help of `scripts/bench deliver` says how to install them.
 """
 
 import json

@@ -46,11 +46,6 @@ class Memory:
     arrivals: list[tuple[bytes, bytes]] = field(default_factory=list)  # path and event's id of each request
     accepted: dict[str, float] = field(default_factory=dict)  # time.perf_counter() by the comment's id
 
-    @property
-    def requests(self) -> Counter[str]:
-        """Return how many there were by the event's id."""
-        return Counter(event.decode() for _, event in self.arrivals)
-
 
 class Connection(asyncio.Protocol):
     """Answers each request of one connection."""

@@ -165,7 +165,7 @@ class Crontab:
 
     def __init__(self, app: Flask, seconds: float) -> None:
         self._environ, self._seconds = {**os.environ, **app.config["ENVIRON"]}, seconds
-        self._output = Path(self._environ["GUESTBOOK_DATA_DIR"], "output-of-cron")
+        self.output = Path(self._environ["GUESTBOOK_DATA_DIR"], "output-of-cron")  # mail for the owner
         self.passes: list[Process] = []
 
     @contextmanager
@@ -180,11 +180,7 @@ class Crontab:
             for one in self.passes:
                 one.wait()
 
-    def output(self) -> str:
-        """Return the output that cron would have mailed to the owner."""
-        return self._output.read_text()
-
     def _start(self) -> None:
         command = (*FLASK, "cron", "--stay", "--max-seconds", f"{self._seconds * STAY:.2f}")
-        with self._output.open("ab") as output:
+        with self.output.open("ab") as output:
             self.passes.append(subprocess.Popen(command, env=self._environ, stdout=output, stderr=output))
