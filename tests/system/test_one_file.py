@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
+import time
 import zipfile
 from configparser import ConfigParser
 from contextlib import closing
@@ -31,6 +32,7 @@ from tests.support import processes
 from tests.support.documents import DOCS, blocks
 from tests.support.processes import ROOT
 from tests.support.receiver import Receiver
+from tests.system.browser.new_book import page_elsewhere, see_the_first_webhook
 
 MOST_BYTES = 8_000_000
 EPOCH = "1767225600"
@@ -174,6 +176,15 @@ def test_a_release_is_made_of_the_locked_packages_alone(
     with pytest.raises(SystemExit, match=r"\.venv lacks what requirements\.txt locks: flask 0\.1\."):
         release_files.main()
     assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.needs("chromium")
+def test_a_browser_alone_sees_the_first_webhook(dist: Path, python: Path, tmp_path: Path) -> None:
+    began, port = time.monotonic(), processes.free_port()
+    one = Stranger(tmp_path, python, dist / "guestbook.pyz")
+    words = one.words("run", "--port", str(port))
+    with processes.started(words, cwd=one.home, env=one.environ) as server, page_elsewhere() as page:
+        see_the_first_webhook(page, began, server.output, f"http://127.0.0.1:{port}")
 
 
 def test_a_stranger_runs_signs_and_a_receiver_has_the_webhook(stranger: Stranger) -> None:

@@ -1,6 +1,5 @@
 """Chromium without scripts, from the start of a new book to its first comment."""
 
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -8,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.support import processes
 from tests.support.owner import PASSWORD
 from tests.support.processes import Started
-from tests.system.browser.conftest import PHONE
-from tests.system.browser.test_book import fill_in, send
+from tests.system.browser.new_book import open_page, see_the_first_webhook, sign
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -29,42 +27,10 @@ def new_book(folder: Path, *command: str) -> Iterator[Started]:
         yield server
 
 
-@contextmanager
-def open_page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=PHONE, java_script_enabled=False)
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
-
-
-def sign(page: Page) -> None:
-    page.get_by_role("link", name="http://").click()
-    fill_in(page, "Grace", "The first one")
-    send(page)
-    expect(page.locator(".message")).to_have_text("The first one")
-
-
 def test_from_the_printed_link_to_the_first_comment_and_its_webhook(browser: Browser, tmp_path: Path) -> None:
     began, port = time.monotonic(), processes.free_port()
     with new_book(tmp_path, "run", "--port", str(port)) as server, open_page(browser) as page:
-        processes.wait_for(lambda: "/admin/setup/" in server.output(), 60, server.output)
-        [link] = re.findall(r"at (\S+/admin/setup/\S+)", server.output())
-        page.goto(link)
-        expect(page.get_by_label("Address of the book")).to_have_value(f"http://127.0.0.1:{port}")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_label("Name of the book").fill("Ada’s book")
-        page.get_by_role("button", name="Set up the book").click()
-        expect(page.get_by_role("status")).to_contain_text("Your book is set up")
-        page.get_by_role("button", name="Show me a webhook").click()
-        there = page.url
-        sign(page)
-        page.goto(there)
-        page.get_by_role("button", name="Look again").click()
-        expect(page.locator("main")).to_contain_text("The first one")
-        expect(page.locator("main")).to_contain_text("webhook-signature matches")
-        assert time.monotonic() - began < 60
-        page.goto(link)
-        expect(page.get_by_role("heading", level=1)).to_have_text("This link does not work")
+        see_the_first_webhook(page, began, server.output, f"http://127.0.0.1:{port}")
     assert not (tmp_path / ".env").exists()
 
 

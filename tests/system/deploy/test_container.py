@@ -18,9 +18,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.request import HTTPCookieProcessor
 
-import html5lib
 import psutil
 import pytest
 import yaml
@@ -29,16 +27,14 @@ from guestbook import settings
 from guestbook.lib import VERSION
 from guestbook.storage import database
 from tests.conftest import run
-from tests.support import processes, visitor
-from tests.support.owner import PASSWORD
 from tests.support.processes import ROOT, Started, clean_environ, fetch, free_port, sign, started, wait_for
 from tests.support.receiver import Receiver
+from tests.system.browser.new_book import page_elsewhere, see_the_first_webhook
 from tests.system.deploy.installation import Installation
 
 DEPLOY = ROOT / "deploy"
 PODMAN = shlex.split(os.environ.get("GUESTBOOK_TEST_PODMAN", ""))
 STOPPED_WITHIN = 10.0  # seconds; Docker kills a container then
-SHOWN_WITHIN = 60.0  # seconds from the start to a webhook on the page
 IMAGE, BASE = "localhost/guestbook-test", "localhost/guestbook-test-base"
 
 
@@ -145,9 +141,8 @@ def use(container: Container, receiver: Receiver) -> None:
     began = time.monotonic()
     with container.running() as program:
         wait_until_healthy(container, program)
-        processes.set_up(program.output(), PASSWORD)
-        assert "webhook-signature" in shown_webhook(container.address)
-        assert time.monotonic() - began < SHOWN_WITHIN
+        with page_elsewhere() as page:
+            see_the_first_webhook(page, began, program.output, container.address)
         added = container.done("guestbook", "webhooks", "add", receiver.url("/"))
         assert added.returncode == 0, added.stdout + added.stderr
         assert sign(container.address, message="From a container") == 303
@@ -159,16 +154,6 @@ def use(container: Container, receiver: Receiver) -> None:
         wait_until_healthy(container, program)
         assert "From a container" in fetch(f"{container.address}/")[1]
         ends_well(container, program, "SIGTERM")
-
-
-def shown_webhook(address: str) -> str:
-    """Log in, press "Show me a webhook", and return the page that shows one."""
-    browser = processes.browser(HTTPCookieProcessor())
-    assert processes.log_in(address, PASSWORD, browser) == 303
-    url = f"{address}/admin/welcome/"
-    form = visitor.fields(html5lib.parse(fetch(url, opener=browser)[1], namespaceHTMLElements=False))
-    assert fetch(f"{url}webhook", {"csrf_token": form["csrf_token"]}, browser)[0] == 303
-    return fetch(f"{url}?step=webhook", opener=browser)[1]
 
 
 def wait_until_healthy(container: Container, program: Started) -> None:
@@ -184,7 +169,7 @@ def ends_well(container: Container, program: Started, name: str) -> None:
     assert "Traceback" not in program.output()
 
 
-@pytest.mark.needs("unshare")
+@pytest.mark.needs("unshare", "chromium")
 def test_the_first_process_serves_sends_and_stops_with_a_root_that_is_read_only(
     installation: Installation, receiver: Receiver
 ) -> None:
