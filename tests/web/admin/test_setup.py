@@ -463,6 +463,16 @@ def test_a_backup_is_restored_and_its_password_counts(bare: Flask, app: Flask) -
         assert db.session.scalars(select(Webhook.disabled_reason)).all() == ["by_hand"]
 
 
+def test_a_restore_without_a_choice_shows_its_form_with_the_reason(app: Flask, data_dir: Path) -> None:
+    visitor, link = Visitor(app), new_link(app)
+    backup.write(app.config["GUESTBOOK"], data_dir / "book.db")
+    assert visitor.page(link).find(".//details[@open]") is None
+    answer = visitor.open("POST", f"{link}/restore")
+    assert answer.status_code == 422
+    opened = parse(answer).find(".//details[@open]")
+    assert "Choose one of the backups." in plain(opened)
+
+
 def test_a_damaged_backup_is_refused_with_a_sentence(app: Flask, data_dir: Path) -> None:
     visitor, link = Visitor(app), new_link(app)
     copy = backup.write(app.config["GUESTBOOK"], data_dir / "book.db").path
