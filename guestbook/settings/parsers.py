@@ -37,12 +37,16 @@ def secrets(text: str) -> tuple[str, ...]:
 
 
 def base_url(text: str) -> str:
-    """The address of the book as visitors see it, without a slash at its end."""
+    """The address of the book as visitors see it, in the form that browsers and webhooks' URLs have.
+
+    It has small letters before the path, no usual port, and no slash at its end.
+    """
     parts = _address(text, "http", "https")
     if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         ascii_only = "" if text.isascii() else ", in ASCII: a domain with other letters begins with xn--"
         raise ValueError(f"it must be an address like https://example.org/guestbook{ascii_only}")
-    return text.rstrip("/")
+    host = parts.netloc.lower().removesuffix({"http": ":80", "https": ":443"}[parts.scheme])
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
 def address(text: str, example: str, schemes: tuple[str, ...]) -> str | None:

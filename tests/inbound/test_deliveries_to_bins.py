@@ -125,3 +125,14 @@ def test_a_bin_that_is_deleted_meanwhile_leaves_the_delivery_to_be_retried() -> 
     factories.written(lambda session: request_bins.delete(session, session.query(Bin).one()))
     factories.run_pass()
     assert factories.one().due_at > factories.one().created_at + timedelta(seconds=1)
+
+
+def test_the_books_address_may_have_capitals_and_the_usual_port(environ: dict[str, str]) -> None:
+    settings = {**environ, "GUESTBOOK_BASE_URL": "HTTP://LocalHost:80/", "GUESTBOOK_ALLOW_NETWORKS": ""}
+    with running(settings) as app, app.app_context():
+        home = app.config["GUESTBOOK"].base_url
+        url = factories.written(lambda session: request_bins.add(session, {}).url(home))
+        factories.webhook(url)
+        factories.sign()
+        assert factories.run_pass().processed == 1
+        assert len(factories.rows(BinRequest)) == 1

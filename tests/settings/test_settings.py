@@ -36,6 +36,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "BASE_URL": [
         ("https://example.org/book/", "https://example.org/book"),
         ("http://[::1]:5000", "http://[::1]:5000"),
+        ("HTTPS://Book.Example:443/Guests", "https://book.example/Guests"),
         ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
     ],
     "TRUSTED_PROXIES": [("0", 0), ("10", 10), (" 2 ", 2)],

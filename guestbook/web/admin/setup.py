@@ -120,12 +120,13 @@ def _saved() -> dict[str, str]:
 
 def _checked_address() -> str:
     """Return the book's address; raises Refused for one that is not the browser's, unless sent again."""
+    typed, sure = (request.form.get(name, "").strip() for name in ("address", "sure"))
     try:
-        address = parsers.base_url(request.form.get("address", "").strip())
+        address = parsers.base_url(typed)
     except ValueError as error:
         raise Refused(f"This is not an address for the book: {error}.", field="address") from None
     seen = _seen_address()
-    if address.lower() != seen.lower() and request.form.get("sure") != address:
+    if address.lower() != seen.lower() and typed != sure:
         raise Refused(OTHER_ADDRESS.format(seen), field="address")
     return address
 

@@ -187,7 +187,7 @@ def test_another_address_than_the_browsers_is_asked_for_twice(app: Flask, data_d
     form = fields(parse(answer))
     answer = send(visitor, link, address="https://other.example", sure=form["sure"])
     assert answer.status_code == 422
-    form = fields(parse(send(visitor, link, address="https://book.example/guests")))
+    form = fields(parse(send(visitor, link, address="https://Book.example:443/guests/")))
     assert send(visitor, link, address=form["address"], sure=form["sure"]).status_code == 303
     assert (data_dir / ".env").read_text() == "GUESTBOOK_BASE_URL=https://book.example/guests\n"
 
