@@ -37,10 +37,7 @@ def secrets(text: str) -> tuple[str, ...]:
 
 
 def base_url(text: str) -> str:
-    """The address of the book as visitors see it, in the form that browsers and webhooks' URLs have.
-
-    It has small letters before the path, no usual port, and no slash at its end.
-    """
+    """The address of the book in the form that the URLs of webhooks have, without a slash at its end."""
     parts = _address(text, "http", "https")
     if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         ascii_only = "" if text.isascii() else ", in ASCII: a domain with other letters begins with xn--"

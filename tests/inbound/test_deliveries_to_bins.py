@@ -130,9 +130,9 @@ def test_a_bin_that_is_deleted_meanwhile_leaves_the_delivery_to_be_retried() -> 
 def test_the_books_address_may_have_capitals_and_the_usual_port(environ: dict[str, str]) -> None:
     settings = {**environ, "GUESTBOOK_BASE_URL": "HTTP://LocalHost:80/", "GUESTBOOK_ALLOW_NETWORKS": ""}
     with running(settings) as app, app.app_context():
-        home = app.config["GUESTBOOK"].base_url
-        url = factories.written(lambda session: request_bins.add(session, {}).url(home))
-        factories.webhook(url)
+        read = app.config["GUESTBOOK"]
+        url = factories.written(lambda session: request_bins.add(session, {}).url(read.base_url))
+        factories.webhook(webhook_urls.checked(url, read))
         factories.sign()
         assert factories.run_pass().processed == 1
         assert len(factories.rows(BinRequest)) == 1
