@@ -36,15 +36,32 @@ from tests.system.browser.new_book import page_elsewhere, see_the_first_webhook
 
 MOST_BYTES = 8_000_000
 EPOCH = "1767225600"
-BUILD = (
-    "import sys, pathlib; from scripts import release_files as r; r.build(*map(pathlib.Path, sys.argv[1:]))"
-)
 LOCKED = dict(release_files.LOCKED.findall((ROOT / "requirements.txt").read_text()))
 # What must not show in the files of a release.
 SURROUNDINGS = [
     {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "umask": "077"},
     {"PYTHONHASHSEED": "2", "TZ": "UTC", "umask": "022"},
 ]
+
+COMMITTER = {
+    **{f"GIT_{who}_{what}": "suite" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{f"GIT_{who}_DATE": f"{EPOCH} +0000" for who in ("AUTHOR", "COMMITTER")},
+}
+# What gives requirements.txt the versions that this suite runs with, which need not be the locked ones.
+INSTALLED = ";".join(f"s/^{name}==[^ ]*/{name}=={metadata.version(name)}/" for name in LOCKED)
+# Let a copy look installed with the Python of the suite, and commit it.
+PREPARE = """
+set -e
+mkdir -p .venv/bin
+printf '#!/bin/sh\\nexec "%s" "$@"\\n' "$1" >.venv/bin/python
+chmod +x .venv/bin/python
+sed -i "$2" requirements.txt
+echo "$PWD $(.venv/bin/python -V 2>&1)" >.venv/home
+echo "$(cat setup.cfg pyproject.toml requirements.txt | cksum) " >.venv/installed
+git init -q
+git add -A
+git commit -qm release
+"""
 
 UNFIT = {
     "version_info = (3, 9, 2)": "Python 3.11 or later, and this is ",
@@ -54,17 +71,21 @@ UNFIT = {
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two builds of this tree, side by side, from copies of it and in different surroundings."""
+    """Two releases of this tree: scripts/release makes them side by side, in different surroundings."""
     folder = tmp_path_factory.mktemp("builds")
     made, running = [], []
     for number, more in enumerate(SURROUNDINGS):
-        tree, to = processes.copy_of_the_checkout(folder / f"tree{number}"), folder / f"dist{number}"
-        command = f'umask {more["umask"]}; exec "$@"'
-        words = ["sh", "-c", command, "sh", sys.executable, "-c", BUILD, str(tree), str(to)]
-        environ = processes.clean_environ(**more, SOURCE_DATE_EPOCH=EPOCH)
-        running.append(subprocess.Popen(words, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL))
-        made.append(to)
-    assert [one.wait(120) for one in running] == [0, 0]
+        tree = processes.copy_of_the_checkout(folder / f"tree{number}")
+        environ = processes.clean_environ(**more, **COMMITTER)
+        prepare = ["sh", "-c", PREPARE, "sh", sys.executable, INSTALLED]
+        subprocess.run(prepare, cwd=tree, env=environ, check=True)
+        command = f"umask {more['umask']}; exec scripts/release"
+        options = {"cwd": tree, "env": environ, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        running.append(subprocess.Popen(["sh", "-c", command], **options, text=True))
+        made.append(tree / "dist")
+    printed = [one.communicate(timeout=120) for one in running]
+    assert [one.returncode for one in running] == [0, 0], printed
+    assert [sums for sums, _ in printed] == [(to / "SHA256SUMS").read_text() for to in made]
     return made
 
 
