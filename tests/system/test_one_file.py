@@ -69,22 +69,25 @@ UNFIT = {
 }
 
 
+def start_release(tree: Path, umask: str = "022", **more: str) -> "subprocess.Popen[str]":
+    """Start scripts/release in a copy of the checkout; it writes to `dist`."""
+    environ = processes.clean_environ(**more, **COMMITTER)
+    prepare = ["sh", "-c", PREPARE, "sh", sys.executable, INSTALLED]
+    subprocess.run(prepare, cwd=tree, env=environ, check=True)
+    command = ["sh", "-c", f"umask {umask}; exec scripts/release"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=tree, env=environ, stdout=pipe, stderr=pipe, text=True)
+
+
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two releases of this tree: scripts/release makes them side by side, in different surroundings."""
+    """Two releases of this tree, made side by side and in different surroundings."""
     folder = tmp_path_factory.mktemp("builds")
-    made, running = [], []
-    for number, more in enumerate(SURROUNDINGS):
-        tree = processes.copy_of_the_checkout(folder / f"tree{number}")
-        environ = processes.clean_environ(**more, **COMMITTER)
-        prepare = ["sh", "-c", PREPARE, "sh", sys.executable, INSTALLED]
-        subprocess.run(prepare, cwd=tree, env=environ, check=True)
-        command = f"umask {more['umask']}; exec scripts/release"
-        options = {"cwd": tree, "env": environ, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        running.append(subprocess.Popen(["sh", "-c", command], **options, text=True))
-        made.append(tree / "dist")
+    trees = [processes.copy_of_the_checkout(folder / f"tree{number}") for number in range(len(SURROUNDINGS))]
+    running = [start_release(tree, **more) for tree, more in zip(trees, SURROUNDINGS, strict=True)]
     printed = [one.communicate(timeout=120) for one in running]
     assert [one.returncode for one in running] == [0, 0], printed
+    made = [tree / "dist" for tree in trees]
     assert [sums for sums, _ in printed] == [(to / "SHA256SUMS").read_text() for to in made]
     return made
 

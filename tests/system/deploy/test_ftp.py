@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +15,17 @@ from tests.support.visitor import GREETING, fields
 from tests.system.deploy.installation import Installation
 from tests.system.deploy.test_apache import CGI, PASSENGER, apache, load
 from tests.system.deploy.visit import Browser
-from tests.system.test_one_file import BUILD, EPOCH
+from tests.system.test_one_file import start_release
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip of a release of this tree."""
-    folder = tmp_path_factory.mktemp("release")
-    tree = processes.copy_of_the_checkout(folder / "tree")
-    environ = processes.clean_environ(SOURCE_DATE_EPOCH=EPOCH)
-    command = [sys.executable, "-c", BUILD, str(tree), str(folder / "dist")]
-    subprocess.run(command, cwd=processes.ROOT, env=environ, check=True, capture_output=True)
-    return folder / "dist/guestbook-ftp.zip"
+    tree = processes.copy_of_the_checkout(tmp_path_factory.mktemp("release") / "tree")
+    release = start_release(tree)
+    printed = release.communicate(timeout=120)
+    assert release.returncode == 0, printed
+    return tree / "dist/guestbook-ftp.zip"
 
 
 def copy_by_ftp(archive: Path, part: str, to: Path, host: Installation) -> None:
