@@ -70,7 +70,7 @@ def test_a_comment_becomes_a_signed_webhook(
             processes.wait_for(lambda: processes.answers(f"http://{address}"), 60, server.output)
             assert processes.sign(f"http://{address}", name="Zoë", message="Good day") == 303
             assert processes.fetch(f"http://{address}/api/v1/openapi.json")[0] == 200
-            assert processes.fetch(f"http://{address}/admin/login")[0] == 200
+            assert processes.fetch(f"http://{address}/admin/setup/")[0] == 200
         assert guestbook("cron") == ""
         [request] = receiver.requests
         body = Verifier(secret).verify(request.body, request.headers)
