@@ -63,11 +63,11 @@ def test_an_extra_is_installed_beside_the_program(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(sys, "prefix", "/home/me/my book")
     monkeypatch.setattr(installation, "find_spec", str)
     pip = "'/home/me/my book/bin/python' -m pip install"  # for no index has the guestbook itself
-    assert installation.install_command("postgres") == f"{pip} 'psycopg[binary]>=3.2'"
+    assert installation.install_command("postgres") == f"{pip} 'psycopg[binary]>=3.2.1'"
     assert installation.install_command("encryption") == f"{pip} 'cryptography>=42'"
     monkeypatch.setattr(installation, "find_spec", lambda _name: None)  # as in an environment of uv
     uv = "uv pip install --python '/home/me/my book/bin/python'"
-    assert installation.install_command("postgres") == f"{uv} 'psycopg[binary]>=3.2'"
+    assert installation.install_command("postgres") == f"{uv} 'psycopg[binary]>=3.2.1'"
     checkout.mkdir()
     (checkout / "setup.cfg").touch()
     monkeypatch.setattr(sys, "prefix", str(checkout / ".venv"))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.settings import environment
 from tests.conftest import run
 from tests.support import processes
 from tests.support.owner import PASSWORD
@@ -135,13 +134,11 @@ def test_an_older_book_is_upgraded_with_the_migrations_of_the_wheel(newcomer: Ne
     data.mkdir(parents=True)
     with closing(sqlite3.connect(data / "guestbook.db")) as book:
         book.executescript((processes.ROOT / "tests/storage/schemas/0024.sql").read_text())
-    port = str(processes.free_port())
-    done = run(str(newcomer.program), "run", "--port", port, cwd=newcomer.folder, env=newcomer.environ)
+    done = run(str(newcomer.program), "cron", cwd=newcomer.folder, env=newcomer.environ)
     assert done.returncode == 1
     assert done.stderr.endswith(f"Update them with: {newcomer.program} upgrade\n")
     assert "The book is up to date" in newcomer.type("upgrade")
     assert newcomer.type("webhooks", "list").startswith("No webhooks yet.")
-    assert not (data / environment.RUN_FILE).exists()
 
 
 def test_a_port_that_is_in_use_gets_a_sentence_that_names_the_program(newcomer: Newcomer) -> None:
