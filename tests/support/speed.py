@@ -41,6 +41,7 @@ REAL_HASH = security.generate_password_hash
 # --- order and memory; these are hooks of pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # Else xdist has looked for the groups before they are there.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first, and let each file, and some folders as a whole, run in one process."""
     items.sort(key=lambda item: rank(item.nodeid))
