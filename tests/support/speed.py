@@ -21,6 +21,7 @@ LONG = (
     "tests/system/chaos/",
     "tests/system/browser/",
     "tests/system/deploy/",
+    "tests/web/api/test_fuzz",
     "tests/system/interop/",
     "tests/system/",
     "tests/storage/",
