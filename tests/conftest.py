@@ -72,6 +72,13 @@ def _skip_by_name(request: pytest.FixtureRequest) -> None:
         need(marker.args[0])
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print how many blocks of the tutorial ran, wherever its tests did."""
+    properties = [one for report in terminalreporter.getreports("passed") for one in report.user_properties]
+    if counts := [count for name, count in properties if name == "blocks of the tutorial"]:
+        terminalreporter.write_line(f"tutorial: {len(counts)} pages, {sum(counts)} blocks run")
+
+
 def need(name: str) -> None:
     """Skip the test by the name of what is not here; with GUESTBOOK_TEST_REQUIRE=all that is a failure."""
     if databases.QUICK:

@@ -74,7 +74,6 @@ def test_the_first_commands_work_in_a_fresh_clone(tmp_path: Path) -> None:
         terminal.see(queue, "|processed|", "From a fresh clone")
         send_a_webhook(terminal, address)
         watch_a_retry(terminal)
-        receive_a_webhook(terminal, address)
         stop(run)
     assert shutil.which("flask", path=str(clone / ".venv/bin"))
 
@@ -119,17 +118,3 @@ def watch_a_retry(terminal: Terminal) -> None:
     terminal.type(redeliver)
     terminal.wait_for_row("SELECT 1 FROM deliveries WHERE event = 'ping' AND attempts = 3")
     assert terminal.type(show).count("POST") == 3
-
-
-def receive_a_webhook(terminal: Terminal, address: str) -> None:
-    source, review, forgery, inbox, fix = blocks(read("tutorial/3-receive-a-webhook"), "sh")
-    terminal.type(source)
-    terminal.type(review)
-    processes.wait_for(lambda: "The lighthouse lamp works!" in processes.fetch(address)[1], 20)
-    assert "via Shop" in " ".join(re.sub(r"<[^>]*>", "", processes.fetch(address)[1]).split())
-    terminal.type(forgery)
-    terminal.wait_for_row("SELECT 1 FROM inbound_events WHERE status = 'failed'")
-    terminal.see(inbox, " failed ")
-    assert "Trust me." not in processes.fetch(address)[1]
-    terminal.type(fix)
-    processes.wait_for(lambda: "Trust me." in processes.fetch(address)[1], 20)

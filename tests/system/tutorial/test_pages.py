@@ -1,0 +1,66 @@
+"""Each block of the tutorial runs, in the order of its page, and each output is as shown."""
+
+import html
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import need
+from tests.support import rabbitmq
+from tests.support.documents import FENCE
+from tests.support.processes import ROOT
+from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, needs_the_book
+from tests.system.tutorial.reader import Reader
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], rabbitmq.Node]]:
+    """Gives a broker of these tests' own, which starts when the first page asks for it."""
+    with ExitStack() as stack:
+        nodes: list[rabbitmq.Node] = []
+
+        def started() -> rabbitmq.Node:
+            if not nodes:
+                nodes.append(stack.enter_context(rabbitmq.open_node(tmp_path_factory.mktemp("rabbitmq"))))
+                nodes[0].start()
+            return nodes[0]
+
+        yield started
+
+
+@pytest.mark.needs("sqlite3")
+@each_page
+def test_every_block_of_a_page_runs(
+    page: Path,
+    tmp_path: Path,
+    broker: Callable[[], rabbitmq.Node],
+    record_property: Callable[[str, int], None],
+) -> None:
+    text, ports = page.read_text(), {}
+    if "5672" in "".join(block.code for block in blocks(text)):
+        need("rabbitmq")
+        ports = {"5672": broker().port, "15672": broker().management_port}
+    with ExitStack() as stack:
+        reader = Reader(tmp_path, stack, **ports)
+        if needs_the_book(text):
+            reader.open_the_book()
+        reader.do(blocks(text))
+    assert reader.ran == len(FENCE.findall(text)) == text.count("```") / 2
+    record_property("blocks of the tutorial", reader.ran)
+
+
+@each_page
+def test_a_page_has_the_seven_sections_in_their_order(page: Path) -> None:
+    found = [line[3:] for line in FENCE.sub("", page.read_text()).splitlines() if line.startswith("## ")]
+    assert found == SECTIONS
+
+
+def test_every_button_that_a_page_says_to_press_is_in_the_talk() -> None:
+    files = [*ROOT.glob("guestbook/templates/talk*.html"), *ROOT.glob("guestbook/cli/talk*.py")]
+    talk = html.unescape(" ".join("\n".join(map(Path.read_text, files)).split()))
+    named = {button for page in PAGES for button in buttons(page.read_text())}
+    assert {button for button in named if button not in talk} == set()
