@@ -22,13 +22,13 @@ from guestbook.storage.database import db
 NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal obeys.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z")
 NARROWEST = 5  # columns
-STATE_HEADINGS = ("STATE", "STATUS")
+STATE_HEADINGS = ("STATE", "STATUS", "VERDICT")
 GOOD, WAITS, BAD = ({"fg": colour} for colour in ("green", "yellow", "red"))
 STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
-    **dict.fromkeys(("healthy", "processed", "published", "works"), GOOD),
+    **dict.fromkeys(("good", "healthy", "processed", "published", "works"), GOOD),
     **dict.fromkeys(("new", "held", "paused", "silent"), WAITS),
-    **dict.fromkeys(("failed", "failing", "disabled", "spam", "expired", "revoked"), BAD),
+    **dict.fromkeys(("failed", "failing", "disabled", "fault", "spam", "expired", "revoked"), BAD),
 }
 
 JSON = "guestbook.json"  # A key in click's context.

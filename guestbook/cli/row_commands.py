@@ -40,7 +40,7 @@ id_argument = click.argument("id_", metavar="ID")
 def find(model: type[M], given: str) -> M:
     """Return the row whose id begins or ends like that, or that has the name; refuse none and several.
 
-    A whole id never means a name.
+    A whole id never means a name. A webhook also goes by its URL.
     """
     rows: list[M] = _matching(model, given)
     if len(rows) == 1:
@@ -63,6 +63,8 @@ def _matching(model: Any, given: str) -> list[Any]:
         if SHORTEST_END <= len(part) < ID_LENGTH:
             newest = _newest(model).subquery().c.id
             found += _first(model, model.id.in_(select(newest).where(newest.endswith(part))))
+    if model is Webhook and ":" in given:
+        found = _first(model, model.url.in_((given.strip(), f"{given.strip()}/")))
     if model in NAMED and name and not (found and len(part) == ID_LENGTH):
         found = _first(model, model.name == name) + found
     return list(dict.fromkeys(found))

@@ -1,5 +1,6 @@
 """The commands for webhooks."""
 
+import sys
 from functools import partial
 from typing import Any
 
@@ -8,14 +9,16 @@ import click
 from guestbook.cli import app_command, options, output, row_commands
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
-from guestbook.lib.text import for_people
+from guestbook.lib.text import counted, for_people
 from guestbook.outbound import (
+    receiver_check,
     receiver_links as links,
     webhook_json,
     webhook_urls,
     webhooks as outbound_webhooks,
 )
 from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.receiver_check import CheckResult
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
 from guestbook.queries import webhook_status
@@ -133,6 +136,44 @@ def test(id_: str) -> None:
         facts, hindrance = webhook_json.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
     then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
     output.print_done(facts, f"Queued delivery {facts['id']}. {then}")
+
+
+@webhooks.command()
+@click.argument("id_", metavar="NAME")
+def check(id_: str) -> None:
+    """Check the receiver of a webhook. Exit with 1 if it has a fault.
+
+    NAME is the name, the id or the URL of a webhook. Its receiver gets good requests, which it should accept,
+    and old or forged ones, which it should refuse. A table shows what it did. Each request has the header
+    X-Guestbook-Test. Nothing is stored in the book.
+    """
+    webhook = row_commands.find(Webhook, id_)
+    checked = receiver_check.of_webhook(db.session(), webhook, app_command.settings())
+    db.session.rollback()  # No transaction is open during the requests.
+    wanted, results = receiver_check.examinations_of(checked), list[CheckResult]()
+    with output.show_progress("Checking", len(wanted)) as move:
+        for result in receiver_check.examine(checked):
+            results.append(result)
+            move(1)
+    faults = [one for one in results if one.fault]
+    if output.is_json():
+        output.print_json([receiver_check.shape(one) for one in results])
+    else:
+        _print_check(results, faults, is_cut=len(results) < len(wanted))
+    if faults:
+        sys.exit(1)
+
+
+def _print_check(results: list[CheckResult], faults: list[CheckResult], *, is_cut: bool) -> None:
+    headings = "CHECK", "SENT", "ANSWER", "SHOULD BE", "VERDICT"
+    shown = [(one.examination, one.did, "fault" if one.fault else "good") for one in results]
+    rows = [(each.name, each.sent, did, each.should, verdict) for each, did, verdict in shown]
+    output.print_table(headings, rows, "")
+    for one in faults:
+        shape = receiver_check.shape(one)
+        click.echo("\n{check}: {fault}\n  See {guide}".format(**shape))
+    ending = " The receiver takes nothing any more, so the rest was left out." if is_cut else ""
+    click.echo(f"\n{counted(len(faults), 'fault')}.{ending}")
 
 
 def _warn(url: str) -> None:

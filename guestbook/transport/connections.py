@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -44,6 +44,15 @@ class Route(NamedTuple):
         return cls(parts.scheme.lower(), host, parts.port or DEFAULT_PORTS[parts.scheme.lower()])
 
 
+# Puts a whole request on a socket: `send_at_once`, or a way to try how a receiver takes others.
+Writer = Callable[[Any, bytes], None]
+
+
+def send_at_once(sock: Any, message: bytes) -> None:
+    """Send a request as all deliveries are sent."""
+    sock.sendall(message)
+
+
 class Connection:
     """An open connection, for one request at a time."""
 
@@ -55,14 +64,14 @@ class Connection:
         self.poll = select.poll()
         self.poll.register(sock, select.POLLIN)
 
-    def exchange(self, message: bytes, method: str) -> Answer:
+    def exchange(self, message: bytes, method: str, write: Writer = send_at_once) -> Answer:
         """Send one request and read the head of its answer; raises TransportError."""
         attempt = attempt_budget.current.get()
         try:
             attempt.stage = attempt_budget.SENDING
             # A receiver may answer and close before it has read all: then its answer counts.
             with suppress(BrokenPipeError, ConnectionResetError):
-                self.sock.sendall(message)
+                write(self.sock, message)
             attempt.stage = attempt_budget.WAITING
             return Answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now

@@ -14,7 +14,7 @@ from urllib.parse import quote, urldefrag, urljoin, urlsplit
 from guestbook.transport import addresses, attempt_budget, connections
 from guestbook.transport.addresses import AddressPolicy, Network
 from guestbook.transport.attempt_budget import RECEIVED_BODY_LIMIT, AttemptBudget
-from guestbook.transport.connections import Connections, Route
+from guestbook.transport.connections import Connections, Route, Writer, send_at_once
 from guestbook.transport.failure import TransportError
 from guestbook.transport.urls import HEADER_NAME_PATTERN, NOT_IN_URLS, check_url
 
@@ -82,12 +82,16 @@ class Transport:
         *,
         seconds: float | None = None,
         body_limit: int = RECEIVED_BODY_LIMIT,
+        write: Writer = send_at_once,
     ) -> ReceiverAnswer:
-        """Send one request of any method but CONNECT, otherwise as `post`."""
+        """Send one request of any method but CONNECT, otherwise as `post`.
+
+        `write` puts it on the socket. Whatever else it raises closes the connection, and is raised here.
+        """
         attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups, body_limit)
         token = attempt_budget.current.set(attempt)
         try:
-            return self._exchange(method, url, headers, body)
+            return self._exchange(method, url, headers, body, write)
         except (MemoryError, TransportError) as error:
             failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
             if failure.limit:
@@ -124,7 +128,9 @@ class Transport:
                 raise TransportError("bad_url", "the address of a redirect is not valid") from None
         raise TransportError("too_many_redirects", sent=True)
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, write: Writer
+    ) -> ReceiverAnswer:
         proxy = self._connections.proxy
         route, host, line = _target(url, self._require_https, self._policy.allow_networks, proxy)
         if refusal := _refusal(method, tuple(headers)):
@@ -135,7 +141,7 @@ class Transport:
         message = connections.message(method, line, complete, body)
         connection = self._connections.take(route)
         try:
-            answer = connection.exchange(message, method)
+            answer = connection.exchange(message, method, write)
             content, note = answer.read_body()
         except BaseException:
             connection.sock.close()
