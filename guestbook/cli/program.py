@@ -29,7 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {  # Each name has its module of this fold
         **dict.fromkeys(("admin", "audit", "tokens", "cron-url"), "admin"),
         "prune": "cron",
         **dict.fromkeys(("backup", "restore", "encrypt-secrets", "migrate-to", "take-over"), "database"),
-        "demo": "demo",
+        "talk": "talk",
     },
 }
 # Of the program `guestbook`. `flask --app guestbook run` is Flask's own development server.

@@ -123,8 +123,6 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
         assert "Traceback" not in server.output()
     assert re.search(rf"(?m)^data folder +{data}$", newcomer.type("status"))
     assert newcomer.type("cron") == ""
-    tour = newcomer.type("demo", "--no-wait")
-    assert ("3. A signature check" in tour, tour.count("That was the tour.")) == (True, 1)
     assert list(newcomer.folder.iterdir()) == []
     assert {path.name for path in data.iterdir()} >= {"guestbook.db", "secret_key"}
 
