@@ -42,6 +42,7 @@ NEEDS = {
     "php": lambda: shutil.which("php") is not None,
     "node": lambda: shutil.which("node") is not None,
     "ruby": lambda: shutil.which("ruby") is not None,
+    "go": lambda: shutil.which("go") is not None,
     "sqlite3": lambda: shutil.which("sqlite3") is not None,
     "psql": lambda: shutil.which("psql") is not None and databases.is_up("postgresql"),
     "mariadb-client": lambda: shutil.which("mariadb") is not None and databases.is_up("mariadb"),

@@ -22,7 +22,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # A server, a broker or another database: they have tests of their own. Of these tests a setting has the key,
 # and the exit code of doctor is that of the book.
 ELSEWHERE = ("run", "serve", "relay", "migrate-to", "restore", "listen", "doctor")
-ELSEWHERE += ("encrypt-secrets --new-key",)
+ELSEWHERE += ("encrypt-secrets --new-key", "webhooks check")
 
 
 FOR_HOSTS = [page for page in GUIDES if page.stem.startswith("run-") and page.stem != "run-the-tests"]

@@ -1,14 +1,16 @@
-"""The functions and the receiver of the guides that verify accept what we sign, and no more."""
+"""The functions and the receivers of the guides that verify accept what we sign, and no more."""
 
 import base64
+import hashlib
 import json
-import sqlite3
+import os
+import re
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ import pytest
 from flask.testing import FlaskCliRunner
 
 from guestbook.lib import signatures
-from tests.conftest import need
-from tests.support import factories, processes
+from tests.conftest import need, run
+from tests.support import documents, factories, processes
 from tests.support.documents import blocks, read
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -39,8 +41,32 @@ HARNESSES = {
     "ruby": "\nrequire 'json'\n$stdout.sync = true\nSTDIN.each_line do |line|\n  d = JSON.parse(line)\n"
     "  env = d['headers'].transform_keys { |n| 'HTTP_' + n.upcase.tr('-', '_') }.transform_values(&:b)\n"
     "  puts verify(d['proof'], env, d['body'].unpack1('m')) ? 'yes' : 'no'\nend\n",
+    "go": """
+type delivery struct {
+	Proof   string
+	Headers map[string]string
+	Body    []byte
 }
-NEEDED = {"php": "php", "js": "node", "ruby": "ruby"}
+
+func main() {
+	for cases := json.NewDecoder(os.Stdin); ; {
+		var d delivery
+		if cases.Decode(&d) != nil {
+			return
+		}
+		headers := http.Header{}
+		for name, value := range d.Headers {
+			headers.Set(name, value)
+		}
+		fmt.Println(map[bool]string{true: "yes", false: "no"}[verify(d.Proof, headers, d.Body)])
+	}
+}
+""",
+}
+BEFORE = {"php": "<?php\n", "go": 'package main\n\nimport (\n"encoding/json"\n"fmt"\n"os"\n)\n\n'}
+NEEDED = {"php": "php", "js": "node", "ruby": "ruby", "go": "go"}
+# Go compiles its own library once for all of these programs, without a compiler of C.
+GO = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 
 
 def sign_with_secrets(keys: Sequence[str], sent_at: int) -> str:
@@ -112,10 +138,14 @@ def snippet(request: pytest.FixtureRequest, scheme: Scheme, tmp_path_factory: An
     folder = tmp_path_factory.mktemp("snippet")
     (code,) = blocks(read(scheme.page), language)
     path, complaints = folder / f"verify.{language}", folder / "complaints"
-    path.write_text(("<?php\n" if language == "php" else "") + code + HARNESSES[language])
+    path.write_text(BEFORE.get(language, "") + code + HARNESSES[language])
+    if language == "go":
+        run(
+            "go", "build", "-o", f"{folder}/verify", str(path), env=processes.clean_environ(**GO)
+        ).check_returncode()
     php = ["php", "-d", "error_reporting=-1", "-d", "display_errors=stderr"]
     python, ruby = [sys.executable, "-W", "error"], ["ruby", "-w"]
-    programs = {"python": python, "php": php, "js": ["node"], "ruby": ruby}
+    programs = {"python": python, "php": php, "js": ["node"], "ruby": ruby, "go": [f"{folder}/verify"]}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         complaints.open("w") as file,
@@ -158,42 +188,149 @@ def test_a_snippet_refuses_a_wrong_header(snippet: Snippet, scheme: Scheme, name
     assert not snippet.says_yes({key: one for key, one in scheme.delivery().items() if key != name})
 
 
-# --- the receiver of the guide, which verifies so
+# --- the receivers in five languages, which verify so
+
+PAGE = "howto/receivers-in-five-languages"
+SAMPLES = {"Python": "receiver.py", "PHP": "receiver.php", "Node": "receiver.js"}
+SAMPLES |= {"Ruby": "receiver.rb", "Go": "receiver.go"}
+NO_ANSWER = 0
 
 
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[str]:
-    """Start the guide's program, and give its URL."""
-    (verify,) = blocks(read("howto/verify-a-signature"), "python")
-    (program,) = blocks(read("howto/write-a-receiver"), "python")
-    port = str(processes.free_port())
-    (tmp_path / "verify.py").write_text(verify)
-    (tmp_path / "receiver.py").write_text(program.replace("9000", port))
-    environ = processes.clean_environ(WEBHOOK_SECRET=SECRET)
-    url = f"http://127.0.0.1:{port}/"
-    with processes.started([sys.executable, "-W", "error", "receiver.py"], cwd=tmp_path, env=environ) as run:
-        processes.wait_for(lambda: _listens(url), 20, run.output)
-        yield url
-        assert "Traceback" not in run.output()
+@dataclass
+class Sample:
+    """A program of the page in its folder, as the page says to save and to start it."""
 
+    language: str
+    folder: Path
+    port: str
+    run: processes.Started | None = None
 
-def _listens(url: str) -> bool:
-    try:
-        return processes.fetch(url)[0] == 501  # it takes no GET
-    except (urllib.error.URLError, ConnectionError):
+    def __post_init__(self) -> None:
+        text = documents.section(read(PAGE), self.language)
+        (self.program,) = [code for one in HARNESSES for code in blocks(text, one)]
+        (command,) = blocks(text, "sh")
+        (self.folder / SAMPLES[self.language]).write_text(self.program)
+        assert f"Save it as `{SAMPLES[self.language]}`" in text
+        # What a killed `go run` leaves goes with the folder.
+        environ = {"PORT": self.port, "WEBHOOK_SECRET": SECRET, "TMPDIR": str(self.folder)}
+        self.environ = processes.clean_environ(**environ, **GO)
+        self.command = ["sh", "-c", command]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def listens(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", int(self.port)), 20):
+            return True
         return False
 
+    def inbox(self) -> dict[str, str]:
+        """What it has stored: the bodies by the files' names."""
+        return {path.name: path.read_text() for path in (self.folder / "inbox").iterdir()}
 
-def test_the_guides_receiver_stores_each_once(runner: FlaskCliRunner, receiver: str, tmp_path: Path) -> None:
-    factories.webhook(receiver, secret=SECRET)
+    def answers(self, body: bytes, **headers: str) -> int:
+        """Return the status for a body of that many bytes, also if it comes before the body's end."""
+        lines = {"Host": "book.example", "Content-Length": len(body), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        with socket.create_connection(("127.0.0.1", int(self.port)), 20) as connection:
+            with suppress(ConnectionError):
+                connection.sendall(f"POST / HTTP/1.1\r\n{head}\r\n".encode() + body)
+            line = connection.makefile("rb").readline()
+            return int(line.split()[1]) if line else NO_ANSWER
+
+
+@pytest.fixture(scope="module", params=SAMPLES)
+def sample(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Sample]:
+    if request.param != "Python":
+        need(request.param.lower())
+    one = Sample(request.param, tmp_path_factory.mktemp("sample"), str(processes.free_port()))
+    with processes.started(one.command, cwd=one.folder, env=one.environ) as one.run:
+        processes.wait_for(one.listens, 120, one.run.output)  # Go compiles for so long the first time.
+        yield one
+
+
+def file_name(event_id: str) -> str:
+    return hashlib.sha256(event_id.encode()).hexdigest() + ".json"
+
+
+def test_a_sample_verifies_with_the_function_of_the_other_page(sample: Sample) -> None:
+    (code,) = [
+        code
+        for one in HARNESSES
+        for code in blocks(documents.section(read(SECRETS.page), sample.language), one)
+    ]
+    (verify,) = re.findall(r"(?ms)^(?:def|func|function) verify\(.*", code)
+    assert verify.rstrip() in sample.program
+
+
+def test_a_sample_stores_each_once(runner: FlaskCliRunner, sample: Sample) -> None:
+    factories.webhook(sample.url, secret=SECRET)
     factories.sign("Grüße from the book")
     factories.run_pass()
     sent = factories.one()
     assert (sent.status, sent.last_status_code) == ("processed", 204)
+    before = sample.inbox()
+    assert before[file_name(sent.event_id)] == sent.payload
     assert runner.invoke(args=["deliveries", "redeliver", sent.id]).exit_code == 0
     factories.run_pass()
-    assert (factories.one().status, len(factories.attempts(sent.id))) == ("processed", 2)
-    assert processes.fetch(receiver, {"forged": "yes"})[0] == 401
-    with closing(sqlite3.connect(tmp_path / "inbox.db")) as inbox:
-        rows = inbox.execute("SELECT id, body, done_at FROM inbox").fetchall()
-    assert rows == [(sent.event_id, sent.payload, None)]
+    assert [one.status_code for one in factories.attempts(sent.id)] == [204, 204]
+    assert sample.inbox() == before
+
+
+def test_a_sample_passes_the_check(runner: FlaskCliRunner, sample: Sample) -> None:
+    factories.webhook(sample.url, secret=SECRET)
+    done = runner.invoke(args=["webhooks", "check", "one", "--json"])
+    assert (done.exit_code, [one for one in json.loads(done.output) if one["fault"]]) == (0, [])
+    assert sample.run
+    assert not re.search("Traceback|Warning|Fatal|panic|Unhandled|Error", sample.run.output())
+
+
+def test_a_sample_refuses_a_forged_an_old_and_a_large_body(sample: Sample) -> None:
+    before = sample.inbox()
+    assert sample.answers(BODY) == 401
+    assert sample.answers(BODY[1:], **SECRETS.delivery(SECRET)) == 401
+    assert sample.answers(BODY, **SECRETS.delivery(SECRET, age=400)) == 401
+    assert sample.answers(b"x" * 1_000_001, **SECRETS.delivery(SECRET)) == 413
+    assert sample.inbox() == before
+    assert sample.answers(BODY, **SECRETS.delivery(signatures.new_secret(), SECRET)) == 204
+    assert sample.inbox() == before | {file_name("evt1"): BODY.decode()}
+
+
+def test_a_sample_that_cannot_store_does_not_say_that_it_has(sample: Sample) -> None:
+    inbox, aside = sample.folder / "inbox", sample.folder / "aside"
+    inbox.rename(aside)
+    inbox.write_text("This is no folder.")
+    assert sample.answers(BODY, **SECRETS.delivery(SECRET)) in (500, NO_ANSWER)
+    inbox.unlink()
+    aside.rename(inbox)
+    assert sample.answers(BODY, **SECRETS.delivery(SECRET)) == 204
+
+
+def test_a_sample_takes_nothing_for_a_secret_that_is_none(sample: Sample) -> None:
+    command = re.sub(r"-S \S+ ", "", sample.command[-1])  # PHP's server starts without it, too.
+    environ = sample.environ | {"WEBHOOK_SECRET": "whsec_…"}
+    done = run("sh", "-c", command, cwd=sample.folder, env=environ)
+    assert "WEBHOOK_SECRET must be whsec_" in done.stdout + done.stderr
+
+
+def test_the_loop_of_the_guide_hands_over_each_file_until_it_is_done(tmp_path: Path) -> None:
+    (loop,) = [one for one in blocks(read("howto/write-a-receiver"), "sh") if "ls -tr" in one]
+    inbox, handle = tmp_path / "inbox", tmp_path / "handle"
+    inbox.mkdir()
+    for age, name in enumerate(("a", "b", "c")):
+        (inbox / f"{name}.json").write_text(f"{name}\n")
+        os.utime(inbox / f"{name}.json", (0, 2_000_000_000 - age))
+    (inbox / "new-temporary").write_text("half")
+    handle.write_text('#!/bin/sh\nread -r body; echo "$body"; [ "$body" != b ] || [ -e ../now ]\n')
+    handle.chmod(0o755)
+    assert run("sh", "-c", loop, cwd=tmp_path).stdout == "c\nb\na\n"
+    (tmp_path / "now").touch()
+    assert run("sh", "-c", loop, cwd=tmp_path).stdout == "b\n"
+    assert run("sh", "-c", loop, cwd=tmp_path).stdout == ""
+    assert {one.name: one.read_text() for one in inbox.glob("*.json")} == dict.fromkeys(
+        ("a.json", "b.json", "c.json"), ""
+    )
+    os.utime(inbox / "a.json", (0, time.time() - 102 * 24 * 3600))
+    run("sh", "-c", loop, cwd=tmp_path)
+    assert sorted(one.name for one in inbox.iterdir()) == ["b.json", "c.json", "new-temporary"]
