@@ -6,6 +6,7 @@ carries TEST_HEADER. Nothing is stored. First comes how requests are made, then 
 
 import base64
 import json
+import math
 import re
 import secrets
 import time
@@ -222,7 +223,7 @@ class Examination(NamedTuple):
     part: str
     why: str
     applies: Callable[[CheckedWebhook], bool] = lambda _: True
-    seconds: float | None = None  # The answer should come within these.
+    seconds: float = math.inf  # The answer should come within these.
 
 
 EXAMINATIONS = (  # in the order in which they run
@@ -327,14 +328,14 @@ def _sent(
     except TransportError as error:
         if error.is_ours:
             raise Refused(str(error)) from None
-        return CheckResult(examination, error.reason.replace("_", " "), str(error), is_answer=False)
+        more = NO_CLEAR_REFUSAL if examination.should == REFUSED else examination.why
+        return CheckResult(examination, error.reason.replace("_", " "), f"{error} {more}", is_answer=False)
     seconds, fault = time.monotonic() - began, None
     decision = receiver.policy(answer.status, answer.headers, clock.now(), answer.body)
     if decision.gone:
         fault = GONE
-    elif examination.should == REFUSED:
-        fault = None if 400 <= answer.status < 500 else NO_CLEAR_REFUSAL
-        fault = examination.why if decision.ok else fault
-    elif not decision.ok or (examination.seconds and seconds > examination.seconds):
+    elif examination.should == REFUSED and not 400 <= answer.status < 500:
+        fault = examination.why if decision.ok else NO_CLEAR_REFUSAL
+    elif examination.should != REFUSED and (not decision.ok or seconds > examination.seconds):
         fault = examination.why
     return CheckResult(examination, f"{answer.status} in {seconds * 1000:,.0f} ms", fault)

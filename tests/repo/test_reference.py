@@ -21,6 +21,7 @@ from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PR
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, values
+from guestbook.outbound import receiver_check
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
@@ -109,6 +110,11 @@ def test_the_headers_are_those_that_are_sent(app: Flask, receiver: Receiver) -> 
     assert listed == set(plain.headers) - OF_HTTP
     more = {name.lower() for name in first_column(section(page, "GitHub's headers"))}
     assert more == set(for_github.headers) - set(plain.headers)
+
+
+def test_the_header_of_a_check_is_listed() -> None:
+    listed = first_column(section(read("reference/webhooks"), "Requests of a check"))
+    assert listed == [receiver_check.TEST_HEADER]
 
 
 def test_the_examples_of_payloads_are_those_of_the_catalogue() -> None:
