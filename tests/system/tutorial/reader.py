@@ -148,7 +148,7 @@ class Reader:
 def pattern(shown: str) -> str:
     """Return what an output must match: … is anything within a line, and a line of it any lines."""
     lines = (
-        r"(?:.*\n)*?" if line.strip() == "…" else ".*?".join(map(re.escape, line.rstrip().split("…"))) + r"\n"
+        r"(?:.*\n)*?" if line.strip() == "…" else ".+?".join(map(re.escape, line.rstrip().split("…"))) + r"\n"
         for line in shown.splitlines()
     )
     return "".join(lines)
