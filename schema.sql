@@ -74,6 +74,7 @@ CREATE TABLE IF NOT EXISTS comments (
     note TEXT,                      -- what the visitor wrote to the owner alone
     decisions TEXT,                 -- time, action and who did it, one a line, the newest last
     last_sequence INTEGER DEFAULT 0 NOT NULL, -- how many events there were about it
+    mood VARCHAR(40),               -- one of the owner's list, if the visitor chose one
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -468,7 +469,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0032' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0033' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT id FROM passes)

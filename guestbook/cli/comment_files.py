@@ -29,7 +29,7 @@ from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
 from guestbook.storage import engines, plain_sql, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.storage.preferences import LOOKS, Preferences
+from guestbook.storage.preferences import BACKGROUNDS, LOOKS, Preferences
 
 STANDARD = "-"  # It stands for standard input or output.
 MOST_SENTENCES = 100  # A file of a million wrong rows needs no million lines.
@@ -183,6 +183,7 @@ def _say(sentence: str, numbers: Iterator[int]) -> None:
 SITE_MARK = ".guestbook-site"  # A folder with it was written by this command, which may replace it.
 SITE_FILES = ("book.css", "mark.svg")
 SITE_PICTURES = "pictures"
+EXTRA_FILES = ("extras.css", "smileys.svg", *(f"{name}.svg" for name in BACKGROUNDS if name != "none"))
 LOOK_FILES = {look: (f"look-{look}.css",) for look in LOOKS if look != "paper"} | {
     "1999": ("look-1999.css", "stars.svg")
 }
@@ -208,7 +209,8 @@ def export_site(folder: Path) -> None:
 def _write(part: Path, connection: Connection) -> int:
     """Write all files; return how many comments they have."""
     book, read, total = preferences.read(connection), app_command.settings(), 0
-    for name in (*SITE_FILES, *LOOK_FILES.get(book.look, ())):
+    extras = EXTRA_FILES if book.has_extras else ()
+    for name in (*SITE_FILES, *LOOK_FILES.get(book.look, ()), *extras):
         shutil.copyfile(Path(str(current_app.static_folder), name), part / name)
     if book.own_css:
         (part / "own.css").write_text(book.own_css, encoding="utf-8")
@@ -241,12 +243,13 @@ def _write_comment(part: Path, comment: PublicComment, book: Preferences, key: s
     folder, root = part / "comments" / comment.id, "../../"
     folder.mkdir(parents=True)
     article = get_template_attribute("_comment.html", "article")
-    html = article(comment, "index.html", picture, f"{root}{SITE_PICTURES}/")
+    html = article(comment, "index.html", picture, f"{root}{SITE_PICTURES}/", book.smileys)
     _render(folder / "index.html", "site/comment.html", book=book, name=name, article=html, root=root)
     if picture and not picture.glyph:
         (part / SITE_PICTURES).mkdir(exist_ok=True)
         (part / SITE_PICTURES / f"{picture.id}.svg").write_text(avatar.svg(picture.id), encoding="utf-8")
-    listed: str = article(comment, f"comments/{comment.id}/index.html", picture, f"{SITE_PICTURES}/")
+    path = f"comments/{comment.id}/index.html"
+    listed: str = article(comment, path, picture, f"{SITE_PICTURES}/", book.smileys)
     return listed
 
 

@@ -50,6 +50,7 @@ class Draft:
     errors: Mapping[str, str]  # field → one sentence for the visitor, in the order of the form
     place: str | None = None
     note: str | None = None  # a text for the owner alone
+    mood: str | None = None
 
     @property
     def values(self) -> dict[str, str | None]:
@@ -58,8 +59,9 @@ class Draft:
 
     @property
     def all_words(self) -> str:
-        """Return all that was typed, for those who search it."""
-        return " ".join(filter(None, self.values.values()))
+        """Return all that was typed, for those who search it; a choice has the owner's words."""
+        typed = (text for name, text in self.values.items() if not COMMENT_FIELDS[name].is_chosen)
+        return " ".join(filter(None, typed))
 
     @property
     def texts(self) -> str:
@@ -105,6 +107,25 @@ def fields_left_out(book: Preferences) -> list[str]:
     """Return the fields that the form of this book does not have."""
     asked_by = {name: field.asked_by for name, field in COMMENT_FIELDS.items() if field.asked_by}
     return [name for name, preference in asked_by.items() if not getattr(book, preference)]
+
+
+def choices(book: Preferences, name: str, kept: str | None = None) -> list[str]:
+    """Return what the owner lets visitors choose; a comment may keep a choice that left the list."""
+    listed: list[str] = getattr(book, COMMENT_FIELDS[name].asked_by).splitlines()
+    return listed if kept is None or kept in listed else [*listed, kept]
+
+
+def errors_of_choices(draft: Draft, book: Preferences, had: Mapping[str, str | None]) -> dict[str, str]:
+    """Return a sentence for each choice that is not on the owner's list. `had` is what the comment had."""
+    errors: dict[str, str] = {}
+    for name in (name for name, field in COMMENT_FIELDS.items() if field.is_chosen):
+        chosen, known = draft.values[name], choices(book, name, had.get(name))
+        if chosen and chosen not in known:
+            what, listed = COMMENT_FIELDS[name].subject, ", ".join(known)
+            errors[name] = Translatable(
+                "%(what)s is not on the list. Please choose one of: %(choices)s.", what=what, choices=listed
+            )
+    return errors
 
 
 def website_error(url: str) -> str | None:

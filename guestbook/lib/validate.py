@@ -106,6 +106,14 @@ def template(check: Callable[[], object], wrong: type[Exception]) -> None:
         raise Refused(str(error), field="template") from None
 
 
+def lines(value: str, most: int, check: Callable[[str], str]) -> str:
+    """Return different checked lines without blank ones; raises ValueError for more than `most`."""
+    found = list(dict.fromkeys(filter(None, map(text.clean_line, value.splitlines()))))
+    if len(found) > most:
+        raise ValueError(f"These are {len(found):,} lines. Please use at most {most}.")
+    return "\n".join(map(check, found))
+
+
 def too_long(what: str, value: str, limit: int) -> str | None:
     """Return a sentence for a visitor whose text is too long, or None."""
     if len(value) <= limit:

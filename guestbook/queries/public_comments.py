@@ -22,6 +22,7 @@ class PublicComment(NamedTuple):
     origin_url: str | None
     number: int | None  # Its place in the order of signing.
     place: str | None
+    mood: str | None
 
 
 class PublicPage(NamedTuple):

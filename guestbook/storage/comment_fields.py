@@ -26,6 +26,7 @@ class CommentField:
     sample: str = ""  # the value in samples of events
     is_public: bool = True
     asked_by: str = ""  # the preference that puts it on the form; without one it always stands there
+    is_chosen: bool = False  # Visitors choose one of the lines of that preference.
     rows: int = 1  # rows of the text area; 1 is a single line
     hint: Translatable | None = None
     owner_label: str = ""  # the label for the owner, if it differs
@@ -70,6 +71,16 @@ COMMENT_FIELDS = {
             **{"inputmode": "url", "autocomplete": "url"},
             **{"autocapitalize": "none", "spellcheck": "false"},
         },
+    ),
+    "mood": CommentField(
+        label=Translatable("Mood"),
+        limit=40,
+        subject=Translatable("This mood"),
+        refused="The mood was not on your list",
+        meaning="How the visitor feels, as chosen from the owner’s list.",
+        sample="happy",
+        asked_by="moods",
+        is_chosen=True,
     ),
     "message": CommentField(
         label=Translatable("Message"),

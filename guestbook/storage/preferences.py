@@ -12,6 +12,7 @@ from urllib.parse import quote
 from guestbook.lib import clock, fields, text, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.storage import plain_sql
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.plain_sql import Select
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ TITLE_LIMIT = 80  # characters
 WORDS_LIMIT = 1000  # characters. It is for the welcome, the prompt and the accepted answers.
 EMBED_SITES_LIMIT = 20  # Their names go into a header of each answer.
 QUESTION_LIMIT = 200  # characters
+MOODS_LIMIT = 30  # lines
 WORD_LIST_LIMIT = 10_000  # characters. It is for the words that hold a comment.
 GLYPHS_LIMIT = 50  # characters. One of them stands beside a comment.
 GLYPHS_MISSING = "Please give at least one character, or choose other pictures."
 ANSWERS_MISSING = "Please give at least one answer that you accept, or no question."
-WEBRING_LINK_LIMIT = 500  # characters
+OWN_LINK_LIMIT = 500  # characters. It is for the webring and the badges.
+BADGES_LIMIT = 20  # lines
+BADGE_TEXT_LIMIT = 24  # characters: two rows in 88 pixels
 OWN_CSS_LIMIT = 10_000  # bytes. A first visit loads it, and with it must stay below 30 kB.
 COMMENTS = range(1, 10_001)  # A limit allows so many.
 
@@ -37,6 +41,14 @@ LOOKS = {
     "terminal": "Terminal: green on black in the dark, striped printer paper in the light",
     "window": "Grey windows: title bars and bevels of the nineties",
     "1999": "1999: stars, ridges, and an odometer that counts visits",
+}
+BACKGROUNDS = {  # Each has its tile in static/.
+    "none": "None: as the look has it",
+    "stars": "Stars",
+    "waves": "Waves",
+    "squares": "Squared paper",
+    "bricks": "Bricks",
+    "confetti": "Confetti",
 }
 COUNTER_LOOK = "1999"  # It shows how often the book was opened.
 PICTURES = {  # By CGI each drawn one starts a program, so a new book has none.
@@ -80,14 +92,33 @@ def _origins(value: str) -> str:
     return "\n".join(found)
 
 
+def _mood(line: str) -> str:
+    return _short(f"“{text.shortened(line, 20)}”", line, COMMENT_FIELDS["mood"].limit)
+
+
 def _link(value: str) -> str:
     link = text.clean_line(value)
     if not link:
         return ""
-    validate.web_origin(_short("This address", link, WEBRING_LINK_LIMIT))
+    validate.web_origin(_short("This address", link, OWN_LINK_LIMIT))
     if " " in link:
         raise ValueError("Please write a blank in an address as %20.")
     return link
+
+
+def _badge(line: str) -> str:
+    words, link = _badge_parts(line)
+    if not words:
+        raise ValueError(f"Please write a text in front of {text.shortened(line, 40)}.")
+    _short(f"“{text.shortened(words, 20)}”", words, BADGE_TEXT_LIMIT)
+    _link(link)
+    return line
+
+
+def _badge_parts(line: str) -> tuple[str, str]:
+    """Return the text and the link of a badge; the link is the last word if it has ://."""
+    words, _, last = line.rpartition(" ")
+    return (words, last) if "://" in last else (line, "")
 
 
 def _contact(value: str) -> str:
@@ -177,6 +208,13 @@ class Preferences:
         "Ask visitors where they come from. The place stands after the name; they may leave it out.",
         place="book/Form",
     )
+    moods: str = fields.area(
+        "",
+        "Moods",
+        f"Visitors may choose one of these; it stands after the name. One a line, at most {MOODS_LIMIT}. "
+        "Leave it empty to ask for none.",
+        partial(validate.lines, most=MOODS_LIMIT, check=_mood),
+    )
     asks_note: bool = fields.box(
         False,
         "Note to you",
@@ -247,6 +285,16 @@ class Preferences:
         partial(text.one_character_a_word, most=GLYPHS_LIMIT),
         attributes={"rows": 2, **fields.EXACT_INPUT},
     )
+    smileys: bool = fields.box(
+        False,
+        "Smileys",
+        "Show :-) and a few others as small pictures in comments and replies. Feeds, the API and webhooks "
+        "keep the text.",
+        place="look/Smileys",
+    )
+    background: str = fields.choice(
+        "none", "Background", "The pattern behind the pages.", BACKGROUNDS, place="look/Background"
+    )
     webring_previous: str = fields.line(
         "",
         "Previous site",
@@ -257,6 +305,14 @@ class Preferences:
     )
     webring_home: str = fields.line("", "Home of the webring", "", _link, attributes=fields.URL_INPUT)
     webring_next: str = fields.line("", "Next site", "", _link, attributes=fields.URL_INPUT)
+    badges: str = fields.area(
+        "",
+        "Badges",
+        f"The book draws them at the foot of each page. One a line, at most {BADGES_LIMIT}: a text of up to "
+        f"{BADGE_TEXT_LIMIT} characters, then a link if you want one, such as: My cat https://example.org/cat",
+        partial(validate.lines, most=BADGES_LIMIT, check=_badge),
+        place="look/Badges",
+    )
     own_css: str = fields.area(
         "",
         "Own CSS",
@@ -287,6 +343,16 @@ class Preferences:
     def accepts_mentions(self) -> bool:
         """Whether the endpoint is open."""
         return self.mentions and not self.closed
+
+    @property
+    def badge_wall(self) -> list[tuple[str, str]]:
+        """The text and the link of each badge, in the owner's order."""
+        return [_badge_parts(line) for line in self.badges.splitlines()]
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether pages need the stylesheet of what an owner may add to a look."""
+        return self.smileys or self.background != "none" or bool(self.badges)
 
     @property
     def counts_hits(self) -> bool:

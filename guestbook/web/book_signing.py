@@ -19,6 +19,7 @@ from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import embed, request_context, response_headers, visitor_tokens
@@ -69,9 +70,10 @@ def sign() -> ResponseReturnValue:
 def _read_form(stored: Draft | None = None) -> Draft:
     """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
     entry, had = comment_form.read(request.form), stored.values if stored else {}
-    unwanted = comment_form.fields_left_out(request_context.preferences())
-    left_out = [name for name in unwanted if not had.get(name)]
-    errors = {name: reason for name, reason in entry.errors.items() if name not in left_out}
+    book = request_context.preferences()
+    left_out = [name for name in comment_form.fields_left_out(book) if not had.get(name)]
+    wrong = {**entry.errors, **comment_form.errors_of_choices(entry, book, had)}
+    errors = {name: wrong[name] for name in COMMENT_FIELDS if name in wrong and name not in left_out}
     nothing: dict[str, Any] = dict.fromkeys(left_out)
     return replace(entry, errors=errors, **nothing)
 

@@ -59,6 +59,11 @@ def may_choose_look() -> bool:
     return book.visitor_looks and not embed.is_open() and not response_headers.has_admin_look()
 
 
+def shows_extras() -> bool:
+    """Whether this page has what the owner added to its look."""
+    return request_context.preferences_or_defaults().has_extras and not response_headers.has_admin_look()
+
+
 def language() -> str:
     """Return the language of the current page; the owner's for the pages of a static site."""
     return request_context.once("language", _language)

@@ -25,6 +25,18 @@ from guestbook.web import embed, look_language_time_zone, request_context, respo
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
+SMILEYS = {  # Each as it is written in escaped text, with its picture and the words for it.
+    r":-?\)": ("smile", Translatable("smile")),
+    r";-?\)": ("wink", Translatable("wink")),
+    r":-?D": ("grin", Translatable("grin")),
+    r":-?[Pp]": ("tongue", Translatable("tongue out")),
+    r":-?\(": ("sad", Translatable("sad face")),
+    r":-?[Oo]": ("surprised", Translatable("surprised face")),
+    r"8-\)": ("sunglasses", Translatable("sunglasses")),
+    "&lt;3": ("heart", Translatable("heart")),
+}
+# One stands alone between blanks. So none is in an address, in code or behind a number.
+SMILEY = re.compile(rf"(?<!\S)(?:{'|'.join(f'({one})' for one in SMILEYS)})(?=[.,!?]*(?:\s|$))")
 LINK_LIKE = re.compile(r"://|@|\.\w")  # Every address that `urlize` recognises contains one of these.
 
 
@@ -43,14 +55,16 @@ def preview(draft: Draft) -> Markup:
     return _article.__wrapped__(shown, "#c-preview", *_surroundings(shown.name))
 
 
-def _surroundings(name: str) -> tuple[CommentPicture | None, str, str, str]:
-    """Return the picture for a name, the folder of the drawn ones, and the language and zone of the page."""
+def _surroundings(name: str) -> tuple[CommentPicture | None, str, bool, str, str]:
+    """Return the picture for a name, the folder of the drawn ones, whether the book draws smileys, and the
+    language and zone of the page."""
     drawn = request_context.once("picture", partial(url_for, "public.picture", face_id="-"))
     book, key = request_context.preferences(), request_context.settings().secret_key
     picture = comment_form.picture_of(name, book, key)
     return (
         picture,
         drawn.removesuffix("-.svg"),
+        book.smileys,
         look_language_time_zone.language(),
         look_language_time_zone.zone(),
     )
@@ -62,10 +76,12 @@ def _article(
     path: str,
     picture: CommentPicture | None,
     pictures: str,
+    smileys: bool,
     _language: str,
     _zone: str,
 ) -> Markup:
-    return Markup(get_template_attribute("_comment.html", "article")(comment, path, picture, pictures))
+    make = get_template_attribute("_comment.html", "article")
+    return Markup(make(comment, path, picture, pictures, smileys))
 
 
 def outward(html: Markup) -> Markup:
@@ -87,10 +103,18 @@ def prose(text: str) -> Markup:
     return Markup("".join(linked))
 
 
-def words(text: str, css_class: str) -> Markup:
+def words(text: str, css_class: str, smileys: bool = False) -> Markup:
     """Return a paragraph with the text. A drawing scrolls in its own box, and the keyboard reaches it."""
     drawn = Markup(' drawn" tabindex="0') if is_drawn(text) else ""
-    return Markup('<p class="{}{}" dir="auto">{}</p>').format(css_class, drawn, prose(text))
+    html = Markup(SMILEY.sub(_smiley, prose(text))) if smileys and not drawn else prose(text)
+    return Markup('<p class="{}{}" dir="auto">{}</p>').format(css_class, drawn, html)
+
+
+def _smiley(found: re.Match[str]) -> str:
+    """Return a smiley with its text in it, which the stylesheet covers with a picture."""
+    picture, words = tuple(SMILEYS.values())[(found.lastindex or 1) - 1]
+    label = escape(translated(words))
+    return f'<span class="smiley {picture}" role="img" aria-label="{label}">{found[0]}</span>'
 
 
 def weblink(url: str | None) -> str | None:
@@ -207,6 +231,7 @@ FILTERS = {one.__name__: one for one in FUNCTIONS} | {
     "moment": clock.to_text,
     "ago": clock.ago,
     "mark": comment_form.mark_of,
+    "choices": comment_form.choices,
     "for_people": text.for_people,
 }
 GLOBALS = {
@@ -218,6 +243,7 @@ GLOBALS = {
     "asset": asset,
     "look": look_language_time_zone.look,
     "looks": look_language_time_zone.LOOK_NAMES,
+    "shows_extras": look_language_time_zone.shows_extras,
     "may_choose_look": look_language_time_zone.may_choose_look,
     "own_css_address": look_language_time_zone.own_css_address,
     "language": look_language_time_zone.language,

@@ -102,6 +102,18 @@ def test_drawn_pictures_are_files_in_it_and_characters_are_text(shell: Shell, si
     assert not (site / "pictures").exists()
 
 
+def test_what_the_owner_added_to_the_look_is_in_it(shell: Shell, site: Path) -> None:
+    comment_id = factories.sign("Hello :-)")
+    set_(smileys="yes", background="waves", badges="My cat https://a.example")
+    shell("export-site", str(site))
+    assert {"extras.css", "smileys.svg", "waves.svg"} <= {path.name for path in site.iterdir()}
+    for path in (site / "index.html", site / "comments" / comment_id / "index.html"):
+        shown = page(path)
+        assert shown.attrib["data-background"] == "waves"
+        assert [text(one) for one in by_class(shown, "smiley")] == [":-)"]
+        assert [text(one).strip() for one in by_class(shown, "badge-wall")] == ["My cat"]
+
+
 def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, site: Path) -> None:
     set_(per_page="2", pictures="drawn")
     for number in range(5):

@@ -67,7 +67,12 @@ def fields(page: Element) -> dict[str, str]:
     """What a browser would send of the form on that page."""
     inputs = page.findall(".//form//input[@name]")
     sent = {field.attrib["name"]: field.attrib.get("value", "") for field in inputs}
-    return sent | {area.attrib["name"]: area.text or "" for area in page.findall(".//form//textarea")}
+    sent |= {area.attrib["name"]: area.text or "" for area in page.findall(".//form//textarea")}
+    for one in page.findall(".//form//select"):
+        options = one.findall("option")
+        chosen = next((option for option in options if "selected" in option.attrib), options[0])
+        sent[one.attrib["name"]] = chosen.attrib.get("value", text(chosen))
+    return sent
 
 
 def text(element: Element | None) -> str:

@@ -157,6 +157,7 @@ def test_when_the_database_is_away_the_text_comes_back(environ: dict[str, str]) 
     with app.app_context():
         token = visitor_tokens.new_token()
     typed = GREETING | {"message": "Please keep me", "place": "Görlitz", "note": "For you", "token": token}
+    typed |= {"mood": "happy"}
     answer = Visitor(app).send(typed)
     assert fields(parse(answer)) == dict.fromkeys(DRAFT_FIELDS, "") | typed | {"subject": ""}
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")

@@ -9,9 +9,9 @@ from werkzeug.test import TestResponse
 from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, set_, stored
 from tests.web.test_hostile import FORM, encoded
 
-TYPED = {**GREETING, "place": "Turin", "note": "It is me", "answer": "four"}
+TYPED = {**GREETING, "place": "Turin", "mood": "happy", "note": "It is me", "answer": "four"}
 ASKING = dict.fromkeys(("asks_place", "asks_note", "visitor_looks"), "yes")
-ASKING |= {"question": "2 + 2?", "answers": "four"}
+ASKING |= {"question": "2 + 2?", "answers": "four", "moods": "happy\ntired"}
 STRANGE = {  # what browsers do not send
     "NUL": "a\0b",
     "halves of characters": "a\ud800\udfffb",

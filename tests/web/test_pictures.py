@@ -121,12 +121,14 @@ def test_the_page_about_privacy_says_what_the_picture_is_made_of(visitor: Visito
 def test_a_first_visit_loads_at_most_30_kb_with_20_pictures(visitor: Visitor, look: str) -> None:
     rules = "".join(f".c{number} {{ color: #{number * 999:06x} }}\n" for number in range(500))
     own_css = rules[: preferences.OWN_CSS_LIMIT]
-    set_(look=look, visitor_looks="yes", pictures="drawn", own_css=own_css)
+    badges = "".join(f"The badge no. {number} https://a.example/{number}\n" for number in range(20))
+    extras = {"smileys": "yes", "background": "stars", "badges": badges, "moods": "happy\ntired"}
+    set_(look=look, visitor_looks="yes", pictures="drawn", own_css=own_css, **extras)
     for number, name in enumerate(NAMES):
-        add([f"{number} lovely books! We stayed for tea, and shall come again next year. " * 2], name=name)
+        add([f"{number} lovely books :-) We stayed for tea, and shall come again next year. " * 2], name=name)
     as_browsers = {"Accept-Encoding": "gzip"}
     links = r'(?:href|src)="(/(?:static|button|own|pictures)[^"]+)"'
-    loaded = {"/", "/static/stars.svg", *re.findall(links, visitor.get("/").text)}
+    loaded = {"/", "/static/stars.svg", "/static/smileys.svg", *re.findall(links, visitor.get("/").text)}
     assert len([url for url in loaded if url.startswith("/pictures/")]) == len(NAMES)
     sizes = {url: len(visitor.get(url, headers=as_browsers).data) for url in loaded}
     assert sum(sizes.values()) <= 30_000, sizes

@@ -79,7 +79,8 @@ def _wording(title: str, who: str = "", message: str = "", link: str = "", butto
 
 def _comment(title: str, facts: EventFacts, link: str | None = None, button: str = "") -> Wording:
     origin, place = facts.line("comment", "origin", "name"), facts.line("comment", "place")
-    via = (place and f"from {place}", origin and f"via {origin}")
+    mood = facts.line("comment", "mood")
+    via = (place and f"from {place}", mood and f"mood: {mood}", origin and f"via {origin}")
     who = (facts.line("comment", "name"), *via, facts.line("comment", "website"))
     message, note = facts.lines("comment", "message"), facts.lines("comment", "note")
     if note:

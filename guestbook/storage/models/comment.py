@@ -136,6 +136,7 @@ class Comment(Base):
     note: Mapped[str | None] = mapped_column(Text)
     decisions: Mapped[str | None] = mapped_column(Text)
     last_sequence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    mood: Mapped[str | None] = mapped_column(String(COMMENT_FIELDS["mood"].limit))
     reply: Mapped[Reply | None] = relationship(**WITH_COMMENT)
     origin: Mapped[Origin | None] = relationship(**WITH_COMMENT)
 

@@ -168,7 +168,7 @@ def _read_comment() -> comment_form.Draft:
     fields, asks = request_reader.body(_errors), request_context.preferences()
     entry, left_out = _draft(fields), comment_form.fields_left_out(asks)
     unasked = {name: f"This book asks for no {name}." for name in left_out if fields.get(name)}
-    errors = {**entry.errors, **unasked}
+    errors = {**entry.errors, **comment_form.errors_of_choices(entry, asks, {}), **unasked}
     if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):
         errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(asks.question)
     if errors:

@@ -7,6 +7,7 @@ from guestbook.storage.models import Comment
 
 MADE = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
 SHOWN = {"id": "0" * 32, "name": "Ada", "website": "https://ada.example", "place": "Görlitz"}
+SHOWN |= {"mood": "happy"}
 SHOWN |= {"message": "Hello", "status": "held"}
 
 

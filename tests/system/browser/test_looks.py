@@ -49,8 +49,10 @@ def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
 def test_every_look_is_accessible_and_fits(app: Flask, open_to_look: OpenContext, look: str) -> None:
     webring = {"webring_previous": "https://a.example", "webring_next": "https://b.example"}
     webring["webring_home"] = "https://ring.example"
-    set_(look=look, title=LONG_TITLE[:80], visitor_looks="yes", pictures="drawn", **webring)
-    comment_id, *_, newest = add(sample.MESSAGES, website="https://a.example")
+    extras = {"background": "confetti", "smileys": "yes", "moods": "happy\ntired"}
+    extras["badges"] = "".join(f"A badge, no. {number} https://a.example\n" for number in range(6)) + "N" * 24
+    set_(look=look, title=LONG_TITLE[:80], visitor_looks="yes", pictures="drawn", **webring, **extras)
+    comment_id, *_, newest = add([*sample.MESSAGES, "Hello :-)"], website="https://a.example", mood="happy")
     add(["Hello"], name="N" * 80)
     with app.app_context(), writing() as session:
         session.add(Origin(comment_id=newest, name="other.example", url="https://other.example/post"))

@@ -32,11 +32,13 @@ NEW_BOOK = {
     **{"visitor_times": "yes", "theme": "dark", "rate": "3", "flood": "9", "words": "lantern\nboat"},
     **{"question": "Which river?", "answers": "Neisse", "score": "yes", "mentions": "yes", "closed": "yes"},
     **{"asks_place": "yes", "asks_note": "yes", "contact": "ada@book.example"},
+    "moods": "happy\ntired",
 }
 NEW_LOOK = {
     **{"look": "1999", "visitor_looks": "yes", "pictures": "glyphs", "glyphs": "🐚 👩‍🚀 ⭐"},
     **{"webring_previous": "https://a.example/?x=1&y=2", "webring_home": ""},
-    **{"webring_next": "http://b.example"},
+    **{"webring_next": "http://b.example", "smileys": "yes", "background": "waves"},
+    **{"badges": "My cat https://a.example/cat\nNo cookies"},
     "own_css": "body {\n  color: red\n}",
 }
 SITES = {"embed_sites": "https://one.example"}
@@ -113,11 +115,18 @@ NO_SITE = "is not the address of a website"
         *((BOOK, "timezone", zone, NO_ZONE) for zone in ("../../etc/passwd", "Berlin", "<b>", "x" * 50_000)),
         (BOOK, "contact", "ada", "give an e-mail address, or a page such as"),
         (BOOK, "contact", "https://book.example/" + "x" * 500, "give an e-mail address, or a page such as"),
+        (BOOK, "moods", "happy\n" + "x" * 41, "xxx…” has 41 characters. Please use at most 40."),
+        (BOOK, "moods", "\n".join(map(str, range(31))), "These are 31 lines. Please use at most 30."),
         (LOOK, "look", "pink", "choose one of paper, plain, terminal, window, 1999"),
         (LOOK, "pictures", "photo", "choose one of none, drawn, glyphs"),
         (LOOK, "glyphs", "", "at least one character"),
         (LOOK, "glyphs", "⭐ " * 51, "These are 51 characters. Please use at most 50."),
         (LOOK, "glyphs", "⭐ 🐚🌊", "“🐚🌊” is not one character."),
+        (LOOK, "background", "lava", "choose one of none, stars, waves, squares, bricks, confetti"),
+        (LOOK, "badges", "x" * 25, "has 25 characters. Please use at most 24."),
+        (LOOK, "badges", "https://a.example", "Please write a text in front of https://a.example."),
+        (LOOK, "badges", "My cat javascript://alert(1)", NO_SITE),
+        (LOOK, "badges", "\n".join(map(str, range(21))), "These are 21 lines. Please use at most 20."),
         (LOOK, "webring_home", "javascript:alert(1)", NO_SITE),
         (LOOK, "webring_next", "https://b.example/" + "x" * 500, "at most 500"),
         (LOOK, "own_css", "é" * (OWN_CSS_LIMIT // 2 + 1), "has 10,002 bytes. Please use at most 10,000."),
@@ -132,7 +141,7 @@ def test_a_wrong_value_comes_back(owner: Owner, url: str, field: str, wrong: str
     [reason] = by_class(page, "reason")
     assert (sentence in text(reason), reason.attrib["id"]) == (True, f"{field}-reason")
     assert hrefs(by_class(page, "summary")[0]) == [f"#{field}"]
-    assert field in ("look", "pictures") or chosen(page)[field] == wrong.strip()
+    assert field in ("look", "pictures", "background") or chosen(page)[field] == wrong.strip()
     assert kept() == Preferences()
 
 
