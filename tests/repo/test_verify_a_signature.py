@@ -27,6 +27,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = '{"type":"comment.created","data":{"comment":{"name":"Zoë 🦋"}}}'.encode()
 
 # Each reads a case from each line of standard input and answers whether the page's function says yes.
+# Ruby's servers call bytes UTF-8 without a look at them, so its harness does the same.
 HARNESSES = {
     "python": "\nimport json, sys\nfor line in sys.stdin:\n    d = json.loads(line)\n"
     "    said = verify(d['proof'], d['headers'], base64.b64decode(d['body']))\n"
@@ -39,7 +40,8 @@ HARNESSES = {
     "const d = JSON.parse(line);\n"
     "console.log(verify(d.proof, d.headers, Buffer.from(d.body, 'base64')) ? 'yes' : 'no');\n});\n",
     "ruby": "\nrequire 'json'\n$stdout.sync = true\nSTDIN.each_line do |line|\n  d = JSON.parse(line)\n"
-    "  env = d['headers'].transform_keys { |n| 'HTTP_' + n.upcase.tr('-', '_') }.transform_values(&:b)\n"
+    "  env = d['headers'].transform_keys { |n| 'HTTP_' + n.upcase.tr('-', '_') }\n"
+    "  env.transform_values! { |v| v.encode('ISO-8859-1').force_encoding('UTF-8') }\n"
     "  puts verify(d['proof'], env, d['body'].unpack1('m')) ? 'yes' : 'no'\nend\n",
     "go": """
 type delivery struct {
