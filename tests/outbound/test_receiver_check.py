@@ -13,10 +13,13 @@ from guestbook.outbound import receiver_check
 from guestbook.outbound.payload_versions import newest
 from guestbook.outbound.receiver_check import EXAMINATIONS, GONE, NO_CLEAR_REFUSAL, TEST_HEADER, CheckResult
 from guestbook.storage.models import Webhook
+from guestbook.storage.models.source import BIN_PATH
 from guestbook.transport.failure import FAILURE_SENTENCES
+from guestbook.transport.urls import EVERY_NETWORK
 from tests.support import documents, planted_receivers as planted, sent_payloads
 from tests.support.planted_receivers import BAD, KEY, SECRET, Program, serving
 
+OTHER_SECRET = "The signature was made with another secret."
 NO_SESSION: Any = None  # A webhook without a template needs no session.
 GOOD: dict[str, tuple[type[Program], dict[str, Any]]] = {
     "secret": (Program, {}),
@@ -123,7 +126,8 @@ def test_the_check_ends_where_the_receiver_does(found: Found) -> None:
 
 def test_it_says_how_a_receiver_refuses_wrongly(found: Found) -> None:
     assert faults(found["SaysGone"][1]) == {"stale": GONE, "future": GONE}
-    assert faults(found["Crashes"][1]) == {"forged": NO_CLEAR_REFUSAL}
+    assert faults(found["Crashes"][1]) == {"forged": f"{NO_CLEAR_REFUSAL} {OTHER_SECRET}"}
+    assert faults(found["TakesUnsigned"][1])["forged"].endswith("forged webhooks. There was no signature.")
     assert faults(found["FailsOnForged"][1])["forged"].startswith("The receiver closed the connection")
 
 
@@ -158,6 +162,14 @@ def test_the_check_connects_to_no_address_that_the_book_may_not_reach() -> None:
     (result,) = receiver_check.examine(one)
     sentence = f"{FAILURE_SENTENCES['private_address']} (127.0.0.1) {EXAMINATIONS[0].why}"
     assert (result.did, result.fault) == ("private address", sentence)
+
+
+def test_a_bin_of_the_book_may_have_any_address() -> None:
+    read = settings.load({"GUESTBOOK_REQUIRE_HTTPS_WEBHOOKS": "true"}, alone=True)
+    own, other = (webhook(f"{read.base_url}{path}") for path in (f"{BIN_PATH}abc", "/other"))
+    found = [receiver_check.of_webhook(NO_SESSION, one, read).settings for one in (own, other)]
+    assert [one.allow_networks == EVERY_NETWORK for one in found] == [True, False]
+    assert [one.require_https_webhooks for one in found] == [False, True]
 
 
 def test_a_rate_limit_holds() -> None:
