@@ -92,6 +92,7 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
     ("sources", "Actions", ACTIONS),
     ("sources", "Templates", PRESETS),
     ("api", "Tokens", SCOPES),
+    ("webhooks", "Checks of a receiver", [one.name for one in receiver_check.EXAMINATIONS]),
     ("webhooks", "Versions", sorted(VERSIONS, reverse=True)),
 ])  # fmt: skip
 def test_a_table_has_what_there_is_in_its_order(page: str, title: str, listed: Iterable[str]) -> None:

@@ -55,6 +55,22 @@ def test_what_is_no_method_or_opens_a_tunnel_is_never_sent(method: str, transpor
     assert raised.value.reason == "bad_method"
 
 
+def test_a_writer_may_send_a_request_in_pieces_or_close_within_it(transport: Transport) -> None:
+    def in_pieces(sock: socket.socket, message: bytes) -> None:
+        for byte in message:
+            sock.sendall(bytes([byte]))
+
+    def half(sock: socket.socket, message: bytes) -> None:
+        sock.sendall(message[:20])
+        raise KeyError
+
+    with SocketReceiver() as receiver:
+        assert transport.send("POST", receiver.url, {}, b"body", write=in_pieces).status == 200
+        with pytest.raises(KeyError):
+            transport.send("POST", receiver.url, {}, b"body", write=half)
+    assert [request.endswith(b"\r\n\r\nbody") for request in receiver.requests] == [True]
+
+
 def test_an_answer_to_head_has_no_body_whatever_its_length_says(transport: Transport) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
     with SocketReceiver(say(head)) as receiver:
