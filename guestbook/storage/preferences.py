@@ -275,6 +275,7 @@ class Preferences:
         "Visitors may choose",
         "Show all looks at the foot of each page. A cookie remembers the choice; nobody else gets one.",
     )
+    background: str = fields.choice("none", "Background", "The pattern behind the pages.", BACKGROUNDS)
     pictures: str = fields.choice(
         "none", "Pictures beside comments", "The pictures beside comments.", PICTURES, place="look/Pictures"
     )
@@ -290,17 +291,13 @@ class Preferences:
         "Smileys",
         "Show :-) and a few others as small pictures in comments and replies. Feeds, the API and webhooks "
         "keep the text.",
-        place="look/Smileys",
-    )
-    background: str = fields.choice(
-        "none", "Background", "The pattern behind the pages.", BACKGROUNDS, place="look/Background"
     )
     webring_previous: str = fields.line(
         "",
         "Previous site",
         "The links of a webring stand at the foot of each page. Leave a field empty to leave its link out.",
         _link,
-        place="look/Webring",
+        place="look/Webring and badges",
         attributes=fields.URL_INPUT,
     )
     webring_home: str = fields.line("", "Home of the webring", "", _link, attributes=fields.URL_INPUT)
@@ -311,7 +308,6 @@ class Preferences:
         f"The book draws them at the foot of each page. One a line, at most {BADGES_LIMIT}: a text of up to "
         f"{BADGE_TEXT_LIMIT} characters, then a link if you want one, such as: My cat https://example.org/cat",
         partial(validate.lines, most=BADGES_LIMIT, check=_badge),
-        place="look/Badges",
     )
     own_css: str = fields.area(
         "",
