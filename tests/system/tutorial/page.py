@@ -11,7 +11,7 @@ PAGES = sorted((DOCS / "tutorial").glob("[0-9][0-9]-*.md"))
 SECTIONS = ["The idea", "Try it", "What you see", "By hand", "Break it"]
 SECTIONS += ["Why the book holds", "Where it is in the code"]
 SHOWN = ("text", "json", "http")  # the languages of an output
-SAVED = re.compile(r"Save (?:this|it) as\s+`([^`]+)`")
+SAVED = re.compile(r"Save (?:this|it|them) as\s+`([^`]+)`")
 
 
 @dataclass(frozen=True)
