@@ -71,6 +71,11 @@ def needs_the_book(text: str) -> bool:
     return "`scripts/run`" in FENCE.sub("", text) and not starts
 
 
+def needs_tables(text: str) -> bool:
+    """Whether the reader has made a book's tables before the page begins."""
+    return "init-db`" in FENCE.sub("", text)
+
+
 def buttons(text: str) -> set[str]:
     """Return the buttons of `guestbook talk` that the page says to press."""
     return set(re.findall(r"[Pp]ress \*([^*]+)\*", " ".join(FENCE.sub("", text).split())))

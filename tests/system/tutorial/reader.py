@@ -1,13 +1,14 @@
 """A reader of the tutorial, who types and saves each block of a page and compares what is shown."""
 
 import re
+import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tests.support import processes
-from tests.support.processes import Started
+from tests.support.processes import ROOT, Started
 from tests.system.tutorial.page import SHOWN, Block
 
 LIMIT = 30  # seconds for a command, and for what must come to pass
@@ -65,6 +66,12 @@ class Reader:
         processes.wait_for(
             lambda: processes.answers(f"http://127.0.0.1:{self._port('5000')}"), LIMIT, self._outputs
         )
+
+    def make_the_tables(self) -> None:
+        """Have the book that earlier pages have made."""
+        (self.folder / "instance").mkdir()
+        with closing(sqlite3.connect(self.folder / "instance/guestbook.db")) as book:
+            book.executescript((ROOT / "schema.sql").read_text())
 
     def start(self, code: str, shown: str | None) -> None:
         """Leave a program running, once it has printed what the page shows."""

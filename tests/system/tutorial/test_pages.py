@@ -11,7 +11,7 @@ from tests.conftest import need
 from tests.support import rabbitmq
 from tests.support.documents import FENCE
 from tests.support.processes import ROOT
-from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, needs_the_book
+from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, needs_tables, needs_the_book
 from tests.system.tutorial.reader import Reader
 
 RESTART = "sudo systemctl restart rabbitmq-server\n"
@@ -55,6 +55,8 @@ def test_every_block_of_a_page_runs(
         reader.instead[RESTART] = lambda: restart(broker())
         if needs_the_book(text):
             reader.open_the_book()
+        if needs_tables(text):
+            reader.make_the_tables()
         reader.do(blocks(text))
     assert reader.ran == len(FENCE.findall(text)) == text.count("```") / 2
     record_property("blocks of the tutorial", reader.ran)
