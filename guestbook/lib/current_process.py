@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -132,10 +133,11 @@ def paused_gc() -> Iterator[None]:
     try:
         yield
     finally:
-        if not gc.get_freeze_count():
-            gc.freeze()
+        _freeze_once()
         gc.enable()
 
+
+_freeze_once = cache(gc.freeze)  # To ask how many objects are frozen takes as long as to count them.
 
 FILE_LIMIT = "open files (ulimit -n)"
 MEMORY_LIMIT = "memory (ulimit -v)"
