@@ -1,4 +1,4 @@
-"""The throwaway book of the talk: its file, its web server, its passes, its clock."""
+"""The throwaway book of the talk: its file, its web server, its passes and its clock."""
 
 import os
 import signal
@@ -6,62 +6,51 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
-from sqlalchemy import Engine, Row, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from guestbook import settings
 from guestbook.auth import login
-from guestbook.cli import talk_clock
 from guestbook.lib import clock
-from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
-from guestbook.settings import Settings, installation, secret_key
-from guestbook.storage import database, engines, preferences, row_changes
+from guestbook.settings import installation, secret_key
+from guestbook.storage import database, engines, preferences
 from guestbook.storage.models import Comment, Delivery, Webhook
 
+# The clock of these processes goes ahead by as many hours as the file has bytes.
 CHILD = """
-import guestbook
-from guestbook.cli import talk_clock
-from guestbook.lib import current_process
-talk_clock.follow()
+import os, time, guestbook
+from datetime import timedelta
+from guestbook.lib import clock, current_process
+seconds, now = time.time, clock.now
+time.time = lambda: seconds() + 3600 * os.stat("hours").st_size
+clock.now = lambda: now() + timedelta(hours=os.stat("hours").st_size)
 current_process.end_with_parent()
 guestbook.main()
 """
 PROGRAM = (sys.executable, "-P", "-c", CHILD)
 HOST = "127.0.0.1"
-PATIENCE = 30.0  # seconds
-LOOK_INTERVAL = 0.05  # seconds
-END_TIMEOUT = 5.0  # seconds
+REQUEST_TIMEOUT, END_TIMEOUT = 30.0, 5.0  # seconds
 SHOWN_ROWS = 40
 PREFERENCES = {"title": "The talk's guestbook", "look": "1999", "rate": "10000", "flood": "10000"}
-COLUMNS = (
-    *(Delivery.id, Delivery.payload, Delivery.status, Delivery.event, Delivery.attempts),
-    *(Delivery.due_at, Delivery.claimed_by, Delivery.last_error),
-)
 Process = subprocess.Popen[bytes]
+browser = requests.Session()
+browser.trust_env = False  # No proxy can reach these servers.
 
 
-@dataclass
-class TalkPass:
-    """A pass that cron would have started, with the file of what it prints."""
+class TalkPass(NamedTuple):
+    """A pass as cron starts it, with the file of what it prints."""
 
     process: Process
     output: Path
-
-    @property
-    def lines(self) -> list[str]:
-        """Return what it has printed so far."""
-        return self.output.read_text(errors="replace").splitlines()
 
     @property
     def ending(self) -> str:
@@ -69,16 +58,7 @@ class TalkPass:
         code = self.process.poll()
         if code is None:
             return "at work"
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-class StoredCounts(NamedTuple):
-    """What the file holds: comments, deliveries, and the ids of comments that have no delivery."""
-
-    comments: int
-    deliveries: int
-    without: set[str]
-    ids: set[str]
+        return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 @dataclass
@@ -87,75 +67,51 @@ class TalkBook:
 
     folder: Path
     address: str
-    settings: Settings
     engine: Engine
-    webhook_id: str
     password: str
     server: Process | None = None
     passes: list[TalkPass] = field(default_factory=list)
-    is_over: bool = False
-    starting: threading.Lock = field(default_factory=threading.Lock)
 
     def now(self) -> datetime:
         """Return the time in the book."""
-        return clock.now() + talk_clock.ahead(self.folder)
+        return clock.now() + timedelta(hours=(self.folder / "hours").stat().st_size)
 
-    def rows(self) -> dict[str, Row[Any]]:
-        """Return the newest deliveries by id, the newest first."""
-        query: Any = select(*COLUMNS).order_by(Delivery.id.desc()).limit(SHOWN_ROWS)
-        with database.read(self.engine) as connection:
-            return {row.id: row for row in connection.execute(query)}
+    def read(self) -> tuple[Webhook, dict[str, Delivery]]:
+        """Return the webhook, and the newest deliveries by id, the newest first."""
+        newest = select(Delivery).order_by(Delivery.id.desc()).limit(SHOWN_ROWS)
+        with Session(self.engine) as session:
+            return session.scalars(select(Webhook)).one(), {row.id: row for row in session.scalars(newest)}
 
-    def webhook(self) -> Row[Any]:
-        """Return what the book knows of its receiver."""
-        query: Any = select(Webhook.disabled_at, Webhook.disabled_reason, Webhook.paused_until)
-        with database.read(self.engine) as connection:
-            row: Row[Any] = connection.execute(query).one()
-        return row
-
-    def counts(self) -> StoredCounts:
-        """Count what is stored."""
-        with database.read(self.engine) as connection:
-            ids = set(connection.scalars(select(Comment.id)))
-            with_delivery = set(connection.scalars(select(Delivery.comment_id)))
-            deliveries = connection.scalar(select(func.count()).select_from(Delivery)) or 0
-        return StoredCounts(len(ids), deliveries, ids - with_delivery, ids)
-
-    def enable(self) -> None:
-        """Enable the webhook, as the owner does on the admin pages."""
-        with Session(self.engine) as opened, database.writing(opened) as session:
-            row_changes.enable(session, session.get_one(Webhook, self.webhook_id))
+    def stored(self) -> dict[str, str | None]:
+        """Return the id of the delivery, if there is one, by the id of each comment."""
+        both = select(Comment.id, Delivery.id).outerjoin(Delivery, Delivery.comment_id == Comment.id)
+        with Session(self.engine) as session:
+            return {row[0]: row[1] for row in session.execute(both)}
 
     def sign(self, name: str, message: str) -> requests.Response:
         """Sign the book through its API; raises RequestException."""
-        with requests.Session() as visitor:
-            visitor.trust_env = False  # No proxy can reach this server.
-            comment = {"name": name, "message": message}
-            return visitor.post(f"{self.address}/api/v1/comments", json=comment, timeout=PATIENCE)
+        comment = {"name": name, "message": message}
+        return browser.post(f"{self.address}/api/v1/comments", json=comment, timeout=REQUEST_TIMEOUT)
 
     def is_served(self) -> bool:
-        """Whether the book's page is served."""
-        with requests.Session() as visitor, suppress(requests.RequestException):
-            visitor.trust_env = False
-            return visitor.get(f"{self.address}/", timeout=PATIENCE).ok
+        """Whether the web server answers."""
+        with suppress(requests.RequestException):
+            return browser.get(f"{self.address}/", timeout=REQUEST_TIMEOUT).ok
         return False
 
     def start_server(self) -> None:
         """Start the web server."""
-        place = self.address.rpartition("/")[2]
-        self.server = self._start(["serve", "--listen", place], subprocess.DEVNULL)
+        self.server = self._start(subprocess.DEVNULL, "serve", "--listen", self.address.rpartition("/")[2])
 
-    def start_pass(self, timeout: float | None = None) -> TalkPass:
-        """Start a pass as cron does. An attempt may take so many seconds."""
-        output = self.folder / f"pass-{len(self.passes)}.txt"
-        more = {f"{settings.SETTING_PREFIX}TIMEOUT": str(timeout)} if timeout else {}
-        with output.open("wb") as file:
-            one = TalkPass(self._start(["cron", "-v"], file, more), output)
-        self.passes.append(one)
-        return one
+    def start_pass(self, **more: str) -> TalkPass:
+        """Start a pass as cron does, with more settings."""
+        path = self.folder / f"pass-{len(self.passes)}.txt"
+        with path.open("wb") as file:
+            self.passes.append(TalkPass(self._start(file, "cron", "-v", **more), path))
+        return self.passes[-1]
 
     def kill(self) -> None:
-        """Kill the web server and all passes, as if somebody pulled the plug."""
+        """Kill the web server and all passes."""
         server, self.server = self.server, None
         for process in (server, *(one.process for one in self.passes)):
             if process and process.poll() is None:
@@ -163,64 +119,45 @@ class TalkBook:
                 process.wait()
 
     def end(self) -> None:
-        """Let the web server end what is under way, and kill what is left. Nothing starts any more."""
-        with self.starting:
-            self.is_over = True
-        if self.server:
+        """Let the web server end what is under way, and kill what is left."""
+        if self.server and self.server.stdin:
             self.server.terminate()  # It waits for the end of the pipe.
-            assert self.server.stdin
             self.server.stdin.close()
             with suppress(subprocess.TimeoutExpired):
                 self.server.wait(END_TIMEOUT)
         self.kill()
 
-    def _start(self, words: Sequence[str], output: Any, more: dict[str, str] | None = None) -> Process:
+    def _start(self, output: Any, *words: str, **more: str) -> Process:
         own_prefixes = (settings.SETTING_PREFIX, "FLASK_", "PORT")
         env = {key: value for key, value in os.environ.items() if not key.startswith(own_prefixes)}
-        env |= {installation.DATA_DIR: str(self.folder), "FLASK_SKIP_DOTENV": "1", **(more or {})}
+        env |= {installation.DATA_DIR: str(self.folder), "FLASK_SKIP_DOTENV": "1", **more}
         env["PYTHONPATH"] = os.pathsep.join([str(installation.CHECKOUT), env.get("PYTHONPATH", "")])
         # In a session of its own, so that Ctrl-C reaches only us. The pipe ends with us, however that comes.
         apart: dict[str, Any] = {"cwd": self.folder, "env": env, "start_new_session": True}
         apart |= {"stdin": subprocess.PIPE, "stdout": output, "stderr": subprocess.STDOUT}
-        with self.starting:
-            if self.is_over:
-                raise Refused("The talk is over.")
-            return subprocess.Popen([*PROGRAM, *words], **apart)
+        return subprocess.Popen([*PROGRAM, *words], **apart)
 
 
 @contextmanager
 def made(receiver_url: str) -> Iterator[tuple[TalkBook, str]]:
     """Yield a new book and its webhook's secret. At the end no process of it runs, and nothing is left."""
-    with tempfile.TemporaryDirectory(prefix="guestbook-talk-", ignore_cleanup_errors=True) as folder:
-        own = Path(folder).resolve()
+    with tempfile.TemporaryDirectory(prefix="guestbook-talk-", ignore_cleanup_errors=True) as made_folder:
+        folder, password = Path(made_folder).resolve(), login.random_password()
         with socket.create_server((HOST, 0)) as listener:
             address = f"http://{HOST}:{listener.getsockname()[1]}"
-        names = {"BASE_URL": address, "ALLOW_NETWORKS": "127.0.0.0/8"}
-        lines = [f"{settings.SETTING_PREFIX}{name}={value}\n" for name, value in names.items()]
-        (own / ".env").write_text("".join(lines))
-        (own / talk_clock.FILE).touch()
-        read = settings.load({installation.DATA_DIR: str(own)}, alone=True)
-        read = replace(read, secret_key=secret_key.make(own))
+        own = f"GUESTBOOK_BASE_URL={address}\nGUESTBOOK_ALLOW_NETWORKS=127.0.0.0/8\n"
+        (folder / ".env").write_text(own)
+        (folder / "hours").touch()
+        read = settings.load({installation.DATA_DIR: str(folder)}, alone=True)
+        read = replace(read, secret_key=secret_key.make(folder))
         with engines.opened(read) as engine:
-            password = login.random_password()
             database.create_tables(engine)
             with Session(engine) as opened, database.writing(opened) as session:
                 login.set_password(session, password)
                 preferences.save(session, PREFERENCES)
-                webhook = webhooks.add(session, {"url": receiver_url, "name": "the receiver"}, read)
-                found = webhook.id, webhook.secret
-            book = TalkBook(own, address, read, engine, found[0], password)
+                secret = webhooks.add(session, {"url": receiver_url, "name": "the receiver"}, read).secret
+            book = TalkBook(folder, address, engine, password)
             try:
-                yield book, found[1]
+                yield book, secret
             finally:
                 book.end()
-
-
-def wait_for(look: Callable[[], object], otherwise: str, meanwhile: Callable[[], object]) -> None:
-    """Wait until `look` finds something; raises Refused with `otherwise`."""
-    give_up = time.monotonic() + PATIENCE
-    while not look():
-        meanwhile()
-        if time.monotonic() > give_up:
-            raise Refused(f"{otherwise} within {PATIENCE:g} seconds.")
-        time.sleep(LOOK_INTERVAL)
