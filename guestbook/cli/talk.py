@@ -1,6 +1,7 @@
 """The command `talk`: the talk that the book comes from, to live through on a page of this machine."""
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,18 +54,23 @@ def _served(port: int | None) -> Iterator[tuple[talk_book.TalkBook, str]]:
     """Make the book, start its web server, and serve the page; give the book and the page's address."""
     from guestbook.lib import http_server  # Waitress would make the start of other commands slower.
 
+    try:
+        with socket.create_server((talk_book.HOST, port or 0)) as listener:
+            listen = f"{talk_book.HOST}:{listener.getsockname()[1]}"
+    except OSError:
+        sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
+        raise Refused(sentence) from None
     receiver = TalkReceiver()
-    with talk_book.made(receiver.url) as (book, receiver.secret):
-        receiver.now, listen = book.now, f"{talk_book.HOST}:{port or 0}"
-        try:
+    try:
+        with talk_book.made(receiver.url) as (book, receiver.secret):
+            receiver.now = book.now
             page = _page(Talk(book, receiver))
             server, address = http_server.listening(page, listen=listen, threads=8, url_prefix="")
-        except OSError:
-            sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
-            raise Refused(sentence) from None
-        book.start_server()
-        threading.Thread(target=server.run, name="page", daemon=True).start()
-        yield book, address
+            book.start_server()
+            threading.Thread(target=server.run, name="page", daemon=True).start()
+            yield book, address
+    finally:
+        receiver.become("down")
 
 
 def _page(running: Talk) -> Flask:

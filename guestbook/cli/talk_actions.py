@@ -5,7 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,7 @@ DECISIONS: dict[str, tuple[ModuleType, str]] = {  # A part of the line, which is
     "leased": (delivery_dispatcher, "now + self._lease + self._skew"),
     "ended": (attempt_recorder, '"processed" if outcome.ok else "failed"'),
     "retried": (retry_policy, "_jittered(schedule[made]"),
-    "due": (claims, "AND due_at <= :now{order}"),
+    "due": (claims, "{owner} = :owner AND due_at <= :now"),
     "disabled": (pause_and_disable, 'webhook.disable(now, "gone")'),
     "enabled": (row_changes, "row.enable()"),
     "locked": (locks, "fcntl.flock(descriptor"),
@@ -151,7 +151,7 @@ class Talk:
                     answer = self.book.sign(f"Visitor {number}", f"Hello, I am number {number}!")
                     answered.add(answer.json()["id"])
 
-        with self._held_pass():
+        with self._held_pass() if self._is_reachable() else nullcontext():
             before, visitors = self.book.stored(), threading.Thread(target=visit, daemon=True)
             visitors.start()
             self._wait_for(lambda: len(answered) >= ANSWERED_FIRST, "Nobody could sign")
@@ -192,6 +192,10 @@ class Talk:
     def _due(self) -> list[Delivery]:
         now = self.book.now()
         return [row for row in self.look().values() if row.due_at and row.due_at <= now]
+
+    def _is_reachable(self) -> bool:
+        is_open = not self._webhook.disabled_at and not self._webhook.is_paused(self.book.now())
+        return is_open and self.receiver.state == "up"
 
     @contextmanager
     def _held_pass(self) -> Iterator[TalkPass]:

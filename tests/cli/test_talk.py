@@ -1,0 +1,63 @@
+"""The talk from the shell: how it ends, what it leaves, what it refuses, and the lines of code it names."""
+
+import inspect
+import os
+import signal
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from guestbook.cli import talk_actions
+from guestbook.cli.talk_actions import DECISIONS
+from guestbook.settings import installation
+from tests.support import processes
+from tests.support.running_talk import TalkStarter
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_the_line_that_decided_is_found_once(decision: str) -> None:
+    module, part = DECISIONS[decision]
+    assert inspect.getsource(module).count(part) == 1
+    place, text = talk_actions.line_of(decision)
+    path, _, number = place.partition(":")
+    lines = (installation.CHECKOUT / path).read_text().splitlines()
+    assert lines[int(number) - 1].strip() == text
+    assert part.partition("\n")[0] in text
+
+
+def test_a_server_that_dies_ends_it_with_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    starter = TalkStarter(tmp_path)
+    with starter.started() as talk:
+        [(number, line)] = starter.processes().items()
+        assert " serve " in line
+        assert os.getsid(number) == number, "Ctrl-C does not reach it past the talk"
+        os.kill(number, signal.SIGKILL)
+        assert talk.ended() == 1
+        assert "\nError: The talk's web server has ended by itself." in talk.program.output()
+        assert starter.left_over() == []
+
+
+def test_the_web_server_ends_with_a_talk_that_is_killed(tmp_path: Path) -> None:
+    starter = TalkStarter(tmp_path)
+    with starter.started() as talk:
+        talk.program.process.kill()
+        processes.wait_for(lambda: not starter.processes(), 20)
+
+
+def test_a_port_that_is_in_use_gets_a_sentence(app: Flask) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = app.test_cli_runner().invoke(args=["talk", "--port", str(port)])
+    why = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
+    assert (done.exit_code, done.output) == (1, f"Error: {why}\n")
+
+
+def test_a_temporary_folder_that_cannot_be_used_gets_a_sentence(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    done = app.test_cli_runner().invoke(args=["talk"])
+    assert (done.exit_code, done.output) == (1, "Error: The talk cannot go on: No such file or directory.\n")

@@ -1,0 +1,203 @@
+"""The page of `talk` in Chromium: after each button the table has the right rows. All tests use one talk."""
+
+import http.client
+import re
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.support.running_talk import DeliveryRow, RunningTalk, TalkStarter
+from tests.system.browser.conftest import PHONE, OpenContext, fresh_contexts
+
+pytestmark = pytest.mark.needs("chromium")
+PATIENCE = 40_000  # milliseconds for a button
+
+
+@pytest.fixture(scope="module")
+def talk() -> Iterator[RunningTalk]:
+    """A talk that Ctrl-C ends, without a trace."""
+    with tempfile.TemporaryDirectory() as folder:
+        starter = TalkStarter(Path(folder))
+        own = starter.own_files()
+        with starter.started() as talk:
+            yield talk
+            assert talk.end_by(signal.SIGINT) == 0
+            assert talk.program.output().endswith("\n\nThe talk is over. Everything of it is removed.\n")
+            assert starter.left_over() == []
+        assert own.items() <= starter.own_files().items()
+        assert not (starter.data / "own.db").exists()
+
+
+@pytest.fixture
+def open_talk(browser: Browser, talk: RunningTalk) -> Iterator[OpenContext]:
+    with fresh_contexts(browser, talk.address) as open_context:
+        yield open_context
+
+
+class TalkPage:
+    """The page in a browser."""
+
+    def __init__(self, talk: RunningTalk, context: BrowserContext) -> None:
+        self.talk, self.page = talk, context.new_page()
+        self.page.goto("/")
+
+    def click(self, *names: str) -> None:
+        """Click these buttons, each when the one before has done its work."""
+        for name in names:
+            button = self.page.get_by_role("button", name=name, exact=True)
+            button.click(timeout=PATIENCE)
+            expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
+
+    def newest(self) -> DeliveryRow:
+        """The newest row of the file; the page shows the same."""
+        row = self.talk.rows()[0]
+        shown = self.page.locator("#rows [data-id]").first
+        expect(shown).to_have_attribute("data-id", row.id)
+        expect(shown.get_by_role("cell").nth(2)).to_contain_text(row.status)
+        expect(shown).to_contain_text(f"attempts {row.attempts}")
+        return row
+
+    def requests(self) -> list[str]:
+        """What the receiver shows of each request, the newest first."""
+        return self.page.locator("#requests summary").all_text_contents()
+
+
+@pytest.fixture
+def shown(talk: RunningTalk, open_talk: OpenContext) -> TalkPage:
+    return TalkPage(talk, open_talk())
+
+
+def test_signing_stores_a_row_and_cron_sends_it(shown: TalkPage) -> None:
+    shown.page.get_by_label("Name").fill("Grace")
+    shown.click("Sign the book")
+    assert shown.newest()[1:] == ("new", 0, None, None)
+    expect(shown.page.locator("#rows .changed")).to_have_count(1)
+    shown.click("Run cron")
+    assert shown.newest()[1:] == ("processed", 1, None, None)
+    expect(shown.page.locator("#passes")).to_contain_text("Processed 1, to be retried 0, given up 0.")
+    expect(shown.page.locator("#entries")).to_contain_text("new → processed.")
+    expect(shown.page.locator("#entries")).to_contain_text(
+        re.compile(r"guestbook/outbound/attempt_recorder\.py:\d+\s+status = ")
+    )
+    first = shown.page.locator("#requests details").first
+    first.locator("summary").click()
+    signed, signature = (first.locator("pre").nth(number).inner_text() for number in (1, 2))
+    assert re.match(r'[0-9a-f]{32}\.\d{10}\.\{"type":"comment\.created"', signed)
+    computed, arrived = re.findall(r"v1,\S+", signature)
+    assert computed == arrived
+    shown.click("Set the clock one hour on")
+    expect(first).to_have_attribute("open", "", timeout=2000)  # What is drawn again stays open.
+
+
+def test_a_receiver_that_is_down_gets_it_after_the_retry(shown: TalkPage) -> None:
+    shown.click("The receiver is down", "Sign the book", "Run cron")
+    row = shown.newest()
+    assert row[1:4] == ("new", 1, None)
+    assert "Connection refused" in str(row.last_error)
+    shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
+    assert shown.newest()[:3] == (row.id, "processed", 2)
+
+
+def test_a_late_answer_counts_as_none_and_the_repeat_is_dropped(shown: TalkPage) -> None:
+    shown.click("It answers late", "Sign the book", "Run cron")
+    row = shown.newest()
+    assert row[1:] == ("new", 1, None, "The receiver did not answer in time.")
+    expect(shown.page.locator("#requests summary").first).to_contain_text("nobody waited for it any more")
+    shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
+    assert shown.newest()[:3] == (row.id, "processed", 2)
+    expect(shown.page.locator("#requests summary").first).to_contain_text("same webhook-id, dropped")
+
+
+def test_after_a_410_nothing_is_sent_until_the_webhook_is_enabled(shown: TalkPage) -> None:
+    shown.click("It says 410", "Sign the book", "Run cron")
+    row = shown.newest()
+    assert row[1:4] == ("new", 1, None)
+    assert shown.talk.query("SELECT disabled_reason FROM webhooks") == [("gone",)]
+    shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
+    assert shown.newest() == row
+    shown.click("Enable the webhook", "Run cron")
+    assert shown.newest()[:3] == (row.id, "processed", 2)
+
+
+def test_a_killed_pass_leaves_a_lease_and_the_row_is_sent_after_it(shown: TalkPage) -> None:
+    shown.click("Kill the pass in the middle of a request")
+    row = shown.newest()
+    assert (row.status, row.attempts, row.claimed_by is None) == ("new", 0, False)
+    expect(shown.page.locator("#passes h3").first).to_contain_text("killed by SIGKILL")
+    expect(shown.page.locator("#rows [data-id]").first).to_contain_text("leased until")
+    shown.click("Run cron")
+    assert shown.newest() == row
+    shown.click("Set the clock one hour on", "Run cron")
+    assert shown.newest()[:3] == (row.id, "processed", 1)
+    expect(shown.page.locator("#requests summary").first).to_contain_text("same webhook-id, dropped")
+
+
+def test_a_second_pass_ends_at_once(shown: TalkPage) -> None:
+    shown.click("Let a second pass start")
+    assert shown.newest()[1:] == ("processed", 1, None, None)
+    expect(shown.page.locator("#passes")).to_contain_text("Another pass is running; it does the work.")
+    expect(shown.page.locator("#entries")).to_contain_text("fcntl.flock(descriptor")
+
+
+def test_after_the_plug_was_pulled_each_comment_has_its_delivery(shown: TalkPage) -> None:
+    before = len(shown.talk.rows())
+    shown.click("Pull the plug")
+    both = shown.talk.query(
+        "SELECT count(DISTINCT comments.id), count(deliveries.id) FROM comments"
+        " FULL JOIN deliveries ON deliveries.comment_id = comments.id"
+    )
+    rows = shown.talk.rows()
+    assert both == [(len(rows), len(rows))]
+    assert len(rows) >= before + 4
+    expect(shown.page.locator("#entries")).to_contain_text(
+        "Answered but not stored: 0. Without a delivery: 0."
+    )
+    expect(shown.page.locator("#latest")).to_have_text("The web server was started again.")
+    shown.click("Set the clock one hour on", "Run cron")
+    assert {row.status for row in shown.talk.rows()} == {"processed"}
+
+
+def test_a_forged_letter_is_refused_and_no_row_changes(shown: TalkPage) -> None:
+    shown.click("Sign the book", "Run cron")
+    before = shown.talk.rows()
+    shown.click("Forge a signature")
+    assert shown.talk.rows() == before
+    first = shown.page.locator("#requests details").first
+    expect(first.locator("summary")).to_have_text("Refused. Answer: 401")
+    first.locator("summary").click()
+    expect(first.locator("pre").first).to_contain_text("Jello from the talk!")
+    computed, arrived = re.findall(r"v1,\S+", first.locator("pre").nth(2).inner_text())
+    assert computed != arrived
+
+
+def test_without_scripts_each_click_shows_the_next_step(talk: RunningTalk, open_talk: OpenContext) -> None:
+    shown = TalkPage(talk, open_talk(java_script_enabled=False, viewport=PHONE))
+    shown.click("The receiver is down", "Sign the book", "Run cron")
+    assert shown.newest()[1:3] == ("new", 1)
+    shown.click("The receiver is up again", "Set the clock one hour on")
+    expect(shown.page.locator("#latest")).to_contain_text("Due now: 1.")
+    shown.click("Run cron")
+    shown.page.get_by_role("link", name="Look again").click()
+    assert shown.newest()[1:3] == ("processed", 2)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"), [("own", "https://evil.example"), ("own", "null"), ("evil.example", None)]
+)
+def test_another_website_presses_no_button(talk: RunningTalk, host: str, origin: str | None) -> None:
+    """The last one is a name of that website for this address."""
+    here = urlsplit(talk.address).netloc
+    headers = {"Host": here if host == "own" else host, "Content-Type": "application/x-www-form-urlencoded"}
+    before = talk.rows()
+    connection = http.client.HTTPConnection(here, timeout=20)
+    body = "button=sign&name=Mallory&message=Hi"
+    connection.request("POST", "/do", body, headers | ({"Origin": origin} if origin else {}))
+    with connection.getresponse() as answer:
+        assert (answer.status, answer.read()[:37]) == (403, b"Only the talk's own page may do that.")
+    connection.close()
+    assert talk.rows() == before
