@@ -19,6 +19,7 @@ LONG = (
     "tests/background/celery/",
     "tests/system/test_several_machines",
     "tests/system/chaos/",
+    "tests/system/tutorial/",
     "tests/system/browser/",
     "tests/system/deploy/",
     "tests/web/api/test_fuzz",
