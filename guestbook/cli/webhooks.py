@@ -18,7 +18,6 @@ from guestbook.outbound import (
     webhooks as outbound_webhooks,
 )
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.receiver_check import CheckResult
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
 from guestbook.queries import webhook_status
@@ -150,28 +149,26 @@ def check(id_: str) -> None:
     webhook = row_commands.find(Webhook, id_)
     checked = receiver_check.of_webhook(db.session(), webhook, app_command.settings())
     db.session.rollback()  # No transaction is open during the requests.
-    wanted, results = receiver_check.examinations_of(checked), list[CheckResult]()
+    wanted, results = receiver_check.examinations_of(checked), list[dict[str, Any]]()
     with output.show_progress("Checking", len(wanted)) as move:
         for result in receiver_check.examine(checked):
-            results.append(result)
+            results.append(receiver_check.shape(result))
             move(1)
-    faults = [one for one in results if one.fault]
     if output.is_json():
-        output.print_json([receiver_check.shape(one) for one in results])
+        output.print_json(results)
     else:
-        _print_check(results, faults, is_cut=len(results) < len(wanted))
-    if faults:
+        _print_check(results, is_cut=len(results) < len(wanted))
+    if any(one["fault"] for one in results):
         sys.exit(1)
 
 
-def _print_check(results: list[CheckResult], faults: list[CheckResult], *, is_cut: bool) -> None:
-    headings = "CHECK", "SENT", "ANSWER", "SHOULD BE", "VERDICT"
-    shown = [(one.examination, one.did, "fault" if one.fault else "good") for one in results]
-    rows = [(each.name, each.sent, did, each.should, verdict) for each, did, verdict in shown]
-    output.print_table(headings, rows, "")
+def _print_check(results: list[dict[str, Any]], *, is_cut: bool) -> None:
+    faults = [one for one in results if one["fault"]]
+    columns = "check", "sent", "answer", "should_be"
+    rows = [(*map(one.get, columns), "fault" if one in faults else "good") for one in results]
+    output.print_table(("CHECK", "SENT", "ANSWER", "SHOULD BE", "VERDICT"), rows, "")
     for one in faults:
-        shape = receiver_check.shape(one)
-        click.echo("\n{check}: {fault}\n  See {guide}".format(**shape))
+        click.echo(f"\n{one['check']}: {one['fault']}\n  See {one['guide']}")
     ending = " The receiver takes nothing any more, so the rest was left out." if is_cut else ""
     click.echo(f"\n{counted(len(faults), 'fault')}.{ending}")
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -20,14 +21,8 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids, signatures
 from guestbook.lib.errors import Refused
 from guestbook.lib.rate_counters import RateLimit
-from guestbook.outbound import (
-    attempt_sender,
-    delivery_tasks,
-    formats,
-    payload_versions,
-    webhook_urls,
-    webhooks,
-)
+from guestbook.outbound import delivery_tasks, formats, payload_versions, webhook_urls, webhooks
+from guestbook.outbound.attempt_sender import transport as transport_for
 from guestbook.outbound.delivery_tasks import DeliveryTask, Receiver
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FormatError, FormatInput
@@ -40,7 +35,7 @@ from guestbook.transport.http_request_and_redirects import Transport
 from guestbook.transport.urls import EVERY_NETWORK
 
 TEST_HEADER = "X-Guestbook-Test"
-LAST_LETTER = re.compile(rb"[A-Za-z](?=[^A-Za-z]*\Z)")
+LAST_LETTER = re.compile(rb"[A-Za-z](?=[^A-Za-z]*\Z)|\Z")  # or the end, if there is no letter
 PULLED = "The receiver of this webhook fetches its messages, so there is no URL to check."
 UNVERIFIED = "The check is for programs that verify signatures. This webhook goes to people or websites."
 
@@ -136,12 +131,10 @@ def _forged(one: CheckedWebhook) -> list[CheckRequest]:
     (good,), (unsigned,) = _good(one), _good(one)
     for name in ("webhook-signature", "X-Hub-Signature-256"):
         unsigned.headers.pop(name, None)
-    changed = LAST_LETTER.sub(lambda letter: letter[0].swapcase(), good.body)
+    changed = LAST_LETTER.sub(lambda found: found[0].swapcase() or b" ", good.body, count=1)
     return [
         other._replace(why="The signature was made with another secret."),
-        good._replace(
-            body=changed if changed != good.body else good.body + b" ", why="A letter was changed."
-        ),
+        good._replace(body=changed, why="A letter was changed."),
         unsigned._replace(why="There was no signature."),
     ]
 
@@ -270,6 +263,7 @@ EXAMINATIONS = (  # in the order in which they run
         "One broken connection stops the receiver. End that request, and take the next one."),
 )  # fmt: skip
 GONE = "The answer says that nothing is wanted any more, so the book would disable the webhook."
+TOO_MANY = "The receiver limits its requests. Give the webhook a rate limit, and check the receiver again."
 NO_CLEAR_REFUSAL = "The receiver did not accept it, but failed on it. Refuse it with 401."
 
 
@@ -279,7 +273,7 @@ class CheckResult(NamedTuple):
     examination: Examination
     did: str
     fault: str | None = None  # a sentence for people
-    is_answer: bool = True
+    is_answer: bool = True  # The receiver decided about the request.
 
 
 def shape(result: CheckResult) -> dict[str, Any]:
@@ -300,7 +294,7 @@ def examine(one: CheckedWebhook) -> Iterator[CheckResult]:
     They end where the receiver takes no good delivery, for each could only say so once more.
     """
     first = EXAMINATIONS[0]
-    with closing(attempt_sender.transport(one.settings)) as transport:
+    with closing(transport_for(one.settings)) as transport:
         transport.limit(connections=0)  # Each request has its own, so that none spoils the next.
         for each in examinations_of(one):
             yield (result := _result(each, one, transport))
@@ -339,10 +333,11 @@ def _sent(
         return CheckResult(examination, error.reason.replace("_", " "), f"{error} {more}", is_answer=False)
     seconds, fault = time.monotonic() - began, None
     decision = receiver.policy(answer.status, answer.headers, clock.now(), answer.body)
-    if decision.gone:
-        fault = GONE
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or decision.gone:
+        fault = GONE if decision.gone else TOO_MANY
     elif examination.should == REFUSED and not 400 <= answer.status < 500:
         fault = examination.why if decision.ok else NO_CLEAR_REFUSAL
     elif examination.should != REFUSED and (not decision.ok or seconds > examination.seconds):
         fault = examination.why
-    return CheckResult(examination, f"{answer.status} in {seconds * 1000:,.0f} ms", fault)
+    did = f"{answer.status} in {seconds * 1000:,.0f} ms"
+    return CheckResult(examination, did, fault, is_answer=fault != TOO_MANY)

@@ -11,7 +11,14 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import receiver_check
 from guestbook.outbound.payload_versions import newest
-from guestbook.outbound.receiver_check import EXAMINATIONS, GONE, NO_CLEAR_REFUSAL, TEST_HEADER, CheckResult
+from guestbook.outbound.receiver_check import (
+    EXAMINATIONS,
+    GONE,
+    NO_CLEAR_REFUSAL,
+    TEST_HEADER,
+    TOO_MANY,
+    CheckResult,
+)
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.source import BIN_PATH
 from guestbook.transport.failure import FAILURE_SENTENCES
@@ -29,7 +36,7 @@ GOOD: dict[str, tuple[type[Program], dict[str, Any]]] = {
     "no comments": (Program, {"events": "webhook.failing webhook.recovered"}),
     "no events": (Program, {"events": ""}),
 }
-OTHERS = (*BAD, planted.SaysGone, planted.Crashes, planted.Dies)
+OTHERS = (*BAD, planted.SaysGone, planted.Crashes, planted.Dies, planted.LimitsRequests)
 Found = dict[str, tuple[Program, list[CheckResult]]]
 
 
@@ -122,6 +129,12 @@ def test_the_check_ends_where_the_receiver_does(found: Found) -> None:
     _, results = found["Dies"]
     assert list(faults(results)) == ["event"]
     assert results[-1].examination.name == "event"
+
+
+def test_a_receiver_that_limits_its_requests_is_left_alone(found: Found) -> None:
+    program, results = found["LimitsRequests"]
+    assert faults(results) == {"sequence": TOO_MANY}
+    assert (len(results), len(program.requests)) == (4, 7)
 
 
 def test_it_says_how_a_receiver_refuses_wrongly(found: Found) -> None:

@@ -208,6 +208,12 @@ class Crashes(Program):
         return 500 if status == 401 else status
 
 
+class LimitsRequests(Program):
+    def answer(self, hook: BaseHTTPRequestHandler) -> int:
+        status = super().answer(hook)
+        return 429 if len(self.requests) > 5 else status
+
+
 class Dies(Program):
     """It ends with the event that it does not know."""
 
