@@ -1,6 +1,7 @@
 """Each block of the tutorial runs, in the order of its page, and each output is as shown."""
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.conftest import need
 from tests.support import rabbitmq
-from tests.support.documents import FENCE
+from tests.support.documents import FENCE, read
 from tests.support.processes import ROOT
 from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, needs_tables, needs_the_book
 from tests.system.tutorial.reader import Reader
@@ -79,4 +80,12 @@ def test_every_button_that_a_page_says_to_press_is_in_the_talk() -> None:
     files = [*ROOT.glob("guestbook/templates/talk*.html"), *ROOT.glob("guestbook/cli/talk*.py")]
     talk = html.unescape(" ".join("\n".join(map(Path.read_text, files)).split()))
     named = {button for page in PAGES for button in buttons(page.read_text())}
+    named |= set(re.findall(r"(?<![*\w])\*([^*|\n]+)\*", read("tutorial/the-talk")))
+    assert len(named) > 5
     assert {button for button in named if button not in talk} == set()
+
+
+def test_the_talk_has_a_row_for_each_slide_which_leads_to_its_page() -> None:
+    rows = re.findall(r"(?m)^\| (\d+) \|.*\]\((\d\d-[\w-]+)\.md\)", read("tutorial/the-talk"))
+    assert rows == [(str(number), page.stem) for number, page in enumerate(PAGES, 1)]
+    assert len(rows) == 13
