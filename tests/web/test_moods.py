@@ -28,7 +28,7 @@ def test_a_new_book_asks_for_no_mood_and_stores_none(visitor: Visitor) -> None:
 
 def test_a_visitor_may_choose_one_which_stands_after_the_name(visitor: Visitor) -> None:
     set_(moods=MOODS)
-    assert choices(visitor) == ["", "happy", "tired & <b>proud</b>"]
+    assert choices(visitor) == ["None", "happy", "tired & <b>proud</b>"]
     visitor.sign()
     visitor.sign(mood="tired & <b>proud</b>", message="Hello again")
     first, second = stored()
@@ -57,7 +57,7 @@ def test_a_mood_that_has_left_the_list_stays_but_is_no_choice_for_others(visitor
     set_(moods="tired")
     [comment] = stored()
     url = f"/comments/{comment.id}/edit"
-    assert choices(visitor, url) == ["", "tired", "happy"]
+    assert choices(visitor, url) == ["None", "tired", "happy"]
     form = visitor.form(url) | {"message": "Hello again"}
     assert visitor.open("POST", url, data=form | {"mood": "happy"}).status_code == 303
     [comment] = stored()

@@ -47,6 +47,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "message": draw(texts),
         "place": draw(st.just("") | lines.map(lambda text: text[:60].strip())),
         "note": draw(st.just("") | texts),
+        "mood": draw(st.just("") | lines.map(lambda text: text[:40].strip())),
         "status": draw(st.sampled_from(["published", "held", "spam", "trash"])),
         "reason": draw(st.just("") | lines),
         "reasons": draw(st.just("") | texts),

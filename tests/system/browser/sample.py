@@ -159,7 +159,9 @@ def _links(held_id: str) -> list[str]:
 def _moderate(comments: list[str]) -> None:
     def reply(session: Session) -> None:
         answered = session.get_one(Comment, comments[0])
-        comment_actions.reply(session, answered, f"Thank you, come again! {HOSTILE}", factories.settings())
+        comment_actions.reply(
+            session, answered, f"Thank you, come again! :-) {HOSTILE}", factories.settings()
+        )
 
     factories.written(reply)
 
@@ -169,6 +171,8 @@ def _set_up() -> None:
         title, prompt = "The lighthouse’s guestbook 🗼", "Be kind.\n" + "W" * 300
         sites = f"https://lighthouse.example https://{'w' * 63}.example"
         shown = {"title": title, "prompt": prompt, "pictures": "drawn"}
+        shown |= {"smileys": "yes", "background": "bricks", "moods": f"curious\n{HOSTILE[:40]}"}
+        shown["badges"] = f"My cat https://lighthouse.example/{HOSTILE.replace(' ', '')}\n{HOSTILE[:24]}"
         preferences.save(session, {**shown, "embed_sites": sites})
         api_tokens.add(session, HOSTILE[:80])
 

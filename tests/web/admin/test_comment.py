@@ -167,13 +167,15 @@ def test_one_is_deleted_after_a_question(owner: Owner) -> None:
     assert owner.post(form.attrib["action"]).status_code == 404
 
 
-def test_place_and_note_are_shown_and_can_be_corrected(owner: Owner) -> None:
-    [comment_id] = add(["Hello"], place="Görlitz", note="I was the cat.")
+def test_place_mood_and_note_are_shown_and_can_be_corrected(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], place="Görlitz", mood="curious", note="I was the cat.")
     url = f"/admin/comments/{comment_id}"
     for page in (owner.page(url), owner.page("/admin/comments/?words=the+cat")):
         assert "I was the cat." in text(page)
         assert "Görlitz" in text(page)
+        assert "curious" in text(page)
     changed = {"name": "Ada", "website": "", "message": "Hello", "place": "Zgorzelec", "note": ""}
+    changed |= {"mood": "not on any list"}
     owner.does(url, changed, on=url)
     [comment] = stored()
-    assert (comment.place, comment.note) == ("Zgorzelec", None)
+    assert (comment.place, comment.mood, comment.note) == ("Zgorzelec", "not on any list", None)
