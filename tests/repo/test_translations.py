@@ -23,7 +23,7 @@ SPOKEN_ATTRIBUTE = re.compile(r'\b(?:aria-label|alt|title|placeholder)="([^"]*)"
 ATTRIBUTE = re.compile(r'\b[\w-]+="[^"]*"')
 WORDS = re.compile(r"[A-Za-z]{2,}[^<\n]*")
 # The templates of pages that are English.
-FOR_OWNERS = ("admin/*", "moderate.html", "moderated.html", "receiver/*", "snippets/*")
+FOR_OWNERS = ("admin/*", "moderate.html", "moderated.html", "receiver/*", "snippets/*", "talk.html")
 # Of error pages under /admin, and a name that is the same everywhere.
 ENGLISH_WORDS = {"Guestbook", "To find out what is wrong,", "ask doctor", "Go to the admin pages"}
 ENGLISH_WORDS |= {"Webmention ·", "Webmention"}
