@@ -1,10 +1,11 @@
 """A reader of the tutorial, who types and saves each block of a page and compares what is shown."""
 
 import re
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from tests.support import processes
@@ -34,8 +35,11 @@ class Reader:
         (folder / "scripts/run").chmod(0o755)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".curlrc").write_text("silent\nshow-error\n")  # in a terminal there is no progress meter
-        settings = {"GUESTBOOK_DATA_DIR": str(folder / "instance"), "CURL_HOME": str(folder)}
-        self._environ = processes.clean_environ(PYTHONUNBUFFERED="1", PORT=self._port("5000"), **settings)
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        folders = {"CURL_HOME": folder, "TMPDIR": self.temporary, "GUESTBOOK_DATA_DIR": folder / "instance"}
+        more = {name: str(path) for name, path in folders.items()}
+        self._environ = processes.clean_environ(PYTHONUNBUFFERED="1", PORT=self._port("5000"), **more)
 
     def do(self, page: list[Block]) -> None:
         """Type, save and compare all blocks of a page."""
@@ -76,9 +80,9 @@ class Reader:
     def start(self, code: str, shown: str | None) -> None:
         """Leave a program running, once it has printed what the page shows."""
         command = ["sh", "-ec", self._filled(code)]
-        self._running.append(
-            self._stack.enter_context(processes.started(command, cwd=self.folder, env=self._environ))
-        )
+        running = self._stack.enter_context(processes.started(command, cwd=self.folder, env=self._environ))
+        self._stack.callback(end, running)
+        self._running.append(running)
         if shown:
             self.see(shown)
 
@@ -150,6 +154,13 @@ class Reader:
             if found := re.search(re.escape(beginning) + r"[^\s'\",<]+", said):
                 return found[0]
         raise AssertionError(f"Nothing that was printed begins with {beginning}")
+
+
+def end(running: Started) -> None:
+    """Press Ctrl-C, as the reader does at the end of a page. A program that goes on is killed then."""
+    with suppress(ProcessLookupError, AssertionError):
+        running.signal_all(signal.SIGINT)
+        processes.wait_for(lambda: not running.members(), 10)
 
 
 def pattern(shown: str) -> str:

@@ -60,6 +60,7 @@ def test_every_block_of_a_page_runs(
             reader.make_the_tables()
         reader.do(blocks(text))
     assert reader.ran == len(FENCE.findall(text)) == text.count("```") / 2
+    assert list(reader.temporary.iterdir()) == []
     record_property("blocks of the tutorial", reader.ran)
     if has_broker:
         vhost.drop()

@@ -72,7 +72,7 @@ def test_a_page_that_is_wrong_is_noticed(tmp_path: Path, parts: list[str], why: 
 
 
 def test_a_program_that_is_left_running_ends_with_the_page(tmp_path: Path) -> None:
-    sleeper = "sh:echo ready on 9000; sleep 60 & sleep 60"
+    sleeper = "sh:trap : INT; echo ready on 9000; sleep 60"
     with ExitStack() as stack:
         reader = Reader(tmp_path, stack)
         reader.do(blocks(page("Leave it running:", sleeper, "text:ready on 9000")))
