@@ -5,21 +5,21 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 from flask import Flask, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from guestbook.cli import app_command, talk_book
-from guestbook.cli.talk_actions import BUTTONS, LOOK_INTERVAL, Talk
-from guestbook.cli.talk_receiver import STATES, TalkReceiver
+from guestbook.cli.talk_actions import BUTTONS, LOOK_INTERVAL, STATES, Talk
+from guestbook.cli.talk_book import HOST, TalkBook
 from guestbook.lib import current_process
 from guestbook.lib.errors import Refused
 from guestbook.storage import engines
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 
 
 @click.command(cls=app_command.AnyVersionCommand)
@@ -42,46 +42,47 @@ def talk(port: int | None) -> None:
                     is_ready = True
                     click.echo(f"The talk is at {address}/ and needs no network.")
                     click.echo(f"Ctrl-C ends it and removes {book.folder}.")
-    except BrokenPipeError:  # Nobody reads any more, not even a sentence about it.
-        raise
     except OSError as error:
         raise Refused(f"The talk cannot go on: {error.strerror or error}.") from None
     click.echo("\nThe talk is over. Everything of it is removed.")
 
 
 @contextmanager
-def _served(port: int | None) -> Iterator[tuple[talk_book.TalkBook, str]]:
+def _served(port: int | None) -> Iterator[tuple[TalkBook, str]]:
     """Make the book, start its web server, and serve the page; give the book and the page's address."""
-    from guestbook.lib import http_server  # Waitress would make the start of other commands slower.
-
     try:
-        with socket.create_server((talk_book.HOST, port or 0)) as listener:
-            listen = f"{talk_book.HOST}:{listener.getsockname()[1]}"
+        with socket.create_server((HOST, port or 0)) as page, socket.create_server((HOST, 0)) as receiver:
+            places = [f"{HOST}:{one.getsockname()[1]}" for one in (page, receiver)]
     except OSError:
         sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
         raise Refused(sentence) from None
-    receiver = TalkReceiver()
-    try:
-        with talk_book.made(receiver.url) as (book, receiver.secret):
-            receiver.now = book.now
-            page = _page(Talk(book, receiver))
-            server, address = http_server.listening(page, listen=listen, threads=8, url_prefix="")
-            book.start_server()
-            threading.Thread(target=server.run, name="page", daemon=True).start()
-            yield book, address
-    finally:
-        receiver.become("down")
+    with talk_book.made(f"http://{places[1]}/receiver") as book:
+        running = Talk(book)
+        app = _page(running)
+        running.open_receiver = lambda: _serve(app, places[1])
+        running.press("up", {})
+        book.start_server()
+        _serve(app, places[0])
+        yield book, f"http://{places[0]}"
+
+
+def _serve(app: Flask, listen: str) -> Any:
+    from guestbook.lib import http_server  # Waitress would make the start of other commands slower.
+
+    server, _ = http_server.listening(app, listen=listen, threads=8, url_prefix="")
+    threading.Thread(target=server.run, name=listen, daemon=True).start()
+    return server
 
 
 def _page(running: Talk) -> Flask:
-    """Return the app of the page. Another website must not press its buttons."""
+    """Return the app of the page and of the receiver. Another website must not press the buttons."""
     app = Flask("guestbook")
     app.config["WAITS"] = engines.FOR_PASSES
-    app.after_request(lambda response: response.headers.update(HEADERS) or response)
+    app.after_request(lambda answer: answer.headers.update({"Content-Security-Policy": POLICY}) or answer)
 
     @app.before_request
     def refuse_strangers() -> ResponseReturnValue | None:
-        is_here = request.host.partition(":")[0] in (talk_book.HOST, "localhost")
+        is_here = request.host.partition(":")[0] in (HOST, "localhost")
         if is_here and request.headers.get("Origin") in (None, f"http://{request.host}"):
             return None
         return "Only the talk's own page may do that. Open the address that the command printed.", 403
@@ -98,5 +99,10 @@ def _page(running: Talk) -> Flask:
             abort(404)
         running.press(button, request.form)
         return redirect("/", 303)
+
+    @app.post("/receiver")
+    def receive() -> ResponseReturnValue:
+        headers = {name.lower(): value for name, value in request.headers}
+        return "", running.receive(headers, request.get_data())
 
     return app

@@ -1,24 +1,23 @@
-"""The buttons of the talk's page, and what happened: each change of a row, and the line that decided."""
+"""The buttons of the talk's page, its receiver, and what happened: each change and the line that decided."""
 
 import inspect
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
 from requests import RequestException
 from sqlalchemy.orm import Session
 
-from guestbook.cli.talk_book import REQUEST_TIMEOUT, TalkBook, TalkPass, browser
-from guestbook.cli.talk_receiver import STATES, TalkReceiver
+from guestbook.cli.talk_book import REQUEST_TIMEOUT, Process, TalkBook, browser
 from guestbook.comments import comment_actions
-from guestbook.lib import locks, retry_policy, verification
+from guestbook.lib import locks, retry_policy, signatures, verification
 from guestbook.lib.errors import Refused
 from guestbook.outbound import attempt_recorder, delivery_dispatcher, pause_and_disable
 from guestbook.queue import claims
@@ -27,9 +26,17 @@ from guestbook.storage import database, row_changes
 from guestbook.storage.models import Delivery, Webhook
 
 PATIENCE, LOOK_INTERVAL = 30.0, 0.05  # seconds
+LATE_SECONDS, HOLD_SECONDS = 3.0, 15.0
 SHORT_TIMEOUT = {"GUESTBOOK_TIMEOUT": "2"}  # while the receiver is late, or you would wait for 15 seconds
 VISITORS, ANSWERED_FIRST = 12, 4  # So many sign, and the plug is pulled when so many have their answer.
-NAMED_ROWS, SHOWN_ENTRIES = 3, 60
+SHOWN_ENTRIES = 60
+STATES = {
+    "up": "The receiver is up. It answers 204 at once.",
+    "down": "The receiver is down. Connections are refused.",
+    "late": "The receiver answers late: after 3 seconds. A pass waits for 2.",
+    "gone": "The receiver answers 410 Gone: it wants nothing more.",
+}
+BUTTONS = ("sign", "cron", "second", "kill", *STATES, "enable", "forge", "hour", "plug")
 DECISIONS: dict[str, tuple[ModuleType, str]] = {  # A part of the line, which is once in the module.
     "stored": (comment_actions, "tell_first(session, comment, settings)"),
     "committed": (database, "session.commit()"),
@@ -42,16 +49,19 @@ DECISIONS: dict[str, tuple[ModuleType, str]] = {  # A part of the line, which is
     "locked": (locks, "fcntl.flock(descriptor"),
     "verified": (verification, "if True not in matching:\n        return Verdict(False, _mismatch"),
 }
-BUTTONS = ("sign", "cron", "second", "kill", *STATES, "enable", "forge", "hour", "plug")
 
 
-class TalkEntry(NamedTuple):
-    """Something that happened, at a time of the book's clock, and the line of code that decided."""
+@dataclass
+class ReceivedRequest:
+    """A request as it came, with the names of headers in lower case, and what the receiver made of it."""
 
-    at: datetime
-    sentence: str
-    place: str = ""
-    code: str = ""
+    headers: Mapping[str, str]
+    body: bytes
+    signed: bytes  # `id.timestamp.body`
+    computed: str  # the signature of these bytes
+    verdict: verification.Verdict
+    is_repeat: bool
+    answer: str = "not answered yet"
 
 
 @cache
@@ -65,11 +75,15 @@ def line_of(decision: str) -> tuple[str, str]:
 
 
 class Talk:
-    """The book, its receiver, and what happened between them."""
+    """The book, its receiver, and what happened between them. The newest requests and entries come first."""
 
-    def __init__(self, book: TalkBook, receiver: TalkReceiver) -> None:
-        self.book, self.receiver = book, receiver
-        self.entries: list[TalkEntry] = []  # the newest first
+    open_receiver: Callable[[], Any]
+
+    def __init__(self, book: TalkBook) -> None:
+        self.book, self.state, self.may_answer = book, "down", threading.Event()
+        self.may_answer.set()
+        self.requests: list[ReceivedRequest] = []
+        self.entries: list[tuple[datetime, str, tuple[str, str] | None]] = []
         self.clicks, self.changed = 0, dict[str, int]()  # By a row's id, the click that changed it last.
         self._acting, self._looking = threading.Lock(), threading.Lock()
         self._webhook, self._rows = book.read()
@@ -80,8 +94,7 @@ class Talk:
             self.clicks += 1
             try:
                 if button in STATES:
-                    self.receiver.become(button)
-                    self.say(STATES[button])
+                    self._become(button)
                 elif button == "sign":
                     self.sign(typed.get("name", ""), typed.get("message", ""))
                 else:
@@ -90,28 +103,39 @@ class Talk:
                 self.say(str(error))
             self.look()
 
+    def receive(self, headers: Mapping[str, str], body: bytes) -> int:
+        """Verify a request as a receiver does, and keep it; return the answer's status when it is time."""
+        began, event_id = time.monotonic(), headers.get("webhook-id", "")
+        stamp = headers.get("webhook-timestamp", "")
+        content = event_id, int(stamp) if stamp.isdecimal() else 0, body
+        computed = signatures.standard((signatures.key_of(self.book.secret),), *content)
+        verdict = verification.verify("standard", [self.book.secret], headers, body, self.book.now())
+        same = (one for one in self.requests if one.verdict.ok and one.headers["webhook-id"] == event_id)
+        signed, is_repeat = signatures.signed_content(*content), verdict.ok and any(same)
+        received = ReceivedRequest(headers, body, signed, computed, verdict, is_repeat)
+        self.requests.insert(0, received)
+        status = 401 if not verdict.ok else 410 if self.state == "gone" else 204
+        self.may_answer.wait(HOLD_SECONDS)
+        time.sleep(LATE_SECONDS if self.state == "late" else 0)
+        received.answer = f"{status} after {time.monotonic() - began:.1f} seconds"
+        return status
+
     def say(self, sentence: str, decision: str | None = None) -> None:
         """Add an entry."""
-        found = line_of(decision) if decision else ()
-        self.entries = [TalkEntry(self.book.now(), sentence, *found), *self.entries[:SHOWN_ENTRIES]]
+        code = line_of(decision) if decision else None
+        self.entries = [(self.book.now(), sentence, code), *self.entries[:SHOWN_ENTRIES]]
 
     def look(self) -> dict[str, Delivery]:
         """Add entries for what has changed in the tables since the last look; return the rows."""
         with self._looking:
-            (webhook, rows), alike = self.book.read(), defaultdict[str, list[str]](list)
+            webhook, rows = self.book.read()
             for row in reversed(rows.values()):
                 if change := _change(self._rows.get(row.id), row):
                     self.changed[row.id] = self.clicks
-                    alike[change[0]].append(change[1])
-            if webhook.disabled_reason != self._webhook.disabled_reason:
-                reason = webhook.disabled_reason
+                    self.say(*change)
+            if (reason := webhook.disabled_reason) != self._webhook.disabled_reason:
                 said = f"disabled: {reason}. Its deliveries wait" if reason else "enabled"
-                alike["disabled" if reason else "enabled"] = [f"The webhook is {said}."]
-            for decision, sentences in alike.items():
-                more = (
-                    [f"{len(sentences) - NAMED_ROWS} more rows likewise."] if sentences[NAMED_ROWS:] else []
-                )
-                self.say(" ".join(sentences[:NAMED_ROWS] + more), decision)
+                self.say(f"The webhook is {said}.", "disabled" if reason else "enabled")
             self._webhook, self._rows = webhook, rows
             return rows
 
@@ -124,21 +148,22 @@ class Talk:
 
     def cron(self) -> None:
         """Run a pass to its end."""
-        self._wait_for_end(self._start_pass(**SHORT_TIMEOUT if self.receiver.state == "late" else {}))
+        self._wait_for_end(self._start_pass(**SHORT_TIMEOUT if self.state == "late" else {}))
 
     def second(self) -> None:
         """Start a pass beside another one."""
         with self._held_pass() as first:
-            second = self._start_pass()
-            self._wait_for_end(second)
-            self.say(f"Its lock was taken. It said: {second.output.read_text().strip()}", "locked")
+            self._wait_for_end(self._start_pass())
+            said = self.book.passes[-1][1].read_text().strip()
+            self.say(f"Its lock was taken. It said: {said}", "locked")
         self._wait_for_end(first)
 
     def kill(self) -> None:
         """Kill a pass while its request is under way."""
         with self._held_pass() as one:
-            one.process.kill()
-            self._wait_for_end(one)
+            one.kill()
+            one.wait()
+            self.say(f"SIGKILL ended pass {one.pid} in the middle of its request.")
         self.say("No outcome was recorded. The row comes due again when its lease ends.", "due")
 
     def plug(self) -> None:
@@ -158,11 +183,10 @@ class Talk:
             self.book.kill()
             visitors.join(PATIENCE)
         stored = self.book.stored()
-        new, lost = len(stored) - len(before), len(answered - stored.keys())
+        lost, without = len(answered - stored.keys()), list(stored.values()).count(None)
         self.say(f"The plug was pulled while visitors signed. {len(answered)} of them had their answer.")
-        without = list(stored.values()).count(None)
-        found = f"{new} comments were stored. Answered but not stored: {lost}. Without a delivery: {without}."
-        self.say(found, "committed")
+        found = f"{len(stored) - len(before)} comments were stored."
+        self.say(f"{found} Answered but not stored: {lost}. Without a delivery: {without}.", "committed")
         self.book.start_server()
         self._wait_for(self.book.is_served, "The web server did not answer")
         self.say("The web server was started again.")
@@ -180,14 +204,24 @@ class Talk:
 
     def forge(self) -> None:
         """Post the last genuine request once more, with one letter changed."""
-        genuine = next((one for one in reversed(self.receiver.requests) if one.verdict.ok), None)
+        genuine = next((one for one in self.requests if one.verdict.ok), None)
         if genuine is None:
             raise Refused("Nothing genuine has arrived yet. Sign the book and run cron first.")
         letters = (b"Hello", b"Jello") if b"Hello" in genuine.body else (b"comment", b"Comment")
         body = genuine.body.replace(*letters, 1)
-        answer = browser.post(self.receiver.url, body, headers=genuine.headers, timeout=REQUEST_TIMEOUT)
+        answer = browser.post(self._webhook.url, body, headers=genuine.headers, timeout=REQUEST_TIMEOUT)
         said = f"A forger made {letters[0].decode()} {letters[1].decode()}."
         self.say(f"{said} The receiver answered {answer.status_code}.", "verified")
+
+    def _become(self, state: str) -> None:
+        """Change the state of the receiver. Its port is closed while it is down."""
+        if self.state == "down" != state:
+            self._server = self.open_receiver()
+        elif state == "down" != self.state:
+            self._server.trigger.pull_trigger(self._server.close)  # Its own thread must do that.
+            self._wait_for(lambda: self._server.socket is None, "The port was not closed")
+        self.state = state
+        self.say(STATES[state])
 
     def _due(self) -> list[Delivery]:
         now = self.book.now()
@@ -195,38 +229,34 @@ class Talk:
 
     def _is_reachable(self) -> bool:
         is_open = not self._webhook.disabled_at and not self._webhook.is_paused(self.book.now())
-        return is_open and self.receiver.state == "up"
+        return is_open and self.state == "up"
 
     @contextmanager
-    def _held_pass(self) -> Iterator[TalkPass]:
+    def _held_pass(self) -> Iterator[Process]:
         """Give a pass whose request the receiver holds, after signing the book if nothing is due."""
-        if (
-            self.receiver.state != "up"
-            or self._webhook.disabled_at
-            or self._webhook.is_paused(self.book.now())
-        ):
+        if not self._is_reachable():
             raise Refused("The receiver must be up for this, and its webhook neither disabled nor paused.")
         if not self._due():
             self.sign("Ada", "Hello from the talk!")
-        earlier, one = len(self.receiver.requests), self._start_pass()
-        self.receiver.may_answer.clear()
+        self.may_answer.clear()
         try:
-            self._wait_for(lambda: len(self.receiver.requests) > earlier, "No request came")
+            earlier, one = len(self.requests), self._start_pass()
+            self._wait_for(lambda: len(self.requests) > earlier, "No request came")
             self.look()
             self.say("Its request is under way: the receiver has it, and holds the answer.")
             yield one
         finally:
-            self.receiver.may_answer.set()
+            self.may_answer.set()
 
-    def _start_pass(self, **more: str) -> TalkPass:
+    def _start_pass(self, **more: str) -> Process:
         one = self.book.start_pass(**more)
-        self.say(f"Cron starts a pass: process {one.process.pid}.")
+        self.say(f"Cron starts a pass: process {one.pid}.")
         return one
 
-    def _wait_for_end(self, one: TalkPass) -> None:
-        self._wait_for(lambda: one.process.poll() is not None, "The pass did not end")
+    def _wait_for_end(self, one: Process) -> None:
+        self._wait_for(lambda: one.poll() is not None, "The pass did not end")
         self.look()
-        self.say(f"Pass {one.process.pid} has ended: {one.ending}.")
+        self.say(f"Pass {one.pid} has ended with exit code {one.returncode}.")
 
     def _wait_for(self, is_true: Callable[[], bool], otherwise: str) -> None:
         give_up = time.monotonic() + PATIENCE
@@ -238,14 +268,14 @@ class Talk:
 
 
 def _change(old: Delivery | None, row: Delivery) -> tuple[str, str] | None:
-    """Return what decided a change of a row, and a sentence."""
+    """Return what to say about a change of a row, and what decided it."""
     name = f"Row …{row.id[-6:]}"
     if old is None:
-        return "stored", f"{name} is stored with its comment: {row.status}."
+        return f"{name} is stored with its comment: {row.status}.", "stored"
     if old.status != row.status:
-        return "ended", f"{name}: {old.status} → {row.status}."
+        return f"{name}: {old.status} → {row.status}.", "ended"
     if row.attempts > old.attempts:
-        return "retried", f"{name} stays {row.status}. {row.last_error} Due again at {row.due_at:%H:%M:%S}."
+        return f"{name} stays {row.status}. {row.last_error} Due again at {row.due_at:%H:%M:%S}.", "retried"
     if row.claimed_by and row.claimed_by != old.claimed_by:
-        return "leased", f"{name} is leased to the pass until {row.due_at:%H:%M:%S}."
+        return f"{name} is leased to the pass until {row.due_at:%H:%M:%S}.", "leased"
     return None

@@ -1,7 +1,6 @@
 """The throwaway book of the talk: its file, its web server, its passes and its clock."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 from sqlalchemy import Engine, select
@@ -46,21 +45,6 @@ browser = requests.Session()
 browser.trust_env = False  # No proxy can reach these servers.
 
 
-class TalkPass(NamedTuple):
-    """A pass as cron starts it, with the file of what it prints."""
-
-    process: Process
-    output: Path
-
-    @property
-    def ending(self) -> str:
-        """Say how it ended."""
-        code = self.process.poll()
-        if code is None:
-            return "at work"
-        return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-
-
 @dataclass
 class TalkBook:
     """The book in its folder. `server` is None while nothing serves it."""
@@ -69,8 +53,9 @@ class TalkBook:
     address: str
     engine: Engine
     password: str
+    secret: str
     server: Process | None = None
-    passes: list[TalkPass] = field(default_factory=list)
+    passes: list[tuple[Process, Path]] = field(default_factory=list)
 
     def now(self) -> datetime:
         """Return the time in the book."""
@@ -103,17 +88,17 @@ class TalkBook:
         """Start the web server."""
         self.server = self._start(subprocess.DEVNULL, "serve", "--listen", self.address.rpartition("/")[2])
 
-    def start_pass(self, **more: str) -> TalkPass:
-        """Start a pass as cron does, with more settings."""
+    def start_pass(self, **more: str) -> Process:
+        """Start a pass as cron does, with more settings; what it prints goes into a file."""
         path = self.folder / f"pass-{len(self.passes)}.txt"
         with path.open("wb") as file:
-            self.passes.append(TalkPass(self._start(file, "cron", "-v", **more), path))
-        return self.passes[-1]
+            self.passes.append((self._start(file, "cron", "-v", **more), path))
+        return self.passes[-1][0]
 
     def kill(self) -> None:
         """Kill the web server and all passes."""
         server, self.server = self.server, None
-        for process in (server, *(one.process for one in self.passes)):
+        for process in (server, *(one for one, _ in self.passes)):
             if process and process.poll() is None:
                 process.kill()
                 process.wait()
@@ -139,8 +124,8 @@ class TalkBook:
 
 
 @contextmanager
-def made(receiver_url: str) -> Iterator[tuple[TalkBook, str]]:
-    """Yield a new book and its webhook's secret. At the end no process of it runs, and nothing is left."""
+def made(receiver_url: str) -> Iterator[TalkBook]:
+    """Yield a new book with a webhook. At the end no process of it runs, and nothing is left."""
     with tempfile.TemporaryDirectory(prefix="guestbook-talk-", ignore_cleanup_errors=True) as made_folder:
         folder, password = Path(made_folder).resolve(), login.random_password()
         with socket.create_server((HOST, 0)) as listener:
@@ -156,8 +141,8 @@ def made(receiver_url: str) -> Iterator[tuple[TalkBook, str]]:
                 login.set_password(session, password)
                 preferences.save(session, PREFERENCES)
                 secret = webhooks.add(session, {"url": receiver_url, "name": "the receiver"}, read).secret
-            book = TalkBook(folder, address, engine, password)
+            book = TalkBook(folder, address, engine, password, secret)
             try:
-                yield book, secret
+                yield book
             finally:
                 book.end()

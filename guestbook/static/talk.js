@@ -1,9 +1,7 @@
 // Draws what happens while it happens. Without this script each click loads the page again.
 "use strict";
-
 const parts = [...document.querySelectorAll("[data-live]")];
-const drawn = new Map(parts.map((part) => [part, part.innerHTML]));
-
+const drawn = new Map();
 const draw = (part, html) => {
   if (drawn.get(part) === html) return;
   const open = [...part.querySelectorAll("details[open]")].map((one) => one.id);
@@ -11,9 +9,8 @@ const draw = (part, html) => {
   part.innerHTML = html;
   drawn.set(part, html);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  if (focus) document.getElementById(focus)?.querySelector("summary").focus({ preventScroll: true });
+  if (focus) document.getElementById(focus)?.firstElementChild.focus({ preventScroll: true });
 };
-
 const follow = async () => {
   try {
     const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
@@ -23,7 +20,6 @@ const follow = async () => {
     draw(document.getElementById("latest"), "The talk is over. Start it again in your terminal.");
   }
 };
-
 document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const { submitter: button, target: form } = event;
