@@ -1,10 +1,12 @@
 """The command `talk`: the talk that the book comes from, to live through on a page of this machine."""
 
+import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
@@ -43,27 +45,23 @@ def talk(port: int | None) -> None:
                     click.echo(f"The talk is at {address}/ and needs no network.")
                     click.echo(f"Ctrl-C ends it and removes {book.folder}.")
     except OSError as error:
-        raise Refused(f"The talk cannot go on: {error.strerror or error}.") from None
+        raise Refused(f"The talk cannot go on: {os.strerror(error.errno or 0)}.") from None
     click.echo("\nThe talk is over. Everything of it is removed.")
 
 
 @contextmanager
 def _served(port: int | None) -> Iterator[tuple[TalkBook, str]]:
     """Make the book, start its web server, and serve the page; give the book and the page's address."""
-    try:
-        with socket.create_server((HOST, port or 0)) as page, socket.create_server((HOST, 0)) as receiver:
-            places = [f"{HOST}:{one.getsockname()[1]}" for one in (page, receiver)]
-    except OSError:
-        sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
-        raise Refused(sentence) from None
-    with talk_book.made(f"http://{places[1]}/receiver") as book:
+    with socket.create_server((HOST, port or 0)) as page, socket.create_server((HOST, 0)) as other:
+        here, there = (f"{HOST}:{one.getsockname()[1]}" for one in (page, other))
+    with talk_book.made(f"http://{there}/receiver") as book:
         running = Talk(book)
         app = _page(running)
-        running.open_receiver = lambda: _serve(app, places[1])
+        running.open_receiver = partial(_serve, app, there)
         running.press("up", {})
         book.start_server()
-        _serve(app, places[0])
-        yield book, f"http://{places[0]}"
+        _serve(app, here)
+        yield book, f"http://{here}"
 
 
 def _serve(app: Flask, listen: str) -> Any:

@@ -37,7 +37,7 @@ guestbook.main()
 """
 PROGRAM = (sys.executable, "-P", "-c", CHILD)
 HOST = "127.0.0.1"
-REQUEST_TIMEOUT, END_TIMEOUT = 30.0, 5.0  # seconds
+REQUEST_TIMEOUT = 30.0  # seconds
 SHOWN_ROWS = 40
 PREFERENCES = {"title": "The talk's guestbook", "look": "1999", "rate": "10000", "flood": "10000"}
 Process = subprocess.Popen[bytes]
@@ -103,15 +103,6 @@ class TalkBook:
                 process.kill()
                 process.wait()
 
-    def end(self) -> None:
-        """Let the web server end what is under way, and kill what is left."""
-        if self.server and self.server.stdin:
-            self.server.terminate()  # It waits for the end of the pipe.
-            self.server.stdin.close()
-            with suppress(subprocess.TimeoutExpired):
-                self.server.wait(END_TIMEOUT)
-        self.kill()
-
     def _start(self, output: Any, *words: str, **more: str) -> Process:
         own_prefixes = (settings.SETTING_PREFIX, "FLASK_", "PORT")
         env = {key: value for key, value in os.environ.items() if not key.startswith(own_prefixes)}
@@ -145,4 +136,4 @@ def made(receiver_url: str) -> Iterator[TalkBook]:
             try:
                 yield book
             finally:
-                book.end()
+                book.kill()

@@ -155,7 +155,7 @@ def test_after_the_plug_was_pulled_each_comment_has_its_delivery(shown: TalkPage
     assert both == [(len(rows), len(rows))]
     assert len(rows) >= before + 4
     expect(shown.page.locator("#entries")).to_contain_text(
-        "Answered but not stored: 0. Without a delivery: 0."
+        "Answered but not stored: 0. Stored without a delivery: 0."
     )
     expect(shown.page.locator("#latest")).to_have_text("The web server was started again.")
     shown.click("Set the clock one hour on", "Run cron")
