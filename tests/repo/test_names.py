@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "guestbook"
 FILE_LIMIT, FUNCTION_LIMIT = 450, 32  # lines: a file holds a whole subject
 ROOM_LINES = {  # A number is raised on purpose, and another one pays for it.
-    **{"": 245, "auth": 810, "background": 2_370, "cli": 4_174, "comments": 3_240},
+    **{"": 245, "auth": 810, "background": 2_370, "cli": 4_166, "comments": 3_240},
     **{"inbound": 3_525, "lib": 4_492, "outbound": 4_850, "queries": 1_190, "queue": 1_200},
     **{"settings": 755, "storage": 5_577, "transport": 1_450, "web": 9_560},
 }
