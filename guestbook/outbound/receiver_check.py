@@ -82,13 +82,16 @@ class CheckedWebhook:
         given = FormatInput(event or self.task.event, clock.now(), data, "", self.template, self.task.version)
         return formats.render(self.format, given).encode()
 
-    def request(self, body: bytes, *, seconds: int = 0, **parts: Any) -> CheckRequest:
+    def request(
+        self, body: bytes | None = None, *, seconds: int = 0, write: Writer = send_at_once, **parts: Any
+    ) -> CheckRequest:
         """Return a signed delivery, as of so many seconds from now; `parts` are those of its task."""
+        body = self.body() if body is None else body
         task = replace(self.task, **{"body": body, "event_id": ids.new(), **parts})
         timestamp = int(time.time()) + seconds
         plain = plain_headers(task, user_agent(self.settings.base_url), timestamp)
         headers = {**plain, **signature_headers(task, timestamp), **self.task.receiver.headers}
-        return CheckRequest({**headers, TEST_HEADER: "1"}, body)
+        return CheckRequest({**headers, TEST_HEADER: "1"}, body, write)
 
 
 def of_webhook(session: Session, webhook: Webhook, settings: Settings) -> CheckedWebhook:
@@ -108,10 +111,6 @@ def of_webhook(session: Session, webhook: Webhook, settings: Settings) -> Checke
     return CheckedWebhook(task, webhook.format, template, rate.seconds / rate.number, settings)
 
 
-def _good(one: CheckedWebhook) -> list[CheckRequest]:
-    return [one.request(one.body())]
-
-
 def _repeat(one: CheckedWebhook) -> list[CheckRequest]:
     body, event_id = one.body(), ids.new()
     return [one.request(body, event_id=event_id, attempts=number) for number in range(2)]
@@ -122,13 +121,9 @@ def _older_sequence(one: CheckedWebhook) -> list[CheckRequest]:
     return [one.request(one.body(sequence=number, id=comment_id)) for number in (2, 1)]
 
 
-def _at(seconds: int) -> Make:
-    return lambda one: [one.request(one.body(), seconds=seconds)]
-
-
 def _forged(one: CheckedWebhook) -> list[CheckRequest]:
-    other = one.request(one.body(), receiver=_with_other_secrets(one.task.receiver))
-    (good,), (unsigned,) = _good(one), _good(one)
+    other = one.request(receiver=_with_other_secrets(one.task.receiver))
+    good, unsigned = one.request(), one.request()
     for name in ("webhook-signature", "X-Hub-Signature-256"):
         unsigned.headers.pop(name, None)
     changed = LAST_LETTER.sub(lambda found: found[0].swapcase() or b" ", good.body, count=1)
@@ -142,7 +137,7 @@ def _forged(one: CheckedWebhook) -> list[CheckRequest]:
 def _rotated(one: CheckedWebhook) -> list[CheckRequest]:
     new, old = _with_other_secrets(one.task.receiver), one.task.receiver
     both = replace(new, keys=(*new.keys, *old.keys), seeds=(*new.seeds, *old.seeds))
-    return [one.request(one.body(), receiver=both)]
+    return [one.request(receiver=both)]
 
 
 def _with_other_secrets(receiver: Receiver) -> Receiver:
@@ -153,33 +148,19 @@ def _with_other_secrets(receiver: Receiver) -> Receiver:
 
 
 def _unknown_version(one: CheckedWebhook) -> list[CheckRequest]:
-    (request,) = _good(one)
+    request = one.request()
     request.headers["webhook-signature"] += f" v2,{base64.b64encode(secrets.token_bytes(32)).decode()}"
     return [request]
 
 
 def _unknown_fields(one: CheckedWebhook) -> list[CheckRequest]:
-    body = json.dumps(_with_new_field(json.loads(one.body())), ensure_ascii=False, separators=(",", ":"))
-    return [one.request(body.encode())]
+    longer = json.loads(one.body(), object_hook=lambda found: {**found, "added_later": {"is": [None]}})
+    return [one.request(json.dumps(longer, ensure_ascii=False, separators=(",", ":")).encode())]
 
 
-def _with_new_field(value: Any) -> Any:
-    """Return the value with one more field in each of its objects."""
-    if not isinstance(value, dict):
-        return value
-    return {name: _with_new_field(one) for name, one in value.items()} | {"added_later": {"is": [None]}}
-
-
-def _unknown_event(one: CheckedWebhook) -> list[CheckRequest]:
-    return [one.request(one.body(UNKNOWN_EVENT), event=UNKNOWN_EVENT)]
-
-
-def _with_message(message: str) -> Make:
-    return lambda one: [one.request(one.body(message=message))]
-
-
-def _written_by(*writers: Writer) -> Make:
-    return lambda one: [request._replace(write=write) for write in writers for request in _good(one)]
+def _after_cut_connections(one: CheckedWebhook) -> list[CheckRequest]:
+    writers = (_close_in_body, send_at_once, _close_unanswered, send_at_once)
+    return [one.request(write=write) for write in writers]
 
 
 class _ClosedEarly(Exception):
@@ -227,18 +208,20 @@ class Examination(NamedTuple):
 
 
 EXAMINATIONS = (  # in the order in which they run
-    Examination("good", "a good delivery", _good, ACCEPTED, "add-it",
+    Examination("good", "a good delivery", lambda one: [one.request()], ACCEPTED, "add-it",
         "The receiver takes no real webhook either. Compare its URL and its secret."),
-    Examination("quick", "another one, timed", _good, f"{ACCEPTED} in 5 s", "answer",
+    Examination("quick", "another one, timed", lambda one: [one.request()], f"{ACCEPTED} in 5 s", "answer",
         "The receiver works before it answers. A webhook that takes too long comes again.", seconds=5.0),
     Examination("repeat", "the same webhook-id once more", _repeat, ACCEPTED, "repeat",
         "The book sends a refused repeat again and again. Accept it, and ignore it."),
     Examination("sequence", "a newer, then an older sequence", _older_sequence, ACCEPTED, "repeat",
         "The book sends a refused event again and again. Accept it, and ignore it.",
         CheckedWebhook.is_about_comment),
-    Examination("stale", "a timestamp of an hour ago", _at(-FAR), REFUSED, "verify",
+    Examination("stale", "a timestamp of an hour ago",
+        lambda one: [one.request(seconds=-FAR)], REFUSED, "verify",
         "Somebody who has recorded a webhook can send it again at any time.", CheckedWebhook.has_timestamps),
-    Examination("future", "a timestamp in an hour", _at(FAR), REFUSED, "verify",
+    Examination("future", "a timestamp in an hour",
+        lambda one: [one.request(seconds=FAR)], REFUSED, "verify",
         "A webhook with such a timestamp can be sent again for a long time.", CheckedWebhook.has_timestamps),
     Examination("forged", "forged, changed or not signed", _forged, REFUSED, "verify",
         "Anybody who knows the URL can send forged webhooks."),
@@ -249,17 +232,20 @@ EXAMINATIONS = (  # in the order in which they run
         "A new kind of signature would stop all webhooks. Ignore versions that you do not know."),
     Examination("fields", "unknown fields at all depths", _unknown_fields, ACCEPTED, "what-comes",
         "New fields come without a new version. Ignore fields that you do not know.", CheckedWebhook.is_json),
-    Examination("event", "an unknown event", _unknown_event, ACCEPTED, "which-events",
+    Examination("event", "an unknown event",
+        lambda one: [one.request(one.body(UNKNOWN_EVENT), event=UNKNOWN_EVENT)], ACCEPTED, "which-events",
         "The book sends a refused event again and again. Accept it, and ignore it."),
-    Examination("size", "a body of 20 kB", _with_message(LONG_TEXT), ACCEPTED, "what-comes",
+    Examination("size", "a body of 20 kB",
+        lambda one: [one.request(one.body(message=LONG_TEXT))], ACCEPTED, "what-comes",
         "A long comment never arrives. Allow larger bodies.", CheckedWebhook.is_about_comment),
-    Examination("unicode", "emoji, accents, Hebrew, \\u0000", _with_message(ODD_TEXT), ACCEPTED,
-        "verify", "Visitors write in all scripts. Verify the bytes as they came, then read them as UTF-8.",
+    Examination("unicode", "emoji, accents, Hebrew, \\u0000",
+        lambda one: [one.request(one.body(message=ODD_TEXT))], ACCEPTED, "verify",
+        "Visitors write in all scripts. Verify the bytes as they came, then read them as UTF-8.",
         CheckedWebhook.is_about_comment),
-    Examination("slow", "a body that comes in pieces", _written_by(_write_slowly), ACCEPTED, "what-comes",
+    Examination("slow", "a body that comes in pieces",
+        lambda one: [one.request(write=_write_slowly)], ACCEPTED, "what-comes",
         "Networks cut a body anywhere. Read as many bytes as Content-Length says."),
-    Examination("closed", "good ones after cut connections",
-        _written_by(_close_in_body, send_at_once, _close_unanswered, send_at_once), ACCEPTED, "repeat",
+    Examination("closed", "good ones after cut connections", _after_cut_connections, ACCEPTED, "repeat",
         "One broken connection stops the receiver. End that request, and take the next one."),
 )  # fmt: skip
 GONE = "The answer says that nothing is wanted any more, so the book would disable the webhook."
