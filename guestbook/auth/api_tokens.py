@@ -46,10 +46,7 @@ def add(
     token = Token(
         id=token_id or ids.new(), name=name, hash=ids.of_secret(value), scope=scope, expires_at=expires_at
     )
-    row_changes.refuse_taken_name(session, token)
-    session.add(token)
-    session.flush()
-    audit_log.record_row(session, "added", token, f"scope {scope}")
+    row_changes.add(session, token, f"scope {scope}")
     return token, value
 
 

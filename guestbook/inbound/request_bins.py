@@ -42,10 +42,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     """Add a bin from any of `name`, `status`, `body`, `type`, `delay` (seconds) and `fail` (times)."""
     values = {"name": row_changes.free_name(session, Bin, "bin"), **_checked(fields)}
     bin_ = Bin(id=row_id or ids.new(), token=ids.new_url_token(), **values)
-    row_changes.refuse_taken_name(session, bin_)
-    session.add(bin_)
-    session.flush()
-    audit_log.record_row(session, "added", bin_)
+    row_changes.add(session, bin_)
     return bin_
 
 

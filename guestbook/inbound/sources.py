@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from guestbook.inbound import sender_presets
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
 from guestbook.lib import clock, fields, ids, template_sandbox, text, validate
-from guestbook.lib.errors import Refused, only_here
+from guestbook.lib.errors import Refused, only_here, refusing
 from guestbook.lib.json_schema import line
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification import TOKEN_HEADER
@@ -92,7 +92,6 @@ class SourceFields:
         SCHEME_DEFAULTS["hash"],
         "Hash",
         "The hash of hmac, sha256 by default. The sender’s documentation names it; ed25519 has none.",
-        str,
         {name: name for name in SIGNATURE_HASHES},
     )
     encoding: str = fields.select(
@@ -100,7 +99,6 @@ class SourceFields:
         "Encoding",
         "How the signature of hmac and ed25519 is written, hex by default. Only base64 has capital letters "
         "and ends with =.",
-        str,
         {name: name for name in SIGNATURE_ENCODINGS},
     )
     prefix: str = fields.line(
@@ -114,7 +112,6 @@ class SourceFields:
         SCHEME_DEFAULTS["content"],
         "Signed content",
         "The content that hmac and ed25519 sign, {body} by default. Most senders sign the body alone.",
-        str,
         {name: name for name in SIGNED_CONTENTS},
     )
     timestamp_header: str = fields.line(
@@ -176,10 +173,7 @@ def add(session: Session, given: Mapping[str, Any], *, row_id: str | None = None
     """
     source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
     _set(source, {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **given})
-    row_changes.refuse_taken_name(session, source)
-    session.add(source)
-    session.flush()
-    audit_log.record_row(session, "added", source)
+    row_changes.add(session, source)
     return source
 
 
@@ -288,7 +282,8 @@ def template_for(verify: str, template: str | None) -> str:
     if question:  # As a text, a name that is misspelt would be every comment.
         raise Refused(f"There is no ready-made template {name!r}.{question}", field="template")
     wording = PRESETS.get(name, given)
-    validate.template(lambda: template_sandbox.parse(wording), TemplateFault)
+    with refusing("template", TemplateFault):
+        template_sandbox.parse(wording)
     return validate.storable(wording, field="template")
 
 
@@ -318,10 +313,8 @@ def checked_secret(verify: str, given: str | None) -> str:
         raise Refused(f"This is {kind.mistaken_for}.", field="secret")
     if verify == "token" and not typed.isascii():
         raise Refused("A token is sent in a header, so it must be plain ASCII.", field="secret")
-    try:
+    with refusing("secret", Unproven):
         kind.matches(typed, NO_CLAIM)
-    except Unproven as error:
-        raise Refused(str(error), field="secret") from None
     return typed
 
 

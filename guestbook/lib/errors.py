@@ -37,6 +37,15 @@ def only_here() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def refusing(field: str, *wrong: type[Exception]) -> Iterator[None]:
+    """Refuse a field with the sentence of an error, if it is one of these."""
+    try:
+        yield
+    except wrong as error:
+        raise Refused(str(error), field=field) from None
+
+
 def with_detail(sentence: str, detail: object) -> str:
     """Return `sentence (detail)`: the same sentence for the same reason, so that pages can translate it."""
     return f"{sentence} ({detail})" if detail else sentence

@@ -71,10 +71,10 @@ def choice(default: str, label: str, hint: str, choices: Mapping[str, str], **mo
     return _attribute("choice", default, label, hint, check, **more)
 
 
-def select(default: str, label: str, hint: str, check: Check, choices: Mapping[str, str], **more: Any) -> Any:
+def select(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:
     """Return the attribute for one of several values in a drop-down list; the value "" is none of them."""
     more = {"schema": {"type": "string", "enum": list(filter(None, choices))}, "choices": choices} | more
-    return _attribute("select", default, label, hint, check, **more)
+    return _attribute("select", default, label, hint, **more)
 
 
 def several(

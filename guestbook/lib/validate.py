@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from guestbook.lib import clock, text
-from guestbook.lib.errors import Refused, Translatable
+from guestbook.lib.errors import Refused, Translatable, refusing
 
 ALIKE = 0.75  # from 0 to 1, how much a word has in common with the one that was probably meant
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
@@ -50,10 +50,8 @@ def name(value: str) -> str:
 
 def end(typed: str, noun: str) -> datetime:
     """Read when something expires, such as `90d` or a date: in the future."""
-    try:
+    with refusing("expires", ValueError):
         moment = clock.typed(typed, ahead=True)
-    except ValueError as error:
-        raise Refused(str(error), field="expires") from None
     if moment <= clock.now():
         raise Refused(f"A {noun} must expire in the future, such as in 90d.", field="expires")
     return moment
@@ -96,14 +94,6 @@ def storable(value: str, *, field: str) -> str:
     if NOT_STORABLE.search(value):
         raise Refused(f"The {field} must be text without NUL.", field=field)
     return value
-
-
-def template(check: Callable[[], object], wrong: type[Exception]) -> None:
-    """Do the check of a template; refuses what is `wrong`."""
-    try:
-        check()
-    except wrong as error:
-        raise Refused(str(error), field="template") from None
 
 
 def lines(value: str, most: int, check: Callable[[str], str]) -> str:

@@ -122,9 +122,8 @@ class Sender:
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
-        left = (
-            task.lease_end - time.monotonic()
-        )  # Nobody sets this clock, but it stops while the host sleeps.
+        # Nobody sets this clock, but it stops while the host sleeps.
+        left = task.lease_end - time.monotonic()
         if task.leased_until:  # By the other the delivery is due again, and our own pass may claim it again.
             left = min(left, (task.leased_until - clock.now()).total_seconds())
         if task.receiver.is_locked or not seconds or left < seconds + MARGIN:

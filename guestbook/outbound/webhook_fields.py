@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from guestbook.lib import fields, signatures, template_sandbox, text, validate
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.json_schema import URL, line
 from guestbook.lib.rate_counters import RateLimit
 from guestbook.outbound import payload_versions, webhook_signatures
@@ -39,10 +39,8 @@ def _events(names: Sequence[str]) -> str:
 
 
 def _rate(value: str | None) -> str | None:
-    try:
+    with refusing("rate", ValueError):
         return str(RateLimit.read(value)) if value and value.strip() else None
-    except ValueError as error:
-        raise Refused(str(error), field="rate") from None
 
 
 def _unchecked(value: Any) -> Any:
@@ -87,16 +85,16 @@ class WebhookFields:
         "chat services. A new webhook without one gets that of the service at its URL, or json. For ntfy the "
         "URL names the topic, such as https://ntfy.sh/my-topic. For Telegram it is "
         "https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>.",
-        partial(validate.one_of, FORMATS, field="format", noun="format"),
         {"": "automatic, from the URL", **{name: name for name in FORMATS}},
+        check=partial(validate.one_of, FORMATS, field="format", noun="format"),
     )
     version: str = fields.select(
         "",
         "Version",
         "The version of its payloads: a date. A new webhook gets the newest, and keeps it when events get "
         "another shape. Messages for chats and e-mails do not depend on it.",
-        partial(validate.one_of, payload_versions.VERSIONS, field="version", noun="version"),
         {"": "the newest", **{name: name for name in sorted(payload_versions.VERSIONS, reverse=True)}},
+        check=partial(validate.one_of, payload_versions.VERSIONS, field="version", noun="version"),
         # Programs need not be made again for each new version.
         schema={"type": "string", "pattern": VERSION_DATE, "examples": [payload_versions.newest()]},
     )
@@ -135,8 +133,8 @@ class WebhookFields:
         "receiver shares the secret with you, so it could sign too. A key pair has two halves: the book "
         "signs with the private one, and the receiver verifies with the public one, which the webhook’s "
         "page shows. The secret alone deletes the key.",
-        partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature"),
         {"secret": "the secret", "key": "a key", "both": "the secret and a key"},
+        check=partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature"),
     )
     signing_key: str = fields.line(
         "",
@@ -164,8 +162,8 @@ class WebhookFields:
         "GitHub’s headers",
         "Send X-GitHub-Event and X-GitHub-Delivery too, for receivers written for GitHub. X-GitHub-Hook-ID "
         "comes with them.",
-        bool,
         {"no": "no", "yes": "yes"},
+        check=bool,
         schema={"type": "boolean"},
     )
     moderation_links: str = fields.select(
@@ -173,8 +171,8 @@ class WebhookFields:
         "Links to moderate",
         "Put a link into messages about held comments, with which any reader can moderate them; by default "
         f"for {', '.join(FORMATS_WITH_LINKS)}. It needs no login, and works for 7 days.",
-        bool,
         {"": "automatic, by the format", "yes": "yes", "no": "no"},
+        check=bool,
         schema={"type": "boolean"},
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from guestbook.lib import validate
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.formats import CHAT_FORMATS, FormatError, chats
 from guestbook.outbound.formats.bodies import MENTIONING_URL
@@ -42,10 +42,8 @@ def for_format(format_name: str, url: str, settings: Settings) -> str:
         sentence = chats.TOPIC_SENTENCE
     if sentence:
         raise Refused(sentence, field="url")
-    try:
+    with refusing("url", FormatError):
         normal = chats.normalize(format_name, url)
-    except FormatError as error:
-        raise Refused(str(error), field="url") from None
     return url if normal == url else checked(normal, settings)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
-from guestbook.lib.errors import Refused, only_here
+from guestbook.lib.errors import Refused, only_here, refusing
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound import (
@@ -60,10 +60,8 @@ def read_headers(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]
             sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
             raise Refused(sentence, field="headers", only_here=True)
         pairs.append((name, known[name.lower()] if value == HIDDEN else value))
-    try:
+    with refusing("headers", ValueError):
         checked = urls.check_headers(pairs)
-    except ValueError as error:
-        raise Refused(str(error), field="headers") from None
     # One that cannot be decrypted now is kept as it is stored.
     unreadable = {name: value for name, value in pairs if isinstance(value, Unreadable)}
     return checked | unreadable
@@ -107,12 +105,10 @@ def add(
     _check_template(webhook.format, webhook.events, wording, webhook.version)
     webhook.send_moderation_links(webhook.format in FORMATS_WITH_LINKS if links is None else links)
     webhook_signatures.change(webhook, signatures)
-    row_changes.refuse_taken_name(session, webhook)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
-    session.add(webhook)
+    row_changes.add(session, webhook)
     _keep_template(session, webhook, wording)
-    audit_log.record_row(session, "added", webhook)
     return webhook
 
 
@@ -212,7 +208,8 @@ def _check_template(format_name: str, events: str, wording: str | None, version:
         return
     if not wording:
         raise Refused("Write the template: it makes the body of each message.", field="template")
-    validate.template(lambda: bodies.check_template(wording, events.split(), version), FormatError)
+    with refusing("template", FormatError):
+        bodies.check_template(wording, events.split(), version)
 
 
 def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:

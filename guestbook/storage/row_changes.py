@@ -34,6 +34,14 @@ def refuse_taken_name(session: Session, row: Named) -> None:
             raise Refused(sentence, field="name", only_here=True)
 
 
+def add(session: Session, row: Named, detail: str | None = None) -> None:
+    """Add a row, unless another one of its kind has its name."""
+    refuse_taken_name(session, row)
+    session.add(row)
+    session.flush()
+    audit_log.record_row(session, "added", row, detail)
+
+
 def free_name(session: Session, model: type[Named], name: str) -> str:
     """Return a name that nobody chose, with a number behind it if another row of its kind has it."""
     base = name[: validate.NAME_LIMIT - 7]

@@ -43,9 +43,8 @@ class CommentFacts:
     @property
     def has_address(self) -> bool:
         """Whether it leads readers somewhere: a website, a link or an e-mail address."""
-        is_mail = (
-            text_marks.MAIL_LIKE.search(self.draft.message) is not None
-        )  # In a note it is for the owner.
+        # In a note it is for the owner.
+        is_mail = text_marks.MAIL_LIKE.search(self.draft.message) is not None
         return bool(self.draft.website) or is_mail or text_marks.links(self.draft.texts) > 0
 
 

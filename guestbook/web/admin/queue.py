@@ -18,7 +18,7 @@ from guestbook.comments import backfill
 from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRules
 from guestbook.inbound import event_reader, verify_and_decide
 from guestbook.lib import body_encoding, clock, ids, validate
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.text import clean_line, counted
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
@@ -178,17 +178,13 @@ class QueueList:
 
     def _read_filters(self, *names: str) -> Deliveries | InboundEvents:
         """Return the filters with these names; raises Refused with a sentence for each wrong one."""
-        values: dict[str, Any] = {}
-        reasons = {}
-        for name in names:
-            typed = request.values.get(name, "")[:FILTER_LENGTH].strip()
-            try:
-                values[name] = (typed and self.parsers[name](typed)) or None
-            except (Refused, ValueError) as error:
-                reasons[name] = str(error)
-        if reasons:
-            raise Refused.of(reasons)
+        values = validate.all_of({name: partial(self._read_filter, name) for name in names})
         return self.conditions(**{f"{self.owner_name}_id": values.pop(self.owner_name)}, **values)
+
+    def _read_filter(self, name: str) -> Any:
+        typed = request.values.get(name, "")[:FILTER_LENGTH].strip()
+        with refusing(name, ValueError):
+            return (typed and self.parsers[name](typed)) or None
 
     def _owner(self, typed: str) -> str:
         if not ids.ID.fullmatch(typed) or db.session.get(self.owner, typed) is None:
@@ -370,10 +366,8 @@ def send(webhook_id: str) -> ResponseReturnValue:
 
 def _rules(most: int) -> BackfillRules:
     """Return what was typed, to go on where the last click ended; raises Refused."""
-    try:
+    with refusing("since", ValueError):
         since = clock.typed(request.values.get("since", "").strip()[:40])
-    except ValueError as error:
-        raise Refused(str(error), field="since") from None
     pruned_too, after = bool(request.values.get("pruned_too")), request.values.get("after", "")
     after = after if ids.ID.fullmatch(after) else ""
     return BackfillRules(since, request_context.settings(), pruned_too, after, most, LOOKED_AT_ONCE)

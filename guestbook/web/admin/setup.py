@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from guestbook import settings
 from guestbook.auth import login, second_factor, setup_code
 from guestbook.auth.setup_code import UnusableCode
+from guestbook.lib import validate
 from guestbook.lib.current_process import in_silence
 from guestbook.lib.errors import Refused
 from guestbook.settings import SETTING_PREFIX, environment, parsers
@@ -98,19 +99,12 @@ def _saved() -> dict[str, str]:
     """Save the form, and return the settings that it changes; raises Refused with all wrong fields."""
     form, writable, changes = request.form, _writable_settings(), dict[str, str]()
     typed = {name: form.get(name, "") for name in ("title", "moderation")}
-    steps: list[Callable[[], object]] = [
-        partial(login.set_password, db.session(), form.get("password", "")),
-        partial(preferences.save, db.session(), typed),
-        lambda: changes.update({ADDRESS: _checked_address()} if ADDRESS in writable else {}),
-    ]
-    reasons: dict[str, str] = {}
-    for step in steps:
-        try:
-            step()
-        except Refused as error:
-            reasons |= error.fields
-    if reasons:
-        raise Refused.of(reasons)
+    steps: dict[str, Callable[[], object]] = {
+        "password": partial(login.set_password, db.session(), form.get("password", "")),
+        "preferences": partial(preferences.save, db.session(), typed),
+        "address": lambda: changes.update({ADDRESS: _checked_address()} if ADDRESS in writable else {}),
+    }
+    validate.all_of(steps)
     if changes.get(ADDRESS) == request_context.settings().base_url:
         changes.clear()  # `run` has chosen it, and may choose another port next time.
     if WITHOUT_CRON in writable and "without_cron" in form:
