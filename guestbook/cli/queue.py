@@ -26,7 +26,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists, statistics
 from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 
@@ -201,9 +201,7 @@ def list_deliveries(**options: Any) -> None:
 def show_delivery(id_: str) -> None:
     """Show a delivery with all its attempts and answers."""
     row = row_commands.find(Delivery, id_)
-    query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
-    attempts = db.session.scalars(query).all()
-    facts = webhook_json.delivery_with_attempts(row, attempts)
+    facts = webhook_json.delivery_with_attempts(db.session(), row)
     output.end_with_json(facts)
     webhook = db.session.get_one(Webhook, row.webhook_id).name
     output.print_groups(facts | {"webhook": webhook} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)

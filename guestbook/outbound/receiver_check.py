@@ -66,10 +66,6 @@ class CheckedWebhook:
         """Whether its event has a comment and a sequence."""
         return "sequence" in EVENTS[self.task.event].data
 
-    def is_json(self) -> bool:
-        """Whether its bodies have the shape that the catalogue describes."""
-        return self.format == "json"
-
     def has_timestamps(self) -> bool:
         """Whether its receiver knows more than GitHub's signature, which covers no timestamp."""
         return not self.task.receiver.github_headers
@@ -158,11 +154,6 @@ def _unknown_fields(one: CheckedWebhook) -> list[CheckRequest]:
     return [one.request(json.dumps(longer, ensure_ascii=False, separators=(",", ":")).encode())]
 
 
-def _after_cut_connections(one: CheckedWebhook) -> list[CheckRequest]:
-    writers = (_close_in_body, send_at_once, _close_unanswered, send_at_once)
-    return [one.request(write=write) for write in writers]
-
-
 class _ClosedEarly(Exception):
     """The check has closed the connection on purpose."""
 
@@ -186,6 +177,7 @@ def _close_unanswered(sock: Any, message: bytes) -> None:
 
 
 PIECES, PIECE_PAUSE = 4, 0.3  # of a slow body; seconds after each
+CUT_AND_GOOD = (_close_in_body, send_at_once, _close_unanswered, send_at_once)
 FAR = 3600  # seconds from now: much more than the five minutes that a receiver should allow
 UNKNOWN_EVENT = "check.unknown"
 LONG_TEXT = "A line of a long comment.\n" * 800
@@ -231,7 +223,8 @@ EXAMINATIONS = (  # in the order in which they run
     Examination("version", "a signature of unknown version", _unknown_version, ACCEPTED, "verify",
         "A new kind of signature would stop all webhooks. Ignore versions that you do not know."),
     Examination("fields", "unknown fields at all depths", _unknown_fields, ACCEPTED, "what-comes",
-        "New fields come without a new version. Ignore fields that you do not know.", CheckedWebhook.is_json),
+        "New fields come without a new version. Ignore fields that you do not know.",
+        lambda one: one.format == "json"),
     Examination("event", "an unknown event",
         lambda one: [one.request(one.body(UNKNOWN_EVENT), event=UNKNOWN_EVENT)], ACCEPTED, "which-events",
         "The book sends a refused event again and again. Accept it, and ignore it."),
@@ -245,7 +238,8 @@ EXAMINATIONS = (  # in the order in which they run
     Examination("slow", "a body that comes in pieces",
         lambda one: [one.request(write=_write_slowly)], ACCEPTED, "what-comes",
         "Networks cut a body anywhere. Read as many bytes as Content-Length says."),
-    Examination("closed", "good ones after cut connections", _after_cut_connections, ACCEPTED, "repeat",
+    Examination("closed", "good ones after cut connections",
+        lambda one: [one.request(write=write) for write in CUT_AND_GOOD], ACCEPTED, "repeat",
         "One broken connection stops the receiver. End that request, and take the next one."),
 )  # fmt: skip
 GONE = "The answer says that nothing is wanted any more, so the book would disable the webhook."

@@ -1,8 +1,8 @@
 """Webhooks, deliveries and links of receivers as JSON, for the API and the commands, with their schemas."""
 
-from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, json_schema as schema
@@ -109,9 +109,10 @@ def delivery(row: Delivery) -> dict[str, Any]:
     return schema.of_row(row, DELIVERY_SCHEMA)
 
 
-def delivery_with_attempts(row: Delivery, attempts: Iterable[Attempt]) -> dict[str, Any]:
+def delivery_with_attempts(session: Session, row: Delivery) -> dict[str, Any]:
     """Return a delivery with its exact body and every attempt."""
-    made = [schema.of_row(attempt, ATTEMPT_SCHEMA) for attempt in attempts]
+    query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
+    made = [schema.of_row(attempt, ATTEMPT_SCHEMA) for attempt in session.scalars(query)]
     return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement
 from werkzeug.exceptions import Conflict
 
 from guestbook.inbound import source_json
@@ -19,7 +19,7 @@ from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
 from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
+from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook, delivery
 from guestbook.web import request_context
 from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Answer, Calls, list_of, word
@@ -133,8 +133,7 @@ def list_deliveries() -> Answer:
 def get_delivery(delivery_id: str) -> Answer:
     """Show a delivery with its attempts."""
     row = find(Delivery, delivery_id)
-    query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
-    shape = webhook_json.delivery_with_attempts(row, db.session.scalars(query))
+    shape = webhook_json.delivery_with_attempts(db.session(), row)
     # A receiver may repeat the URL or the payload.
     url, may_see_all = db.session.get_one(Webhook, row.webhook_id).url, authentication.may("manage")
     shown: Callable[[str], str] = str if may_see_all else partial(redaction.parts_of_url, whole=url)
