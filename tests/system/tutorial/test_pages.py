@@ -12,7 +12,7 @@ from tests.conftest import need
 from tests.support import rabbitmq
 from tests.support.documents import FENCE, read
 from tests.support.processes import ROOT
-from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, needs_tables, needs_the_book
+from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, italics, needs_tables, needs_the_book
 from tests.system.tutorial.reader import Reader
 
 RESTART = "sudo systemctl restart rabbitmq-server\n"
@@ -81,7 +81,7 @@ def test_every_button_that_a_page_says_to_press_is_in_the_talk() -> None:
     files = [*ROOT.glob("guestbook/templates/talk*.html"), *ROOT.glob("guestbook/cli/talk*.py")]
     talk = html.unescape(" ".join("\n".join(map(Path.read_text, files)).split()))
     named = {button for page in PAGES for button in buttons(page.read_text())}
-    named |= set(re.findall(r"(?<![*\w])\*([^*|\n]+)\*", read("tutorial/the-talk")))
+    named |= italics(read("tutorial/the-talk"))
     assert len(named) > 5
     assert {button for button in named if button not in talk} == set()
 
