@@ -88,7 +88,7 @@ class Talk:
         self.entries: list[tuple[datetime, str, tuple[str, str] | None]] = []
         self.clicks, self.changed = 0, dict[str, int]()  # By a row's id, the click that changed it last.
         self._acting, self._looking = threading.Lock(), threading.Lock()
-        self._webhook, self._rows = book.read()
+        self.webhook, self._rows = book.read()
 
     def press(self, button: str, typed: Mapping[str, str]) -> None:
         """Do what a button says, after what another click has started."""
@@ -139,10 +139,10 @@ class Talk:
                 if change := _change(self._rows.get(row.id), row):
                     self.changed[row.id] = self.clicks
                     self.say(*change)
-            if (reason := webhook.disabled_reason) != self._webhook.disabled_reason:
+            if (reason := webhook.disabled_reason) != self.webhook.disabled_reason:
                 said = f"disabled: {reason}. Its deliveries wait" if reason else "enabled"
                 self.say(f"The webhook is {said}.", "disabled" if reason else "enabled")
-            self._webhook, self._rows = webhook, rows
+            self.webhook, self._rows = webhook, rows
             return rows
 
     def sign(self, name: str, message: str) -> None:
@@ -205,7 +205,7 @@ class Talk:
     def enable(self) -> None:
         """Enable the webhook, as the owner does on the admin pages."""
         with Session(self.book.engine) as opened, database.writing(opened) as session:
-            row_changes.enable(session, session.get_one(Webhook, self._webhook.id))
+            row_changes.enable(session, session.get_one(Webhook, self.webhook.id))
 
     def forge(self) -> None:
         """Post the last genuine request once more, with one letter changed."""
@@ -213,7 +213,7 @@ class Talk:
         if genuine is None:
             raise Refused("Nothing genuine has arrived yet. Sign the book and run cron first.")
         body = re.sub(rb'("message":"J*)[^J"]', rb"\1J", genuine.body, count=1)
-        answer = browser.post(self._webhook.url, body, headers=genuine.headers, timeout=REQUEST_TIMEOUT)
+        answer = browser.post(self.webhook.url, body, headers=genuine.headers, timeout=REQUEST_TIMEOUT)
         self.say(f"A forger changed one letter. The receiver answered {answer.status_code}.")
 
     def _become(self, state: str) -> None:
@@ -231,7 +231,7 @@ class Talk:
         return [row for row in self.look().values() if row.due_at and row.due_at <= now]
 
     def _is_reachable(self) -> bool:
-        is_open = not self._webhook.disabled_at and not self._webhook.is_paused(self.book.now())
+        is_open = not self.webhook.disabled_at and not self.webhook.is_paused(self.book.now())
         return is_open and self.state == "up"
 
     @contextmanager

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -56,21 +57,23 @@ class TalkBook:
     secret: str
     server: Process | None = None
     passes: list[tuple[Process, Path]] = field(default_factory=list)
+    in_use: threading.Lock = field(default_factory=threading.Lock)  # At the end nobody gets it any more.
 
     def now(self) -> datetime:
         """Return the time in the book."""
-        return clock.now() + timedelta(hours=(self.folder / "hours").stat().st_size)
+        with self.in_use:
+            return clock.now() + timedelta(hours=(self.folder / "hours").stat().st_size)
 
     def read(self) -> tuple[Webhook, dict[str, Delivery]]:
         """Return the webhook, and the newest deliveries by id, the newest first."""
         newest = select(Delivery).order_by(Delivery.id.desc()).limit(SHOWN_ROWS)
-        with Session(self.engine) as session:
+        with self.in_use, Session(self.engine) as session:
             return session.scalars(select(Webhook)).one(), {row.id: row for row in session.scalars(newest)}
 
     def stored(self) -> dict[str, str | None]:
         """Return the id of the delivery, if there is one, by the id of each comment."""
         both = select(Comment.id, Delivery.id).outerjoin(Delivery, Delivery.comment_id == Comment.id)
-        with Session(self.engine) as session:
+        with self.in_use, Session(self.engine) as session:
             return {row[0]: row[1] for row in session.execute(both)}
 
     def sign(self, name: str, message: str) -> requests.Response:
@@ -111,7 +114,8 @@ class TalkBook:
         # In a session of its own, so that Ctrl-C reaches only us. The pipe ends with us, however that comes.
         apart: dict[str, Any] = {"cwd": self.folder, "env": env, "start_new_session": True}
         apart |= {"stdin": subprocess.PIPE, "stdout": output, "stderr": subprocess.STDOUT}
-        return subprocess.Popen([*PROGRAM, *words], **apart)
+        with self.in_use:
+            return subprocess.Popen([*PROGRAM, *words], **apart)
 
 
 @contextmanager
@@ -136,4 +140,5 @@ def made(receiver_url: str) -> Iterator[TalkBook]:
             try:
                 yield book
             finally:
+                book.in_use.acquire()
                 book.kill()

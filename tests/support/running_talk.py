@@ -1,5 +1,6 @@
 """The command `talk` as somebody runs it who has a book, settings and `.env` files of their own."""
 
+import http.client
 import os
 import re
 import signal
@@ -103,6 +104,11 @@ class RunningTalk:
     def ended(self) -> int:
         processes.wait_for(lambda: self.program.process.poll() is not None, 20, self.program.output)
         return int(self.program.process.returncode)
+
+    def press(self, button: str) -> None:
+        """Press a button, and do not mind when the talk ends meanwhile."""
+        with suppress(OSError, http.client.HTTPException):
+            processes.fetch(f"{self.address}do", {"button": button})
 
     def query(self, statement: str) -> list[tuple[object, ...]]:
         """Ask the file of the book."""

@@ -4,6 +4,7 @@ import http.client
 import re
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
+from tests.support import processes
 from tests.support.running_talk import DeliveryRow, RunningTalk, TalkStarter
 from tests.system.browser.conftest import PHONE, OpenContext, fresh_contexts
 
@@ -20,14 +22,18 @@ PATIENCE = 40_000  # milliseconds for a button
 
 @pytest.fixture(scope="module")
 def talk() -> Iterator[RunningTalk]:
-    """A talk that Ctrl-C ends, without a trace."""
+    """A talk that Ctrl-C ends without a trace, also while somebody pulls the plug."""
     with tempfile.TemporaryDirectory() as folder:
         starter = TalkStarter(Path(folder))
         own = starter.own_files()
         with starter.started() as talk:
             yield talk
+            started = len(talk.query("SELECT id FROM passes"))
+            threading.Thread(target=talk.press, args=("plug",), daemon=True).start()
+            processes.wait_for(lambda: len(talk.query("SELECT id FROM passes")) > started)
             assert talk.end_by(signal.SIGINT) == 0
             assert talk.program.output().endswith("\n\nThe talk is over. Everything of it is removed.\n")
+            assert "Traceback" not in talk.program.output()
             assert starter.left_over() == []
         assert own.items() <= starter.own_files().items()
         assert not (starter.data / "own.db").exists()
