@@ -77,7 +77,7 @@ def needs_tables(text: str) -> bool:
 
 
 def buttons(text: str) -> set[str]:
-    """Return the buttons of `guestbook talk` that the page names: what is in italics where it says *press*."""
+    """Return the buttons of `guestbook talk` that the page names, in italics where it says *press*."""
     sentences = re.split(r"(?<=[.:]) ", " ".join(FENCE.sub("", text).split()))
     return {name for one in sentences if re.search(r"\b[Pp]ress \*", one) for name in italics(one)}
 
