@@ -3,7 +3,6 @@
 import json
 import os
 import select
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -80,22 +79,20 @@ def process(environ: dict[str, str]) -> Process:
 
 
 @pytest.fixture
-def terminal(environ: dict[str, str], tmp_path: Path) -> Terminal:
+def terminal(environ: dict[str, str], forks: Forks) -> Terminal:
     """Run a command on a terminal of its own; what is typed comes after its first output."""
 
     def run_it(*arguments: str, typed: str = "") -> tuple[int, str]:
         here, there = os.openpty()
-        command = [FLASK, "--app", "guestbook", *arguments]
-        env = processes.clean_environ(**environ)
-        with subprocess.Popen(command, env=env, cwd=tmp_path, stdin=there, stdout=there, stderr=there) as one:
-            os.close(there)
-            said = os.read(here, 1000) if select.select([here], [], [], 20)[0] else b""
-            os.write(here, typed.encode())
-            with suppress(OSError):  # that is how Linux says that the other end is closed
-                while True:
-                    said += os.read(here, 1000)
+        one = forks.start(processes.clean_environ(**environ), *arguments, terminal=os.ttyname(there))
+        said = os.read(here, 1000) if select.select([here], [], [], 20)[0] else b""
+        os.write(here, typed.encode())
+        os.close(there)
+        with suppress(OSError):  # that is how Linux says that the other end is closed
+            while True:
+                said += os.read(here, 1000)
         os.close(here)
-        return one.returncode, said.decode()
+        return one.wait(), said.decode()
 
     return run_it
 

@@ -121,14 +121,15 @@ def _fork(order: dict[str, Any]) -> int:
 def _become(order: dict[str, Any]) -> NoReturn:
     """Turn this child into the command."""
     folder = Path(order["folder"])
-    for number, name in ((0, "/dev/null"), (1, folder / "stdout"), (2, folder / "stderr")):
+    files = ("/dev/null", folder / "stdout", folder / "stderr")
+    for number, name in enumerate([terminal] * 3 if (terminal := order.get("terminal")) else files):
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, number)
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(order["environ"])
     _announce(folder / "name")
-    if order["point"]:
+    if order.get("point"):
         getattr(kill_points, order["point"])()
     sys.argv = [order["program"], "--app", *order["command"]]
     if order["program"] == "celery":

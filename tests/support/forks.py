@@ -87,21 +87,23 @@ class Forks:
         self._folder = folder
         self._count = 0
 
-    def start(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
-        """Start `flask --app guestbook …`, to die at that point if one is named."""
-        return self._start(environ, "flask", "guestbook", *command, point=point)
+    def start(
+        self, environ: Mapping[str, str], *command: str, point: str | None = None, terminal: str = ""
+    ) -> Command:
+        """Start `flask --app guestbook …`, on a terminal if one is named, to die at a point likewise."""
+        return self._start(environ, "flask", "guestbook", *command, point=point, terminal=terminal)
 
     def start_celery(self, environ: Mapping[str, str], *command: str) -> Command:
         """Start `celery --app guestbook.worker …`, as the first of a process group."""
         return self._start(environ, "celery", "guestbook.worker", *command)
 
-    def _start(self, environ: Any, program: str, *command: str, point: str | None = None) -> Command:
+    def _start(self, environ: Any, program: str, *command: str, **how: str | None) -> Command:
         self._count += 1
         folder = self._folder / f"command{self._count}"
         folder.mkdir(parents=True)
         plain = {"PATH": os.environ["PATH"], "HOME": str(self._folder), **environ}
         request = {"folder": str(folder), "environ": plain, "program": program, "command": command}
-        return Command(self, self.ask(do="start", **request, point=point)["pid"], folder)
+        return Command(self, self.ask(do="start", **request, **how)["pid"], folder)
 
     def run(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
         """Run a command to its end, which must be a good one, or the death at the point."""
