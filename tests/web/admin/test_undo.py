@@ -126,7 +126,7 @@ def test_settings_that_changed_since_stay_and_others_come_back(owner: Owner) -> 
 
 
 def test_settings_that_need_what_is_gone_since_stay_as_they_are(owner: Owner) -> None:
-    look: dict[str, Any] = {"look": "paper", "pictures": "glyphs", "glyphs": "🐚 🌊"}
+    look: dict[str, Any] = {"look": "paper", "background": "none", "pictures": "glyphs", "glyphs": "🐚 🌊"}
     owner.does("/admin/look/", look)
     change = offered(owner, "/admin/look/", look | {"pictures": "drawn"})
     later_change = offered(owner, "/admin/look/", look | {"pictures": "drawn", "glyphs": ""})
