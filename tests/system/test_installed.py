@@ -123,8 +123,23 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
         assert "Traceback" not in server.output()
     assert re.search(rf"(?m)^data folder +{data}$", newcomer.type("status"))
     assert newcomer.type("cron") == ""
+    check_the_talk(newcomer)
     assert list(newcomer.folder.iterdir()) == []
     assert {path.name for path in data.iterdir()} >= {"guestbook.db", "secret_key"}
+
+
+def check_the_talk(newcomer: Newcomer) -> None:
+    """Its page names lines of the installed program."""
+    command = [str(newcomer.program), "talk"]
+    with processes.started(command, cwd=newcomer.folder, env=newcomer.environ) as talk:
+        processes.wait_for(lambda: "Ctrl-C ends it" in talk.output(), 60, talk.output)
+        [address] = re.findall(r"^The talk is at (\S+)", talk.output())
+        assert (
+            processes.fetch(f"{address}do", {"button": "sign", "name": "Ada", "message": "Hello"})[0] == 303
+        )
+        assert "guestbook/comments/comment_actions.py:" in processes.fetch(address)[1]
+        talk.process.send_signal(signal.SIGTERM)
+        assert talk.process.wait(30) == 0
 
 
 def test_an_older_book_is_upgraded_with_the_migrations_of_the_wheel(newcomer: Newcomer) -> None:
