@@ -92,7 +92,7 @@ class TalkBook:
         self.server = self._start(subprocess.DEVNULL, "serve", "--listen", self.address.rpartition("/")[2])
 
     def start_pass(self, **more: str) -> Process:
-        """Start a pass as cron does, with more settings; what it prints goes into a file."""
+        """Start a pass as cron does, with more settings. Its output goes into a file."""
         path = self.folder / f"pass-{len(self.passes)}.txt"
         with path.open("wb") as file:
             self.passes.append((self._start(file, "cron", "-v", **more), path))
