@@ -108,8 +108,8 @@ def _link(value: str) -> str:
 
 def _badge(line: str) -> str:
     words, link = _badge_parts(line)
-    if not words:
-        raise ValueError(f"Please write a text in front of {text.shortened(line, 40)}.")
+    if not words or "://" in words:
+        raise ValueError(f"Please write a text, then one link behind it: {text.shortened(line, 40)}")
     _short(f"“{text.shortened(words, 20)}”", words, BADGE_TEXT_LIMIT)
     _link(link)
     return line
