@@ -14,8 +14,9 @@ import requests
 
 from guestbook.lib import http_server
 from guestbook.web.request_checks import BLUEPRINT_LIMIT_BYTES
-from tests.conftest import run, running
+from tests.conftest import running
 from tests.support import documents, processes
+from tests.support.forks import Forks
 
 ROOT = Path(__file__).parents[2]
 SERVE = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", "--listen"]
@@ -161,14 +162,14 @@ def test_half_open_connections_keep_no_visitor_out(environ: dict[str, str], tmp_
         assert "Traceback" not in one.output()
 
 
-def test_a_place_that_cannot_be_had_gets_a_sentence(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_had_gets_a_sentence(environ: dict[str, str], forks: Forks) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = f"127.0.0.1:{listener.getsockname()[1]}"
         no_address = [(place, 2, "Listen on an address") for place in ("x:y", "8080", "127.0.0.1:99999")]
         for place, code, why in ((taken, 1, f"Cannot listen on {taken}: Address"), *no_address):
-            done = run(*SERVE, place, cwd=tmp_path, env=processes.clean_environ(**environ))
-            assert done.returncode == code
-            assert done.stderr.splitlines()[-1].startswith(f"Error: {why}")
+            server = forks.start(environ, "serve", "--listen", place)
+            assert server.wait() == code
+            assert server.printed.splitlines()[-1].startswith(f"Error: {why}")
 
 
 def test_it_listens_on_a_socket_file_too(environ: dict[str, str], tmp_path: Path) -> None:
