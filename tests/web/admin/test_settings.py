@@ -125,7 +125,7 @@ NO_SITE = "is not the address of a website"
         (LOOK, "background", "lava", "choose one of none, stars, waves, squares, bricks, confetti"),
         (LOOK, "badges", "x" * 25, "has 25 characters. Please use at most 24."),
         (LOOK, "badges", "https://a.example", "Please write a text, then one link behind it: https://a.example"),
-        (LOOK, "badges", "https://a.example Cat", "Please write a text, then one link behind it: https://a.example Cat"),
+        (LOOK, "badges", "https://a.example Cat", "one link behind it: https://a.example Cat"),
         (LOOK, "badges", "My cat javascript://alert(1)", NO_SITE),
         (LOOK, "badges", "\n".join(map(str, range(21))), "These are 21 lines. Please use at most 20."),
         (LOOK, "webring_home", "javascript:alert(1)", NO_SITE),
