@@ -86,7 +86,7 @@ def _set_last(connection: Connection, number: int) -> None:
 REPLY_LIMIT = 4000  # characters
 # Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
 # 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
-REPLIED_LIMIT = 19_000
+REPLIED_LIMIT = 19_300
 
 
 def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:

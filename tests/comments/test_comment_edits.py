@@ -96,7 +96,8 @@ def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
 def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(letter: str) -> None:
     factories.written(lambda session: preferences.save(session, {"title": "🦋" * preferences.TITLE_LIMIT}))
     website = "https://zoe.example/" + "🦋" * (comment_form.WEBSITE_LIMIT - 20)
-    longest = comment_form.read({"name": "🦋" * 80, "website": website, "message": letter * 4000})
+    form = {"name": "🦋" * 80, "website": website, "place": "🦋" * 60, "mood": "🦋" * 40}
+    longest = comment_form.read({**form, "message": letter * 4000})
     comment_id = factories.sign_draft(longest)
     factories.webhook(events=ALL)
     answer = letter * comment_actions.REPLY_LIMIT
