@@ -165,7 +165,7 @@ def check(id_: str) -> None:
 def _print_check(results: list[dict[str, Any]], *, is_cut: bool) -> None:
     faults = [one for one in results if one["fault"]]
     columns = "check", "sent", "answer", "should_be"
-    rows = [(*map(one.get, columns), "fault" if one in faults else "good") for one in results]
+    rows = [(*map(one.get, columns), "fault" if one["fault"] else "good") for one in results]
     output.print_table(("CHECK", "SENT", "ANSWER", "SHOULD BE", "VERDICT"), rows, "")
     for one in faults:
         click.echo(f"\n{one['check']}: {one['fault']}\n  See {one['guide']}")

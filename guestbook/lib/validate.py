@@ -27,7 +27,7 @@ def all_of(checks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         try:
             values[column] = check()
         except Refused as error:
-            wrong |= error.fields
+            wrong |= error.fields or {column: error.sentence}
             only_here &= error.only_here
     if wrong:
         raise Refused.of(wrong, only_here=only_here)
@@ -97,7 +97,7 @@ def storable(value: str, *, field: str) -> str:
 
 
 def lines(value: str, most: int, check: Callable[[str], str]) -> str:
-    """Return different checked lines without blank ones; raises ValueError for more than `most`."""
+    """Return the lines, each checked, without blank and repeated ones; raises ValueError for too many."""
     found = list(dict.fromkeys(filter(None, map(text.clean_line, value.splitlines()))))
     if len(found) > most:
         raise ValueError(f"These are {len(found):,} lines. Please use at most {most}.")

@@ -1,7 +1,7 @@
 """The check of a webhook's receiver: what it should accept, and what it should refuse.
 
 Each request is made as a delivery is, with the same body, headers, signatures, transport and limits, and
-carries TEST_HEADER. Nothing is stored. First comes how requests are made, then the table of examinations.
+carries TEST_HEADER. Nothing is stored. First come the requests, then the table of examinations and its run.
 """
 
 import base64
@@ -35,7 +35,7 @@ from guestbook.transport.http_request_and_redirects import Transport
 from guestbook.transport.urls import EVERY_NETWORK
 
 TEST_HEADER = "X-Guestbook-Test"
-LAST_LETTER = re.compile(rb"[A-Za-z](?=[^A-Za-z]*\Z)|\Z")  # or the end, if there is no letter
+LAST_LETTER = re.compile(rb"[A-Za-z](?=[^A-Za-z]*\Z)|\Z")  # Without a letter it is the end.
 PULLED = "The receiver of this webhook fetches its messages, so there is no URL to check."
 UNVERIFIED = "The check is for programs that verify signatures. This webhook goes to people or websites."
 
@@ -176,7 +176,7 @@ def _close_unanswered(sock: Any, message: bytes) -> None:
     raise _ClosedEarly
 
 
-PIECES, PIECE_PAUSE = 4, 0.3  # of a slow body; seconds after each
+PIECES, PIECE_PAUSE = 4, 0.3  # A slow body comes in so many pieces, with so many seconds after each.
 CUT_AND_GOOD = (_close_in_body, send_at_once, _close_unanswered, send_at_once)
 FAR = 3600  # seconds from now: much more than the five minutes that a receiver should allow
 UNKNOWN_EVENT = "check.unknown"

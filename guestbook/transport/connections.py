@@ -44,7 +44,7 @@ class Route(NamedTuple):
         return cls(parts.scheme.lower(), host, parts.port or DEFAULT_PORTS[parts.scheme.lower()])
 
 
-# Puts a whole request on a socket: `send_at_once`, or a way to try how a receiver takes others.
+# It puts a whole request on a socket. The check of a receiver also does it slowly, or closes in the middle.
 Writer = Callable[[Any, bytes], None]
 
 

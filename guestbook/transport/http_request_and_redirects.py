@@ -86,7 +86,7 @@ class Transport:
     ) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`.
 
-        `write` puts it on the socket. Whatever else it raises closes the connection, and is raised here.
+        `write` puts it on the socket. An exception of its own closes the connection and goes to the caller.
         """
         attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups, body_limit)
         token = attempt_budget.current.set(attempt)

@@ -12,7 +12,7 @@ from guestbook.outbound import receiver_check
 from guestbook.storage.database import Base, db
 from guestbook.storage.models import Webhook
 from tests.cli.conftest import Shell
-from tests.support import factories
+from tests.support import factories, site
 from tests.support.planted_receivers import SECRET, Program, TakesOld, serving
 
 FIELDS = {"check", "sent", "answer", "should_be", "fault", "guide"}
@@ -81,15 +81,15 @@ def test_a_good_receiver_is_found_by_its_url_and_json_has_each_result(shell: She
 
 
 def test_a_receiver_that_cannot_be_reached_has_one_fault(shell: Shell) -> None:
-    with serving(Program()) as url:
-        key = factories.webhook(url)
-    result = shell.result("webhooks", "check", key)
+    with site.reserved_port() as closed:
+        key = factories.webhook(site.address(closed))
+        result = shell.result("webhooks", "check", key)
+        (found,) = json.loads(shell.result("webhooks", "check", key, "--json").stdout)
     assert result.exit_code == 1
     assert result.stdout.count("The connection could not be made. (Connection refused)") == 1
     assert result.stdout.endswith(
         "\n1 fault. The receiver takes nothing any more, so the rest was left out.\n"
     )
-    (found,) = json.loads(shell.result("webhooks", "check", key, "--json").stdout)
     assert (found["check"], found["answer"]) == ("good", "connect failed")
 
 

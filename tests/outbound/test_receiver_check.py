@@ -1,5 +1,6 @@
 """The check finds the fault of each planted bad receiver, that one alone, and none in good ones."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -186,6 +187,9 @@ def test_a_bin_of_the_book_may_have_any_address() -> None:
 
 
 def test_a_rate_limit_holds() -> None:
+    began = time.monotonic()
+    assert len(examined(planted.RefusesAll(), rate="4/s")) == 1
+    assert time.monotonic() - began >= 0.25
     read = settings.load({}, alone=True)
     for rate, pause in ((None, 0), ("30/m", 2), ("5/s", 0.2)):
         assert (

@@ -186,7 +186,7 @@ class ReadsFirstPiece(Program):
 
 
 class HangsAfterBrokenBody(Program):
-    timeout = 3.0
+    timeout = 6.0  # On a busy machine it must answer all others within that.
 
     def read(self, hook: BaseHTTPRequestHandler, length: int) -> bytes:
         with self.lock:
