@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.visitor import add, stored
+from tests.support.visitor import add, set_, stored
 from tests.system.browser.conftest import PHONE, Open
 
 WHEN = datetime(2026, 11, 30, tzinfo=UTC)
@@ -57,6 +57,17 @@ def test_a_mistake_keeps_the_text_and_says_why(open_book: Open, scripts: bool) -
     send(page)
     expect(page.get_by_role("status")).to_contain_text("Thank you")
     assert [comment.message for comment in stored()] == ["Hello"]
+
+
+def test_a_mood_that_has_left_the_list_is_refused_in_a_sentence_that_fits_a_phone(open_book: Open) -> None:
+    set_(moods="tired")
+    page = open_book(viewport=PHONE)
+    fill_in(page, "Grace", "Hello")
+    page.get_by_label("Mood").select_option("tired")
+    set_(moods="W" * 40)
+    send(page)
+    expect(page.get_by_role("alert")).to_contain_text(f"Please choose one of: {'W' * 40}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_double_click_is_one_comment(open_book: Open) -> None:
