@@ -1,6 +1,5 @@
 """The buttons of the talk's page, its receiver, and what happened: each change and the line that decided."""
 
-import inspect
 import re
 import threading
 import time
@@ -8,19 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from requests import RequestException
 from sqlalchemy.orm import Session
 
 from guestbook.cli.talk_book import REQUEST_TIMEOUT, Process, TalkBook, browser
-from guestbook.comments import comment_actions
-from guestbook.lib import locks, retry_policy, signatures, verification
+from guestbook.lib import signatures, verification
 from guestbook.lib.errors import Refused
-from guestbook.outbound import attempt_recorder, delivery_dispatcher, pause_and_disable
-from guestbook.queue import claims
 from guestbook.settings import installation
 from guestbook.storage import database, row_changes
 from guestbook.storage.models import Delivery, Webhook
@@ -37,17 +31,20 @@ STATES = {
     "gone": "The receiver answers 410 Gone: it wants nothing more.",
 }
 BUTTONS = ("sign", "cron", "second", "kill", *STATES, "enable", "forge", "hour", "plug")
-DECISIONS: dict[str, tuple[ModuleType, str]] = {  # A part of the line, which is once in the module.
-    "stored": (comment_actions, "tell_first(session, comment, settings)"),
-    "committed": (database, "session.commit()"),
-    "leased": (delivery_dispatcher, "now + self._lease + self._skew"),
-    "ended": (attempt_recorder, '"processed" if outcome.ok else "failed"'),
-    "retried": (retry_policy, "_jittered(schedule[made]"),
-    "due": (claims, "{owner} = :owner AND due_at <= :now"),
-    "disabled": (pause_and_disable, 'webhook.disable(now, "gone")'),
-    "enabled": (row_changes, "row.enable()"),
-    "locked": (locks, "fcntl.flock(descriptor"),
-    "verified": (verification, "if True not in matching:\n        return Verdict(False, _mismatch"),
+DECISIONS = {  # The file of the package, and a part of the line, which it has once.
+    "stored": ("comments/comment_actions.py", "tell_first(session, comment, settings)"),
+    "committed": ("storage/database.py", "session.commit()"),
+    "leased": ("outbound/delivery_dispatcher.py", "now + self._lease + self._skew"),
+    "ended": ("outbound/attempt_recorder.py", '"processed" if outcome.ok else "failed"'),
+    "retried": ("lib/retry_policy.py", "_jittered(schedule[made]"),
+    "due": ("queue/claims.py", "{owner} = :owner AND due_at <= :now"),
+    "disabled": ("outbound/pause_and_disable.py", 'webhook.disable(now, "gone")'),
+    "enabled": ("storage/row_changes.py", "row.enable()"),
+    "locked": ("lib/locks.py", "fcntl.flock(descriptor"),
+    "verified": (
+        "lib/verification/__init__.py",
+        "if True not in matching:\n        return Verdict(False, _mismatch",
+    ),
 }
 
 
@@ -67,11 +64,10 @@ class ReceivedRequest:
 
 def line_of(decision: str) -> tuple[str, str]:
     """Find a line in the program as it is now; return its place and its text."""
-    module, part = DECISIONS[decision]
-    before, found, after = inspect.getsource(module).partition(part)
-    path = Path(str(module.__file__)).relative_to(installation.CHECKOUT)
+    path, part = DECISIONS[decision]
+    before, found, after = (installation.CHECKOUT / "guestbook" / path).read_text().partition(part)
     line = before.rpartition("\n")[2] + (found + after).partition("\n")[0]
-    return f"{path}:{before.count(chr(10)) + 1}", line.strip()
+    return f"guestbook/{path}:{before.count(chr(10)) + 1}", line.strip()
 
 
 class Talk:
