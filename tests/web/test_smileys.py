@@ -52,6 +52,7 @@ def test_each_has_its_place_in_the_one_picture() -> None:
     assert numbers == {picture: str(number) for number, (picture, _) in enumerate(SMILEYS.values())}
     svg = ElementTree.parse(STATIC / "smileys.svg").getroot()
     assert int(svg.attrib["width"]) == int(svg.attrib["height"]) * len(SMILEYS)
+    assert f"calc(100% / {len(SMILEYS) - 1} * var(--number)) / {len(SMILEYS)}00% 100%" in css
 
 
 @pytest.mark.parametrize("message", [*TEXTS, CAT])
