@@ -23,9 +23,14 @@ OPEN = re.compile(r"[^\s'\"]*…")  # what the reader fills in
 class Reader:
     """A folder that looks like the checkout, with ports of its own in place of those that the page names."""
 
-    def __init__(self, folder: Path, stack: ExitStack, **ports: int | str) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, book: "Reader | None" = None, **ports: int | str
+    ) -> None:
         self.folder, self._stack = folder, stack
         self._ports = {name: str(number) for name, number in ports.items()}
+        if book:
+            self._ports["5000"] = book._port("5000")
+            (folder / "instance").symlink_to(book.folder / "instance")
         self._said: list[str] = []
         self._running: list[Started] = []
         self._seen: dict[Started, int] = {}  # up to where the output of each was compared
@@ -39,7 +44,11 @@ class Reader:
         (folder / ".curlrc").write_text("silent\nshow-error\n")  # in a terminal there is no progress meter
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
-        folders = {"CURL_HOME": folder, "TMPDIR": self.temporary, "GUESTBOOK_DATA_DIR": folder / "instance"}
+        folders = {
+            "CURL_HOME": folder,
+            "TMPDIR": self.temporary,
+            "GUESTBOOK_DATA_DIR": (folder / "instance").resolve(),
+        }
         more = {name: str(path) for name, path in folders.items()}
         self._environ = processes.clean_environ(PYTHONUNBUFFERED="1", PORT=self._port("5000"), **more)
 
@@ -67,7 +76,7 @@ class Reader:
             self.ran += 1
 
     def open_the_book(self) -> None:
-        """Run `scripts/run` until the page ends."""
+        """Run `scripts/run` in a terminal, for the pages of other readers too."""
         self.start("scripts/run", None)
         processes.wait_for(
             lambda: processes.answers(f"http://127.0.0.1:{self._port('5000')}"), LIMIT, self._outputs

@@ -34,12 +34,28 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ra
         yield started
 
 
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Reader]]:
+    """Gives the book that one reader keeps going from page to page."""
+    with ExitStack() as stack:
+        readers: list[Reader] = []
+
+        def opened() -> Reader:
+            if not readers:
+                readers.append(Reader(tmp_path_factory.mktemp("book"), stack))
+                readers[0].open_the_book()
+            return readers[0]
+
+        yield opened
+
+
 @pytest.mark.needs("sqlite3")
 @each_page
 def test_every_block_of_a_page_runs(
     page: Path,
     tmp_path: Path,
     broker: Callable[[], rabbitmq.Node],
+    book: Callable[[], Reader],
     record_property: Callable[[str, int], None],
 ) -> None:
     text = page.read_text()
@@ -52,10 +68,8 @@ def test_every_block_of_a_page_runs(
         vhost = broker().vhost()
         ports |= {"5672//": f"{broker().port}/{vhost.name}", "15672": broker().management_port}
     with ExitStack() as stack:
-        reader = Reader(tmp_path, stack, **ports)
+        reader = Reader(tmp_path, stack, book() if needs_the_book(text) else None, **ports)
         reader.instead[RESTART] = lambda: restart(broker())
-        if needs_the_book(text):
-            reader.open_the_book()
         if needs_tables(text):
             reader.make_the_tables()
         reader.do(blocks(text))
