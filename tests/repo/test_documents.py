@@ -160,7 +160,7 @@ def typed() -> Iterator[tuple[str, str]]:
             for block in documents.blocks(text, language):
                 for line in block.replace("\\\n", " ").splitlines():
                     if found := CALL.search(line):
-                        yield str(page.relative_to(ROOT)), re.split(r" (?:>|\|\|) ", found[1])[0]
+                        yield str(page.relative_to(ROOT)), re.split(r" (?:>|\|\|?) ", found[1])[0]
 
 
 @pytest.mark.parametrize(("page", "call"), sorted(set(typed())))
