@@ -44,9 +44,8 @@ def talk(port: int | None) -> None:
                     click.echo(f"The talk is at {address}/ and needs no network.")
                     click.echo(f"Ctrl-C ends it and removes {book.folder}.")
     except OSError as error:
-        raise Refused(
-            f"The talk cannot go on: {os.strerror(error.errno) if error.errno else error}."
-        ) from None
+        why = os.strerror(error.errno) if error.errno else error
+        raise Refused(f"The talk cannot go on: {why}.") from None
     click.echo("\nThe talk is over. Everything of it is removed.")
 
 

@@ -41,10 +41,7 @@ DECISIONS = {  # The file of the package, and a part of the line, which it has o
     "disabled": ("outbound/pause_and_disable.py", 'webhook.disable(now, "gone")'),
     "enabled": ("storage/row_changes.py", "row.enable()"),
     "locked": ("lib/locks.py", "fcntl.flock(descriptor"),
-    "verified": (
-        "lib/verification/__init__.py",
-        "if True not in matching:\n        return Verdict(False, _mismatch",
-    ),
+    "verified": ("lib/verification/__init__.py", "if True not in matching:\n        return Verdict(False, _"),
 }
 
 
@@ -65,7 +62,7 @@ class ReceivedRequest:
 def line_of(decision: str) -> tuple[str, str]:
     """Find a line in the program as it is now; return its place and its text."""
     path, part = DECISIONS[decision]
-    before, found, after = (installation.CHECKOUT / "guestbook" / path).read_text().partition(part)
+    before, found, after = (installation.CHECKOUT / "guestbook" / path).read_text("utf-8").partition(part)
     line = before.rpartition("\n")[2] + (found + after).partition("\n")[0]
     return f"guestbook/{path}:{before.count(chr(10)) + 1}", line.strip()
 
@@ -144,6 +141,7 @@ class Talk:
         if not answer.ok:
             raise Refused(f"The book answered {answer.status_code}: {answer.json()['error']['message']}")
         self.say(f"{name} signed the book, which answered {answer.status_code}. Nothing was sent yet.")
+        self.look()
 
     def cron(self) -> None:
         """Run a pass to its end."""
@@ -203,8 +201,8 @@ class Talk:
     def forge(self) -> None:
         """Post the last genuine request once more, with one letter changed."""
         genuine = next((one for one in self.requests if one.verdict.ok), None)
-        if genuine is None:
-            raise Refused("Nothing genuine has arrived yet. Sign the book and run cron first.")
+        if genuine is None or self.state == "down":
+            raise Refused("The receiver must be up, and have a genuine request. Sign the book and run cron.")
         body = re.sub(rb'("message":"J*)[^J"]', rb"\1J", genuine.body, count=1)
         answer = browser.post(self.webhook.url, body, headers=genuine.headers, timeout=REQUEST_TIMEOUT)
         self.say(f"A forger changed one letter. The receiver answered {answer.status_code}.")

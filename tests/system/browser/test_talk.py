@@ -104,6 +104,8 @@ def test_a_receiver_that_is_down_gets_it_after_the_retry(shown: TalkPage) -> Non
     row = shown.newest()
     assert row[1:4] == ("new", 1, None)
     assert "Connection refused" in str(row.last_error)
+    shown.click("Forge a signature")
+    expect(shown.page.locator("#latest")).to_contain_text("The receiver must be up")
     shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
     assert shown.newest()[:3] == (row.id, "processed", 2)
 
@@ -148,6 +150,9 @@ def test_a_second_pass_ends_at_once(shown: TalkPage) -> None:
     shown.click("Let a second pass start")
     assert shown.newest()[1:] == ("processed", 1, None, None)
     expect(shown.page.locator("#passes")).to_contain_text("Another pass is running; it does the work.")
+    said = shown.page.locator("#entries li").all_text_contents()
+    stored = next(place for place, one in enumerate(said) if "is stored with its comment" in one)
+    assert "Cron starts a pass" in said[stored - 1]  # The newest comes first.
     expect(shown.page.locator("#entries")).to_contain_text("fcntl.flock(descriptor")
 
 
