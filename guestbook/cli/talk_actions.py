@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from requests import RequestException
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guestbook.cli.talk_book import REQUEST_TIMEOUT, Process, TalkBook, browser
 from guestbook.lib import signatures, verification
 from guestbook.lib.errors import Refused
 from guestbook.settings import installation
-from guestbook.storage import database, row_changes
+from guestbook.storage import database, database_errors, row_changes
 from guestbook.storage.models import Delivery, Webhook
 
 PATIENCE, LOOK_INTERVAL = 30.0, 0.05  # seconds
@@ -91,8 +92,8 @@ class Talk:
                     self.sign(typed.get("name", ""), typed.get("message", ""))
                 else:
                     getattr(self, button)()
-            except (Refused, OSError) as error:  # Those of requests are among these.
-                self.say(str(error))
+            except (Refused, OSError, SQLAlchemyError) as error:
+                self.say(_sentence(error))
             self.look()
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> int:
@@ -255,6 +256,15 @@ class Talk:
             if time.monotonic() > give_up:
                 raise Refused(f"{otherwise} within {PATIENCE:g} seconds.")
             time.sleep(LOOK_INTERVAL)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what to say about an error of a click."""
+    if isinstance(error, RequestException):
+        return "Nobody answered. The receiver is down, or the book's web server is starting: try again."
+    if isinstance(error, SQLAlchemyError):
+        return f"{database_errors.fault_of(error).value}: {database_errors.words(error)}."
+    return f"{error.strerror}." if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _change(old: Delivery | None, row: Delivery) -> tuple[str, str] | None:
