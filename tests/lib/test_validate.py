@@ -17,6 +17,15 @@ def test_every_wrong_field_has_its_sentence_and_the_others_are_not_lost() -> Non
     assert refused.value.fields == {"a": "Not x.", "name": "The name must have 1 to 80 characters."}
 
 
+def test_a_refusal_that_names_no_field_is_about_the_checked_one() -> None:
+    def refuse() -> str:
+        raise Refused("Not now.")
+
+    with pytest.raises(Refused) as refused:
+        validate.all_of({"a": refuse, "b": str})
+    assert refused.value.fields == {"a": "Not now."}
+
+
 @pytest.mark.parametrize(("given", "read"), [("5", 5.0), (" 2.5 ", 2.5), (0, 0.0), (3.0, 3.0)])
 def test_a_number_is_read_as_it_is_typed_or_sent(given: object, read: float) -> None:
     assert validate.number(given, 0, 5, field="n", what="It must be a number", whole=False) == read
