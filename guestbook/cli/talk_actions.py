@@ -261,7 +261,7 @@ class Talk:
 def _sentence(error: Exception) -> str:
     """Return what to say about an error of a click."""
     if isinstance(error, RequestException):
-        return "Nobody answered. The receiver is down, or the book's web server is starting: try again."
+        return "The book's web server does not answer. It may be starting: try again."
     if isinstance(error, SQLAlchemyError):
         return f"{database_errors.fault_of(error).value}: {database_errors.words(error)}."
     return f"{error.strerror}." if isinstance(error, OSError) and error.strerror else str(error)

@@ -68,7 +68,7 @@ def test_what_a_click_could_not_do_is_said_in_a_sentence() -> None:
             connection.execute(text("CREATE TABLE one (id INTEGER)"))
     said = [talk_actions._sentence(one.value) for one in (unanswered, full)]
     assert said == [
-        "Nobody answered. The receiver is down, or the book's web server is starting: try again.",
+        "The book's web server does not answer. It may be starting: try again.",
         "The database cannot be used now: database or disk is full.",
     ]
     assert (
