@@ -137,7 +137,7 @@ def paused_gc() -> Iterator[None]:
         gc.enable()
 
 
-_freeze_once = cache(gc.freeze)  # To ask how many objects are frozen takes as long as to count them.
+_freeze_once = cache(gc.freeze)  # `gc.get_freeze_count` would count them all at each start.
 
 FILE_LIMIT = "open files (ulimit -n)"
 MEMORY_LIMIT = "memory (ulimit -v)"

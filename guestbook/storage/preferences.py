@@ -42,7 +42,7 @@ LOOKS = {
     "window": "Grey windows: title bars and bevels of the nineties",
     "1999": "1999: stars, ridges, and an odometer that counts visits",
 }
-BACKGROUNDS = {  # Each has its tile in static/.
+BACKGROUNDS = {  # Each one but `none` has its tile in static/.
     "none": "None: as the look has it",
     "stars": "Stars",
     "waves": "Waves",

@@ -25,7 +25,7 @@ from guestbook.web import embed, look_language_time_zone, request_context, respo
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
-SMILEYS = {  # Each as it is written in escaped text, with its picture and the words for it.
+SMILEYS = {  # The pattern of each in escaped text, with its picture and the words for it.
     r":-?\)": ("smile", Translatable("smile")),
     r";-?\)": ("wink", Translatable("wink")),
     r":-?D": ("grin", Translatable("grin")),
@@ -35,7 +35,7 @@ SMILEYS = {  # Each as it is written in escaped text, with its picture and the w
     r"8-\)": ("sunglasses", Translatable("sunglasses")),
     "&lt;3": ("heart", Translatable("heart")),
 }
-# One stands alone between blanks. So none is in an address, in code or behind a number.
+# A smiley stands alone between blanks, so none is in an address, in code or behind a number.
 SMILEY = re.compile(rf"(?<!\S)(?:{'|'.join(f'({one})' for one in SMILEYS)})(?=[.,!?]*(?:\s|$))")
 LINK_LIKE = re.compile(r"://|@|\.\w")  # Every address that `urlize` recognises contains one of these.
 
