@@ -114,15 +114,13 @@ def test(id_: str, event: str | None) -> None:
 
 def _secret_in_words(row: Source, *, is_given: bool) -> str:
     """Say how its sender proves itself. A secret that was given is not printed again."""
-    value = " that you gave." if is_given else f": {row.secret}"
-    if row.verify == "token" and is_given:
-        return f"It must send the token that you gave in the header {row.header}."
+    end = "." if is_given else f": {row.secret}"
     if row.verify == "token":
-        return f"It must send this in the header {row.header}{value}"
+        return f"It must send {'your token' if is_given else 'this'} in the header {row.header}{end}"
     if row.verify == "ed25519":
         return f"Its signatures are checked with this public key: {row.secret}"
     if row.secret:
-        return f"It must sign with {'the' if is_given else 'this'} secret{value}"
+        return f"It must sign with {'the secret that you gave' if is_given else 'this secret'}{end}"
     return "It has no secret: anybody who knows the URL can send."
 
 

@@ -36,7 +36,7 @@ def test_add_prints_the_url_to_give_away_the_secret_and_what_to_do_next(shell: S
 def test_a_token_is_printed_with_its_header_and_no_secret_is_said_to_be_none(shell: Shell) -> None:
     given = ("--verify", "token", "--header", "X-Gitlab-Token", "--secret", "s3")
     said = shell("sources", "add", "Robot", *given)
-    assert "It must send the token that you gave in the header X-Gitlab-Token.\n" in said
+    assert "It must send your token in the header X-Gitlab-Token.\n" in said
     said = shell("sources", "add", "Other", "--verify", "none")
     assert "It has no secret: anybody who knows the URL can send.\n" in said
 
