@@ -76,6 +76,7 @@ def shown(talk: RunningTalk, open_talk: OpenContext) -> TalkPage:
 
 
 def test_signing_stores_a_row_and_cron_sends_it(shown: TalkPage) -> None:
+    expect(shown.page.locator("#latest")).to_contain_text("Begin here: sign the book, then run cron.")
     shown.page.get_by_label("Name").fill("Grace")
     shown.click("Sign the book")
     assert shown.newest()[1:] == ("new", 0, None, None)
