@@ -244,6 +244,7 @@ EXAMINATIONS = (  # in the order in which they run
 )  # fmt: skip
 GONE = "The answer says that nothing is wanted any more, so the book would disable the webhook."
 TOO_MANY = "The receiver limits its requests. Give the webhook a rate limit, and check the receiver again."
+REDIRECT = "The book never follows a redirect. Give the webhook the URL that it leads to."
 NO_CLEAR_REFUSAL = "The receiver did not accept it, but failed on it. Refuse it with 401."
 
 
@@ -318,6 +319,6 @@ def _sent(
     elif examination.should == REFUSED and not 400 <= answer.status < 500:
         fault = examination.why if decision.ok else NO_CLEAR_REFUSAL
     elif examination.should != REFUSED and (not decision.ok or seconds > examination.seconds):
-        fault = examination.why
+        fault = REDIRECT if 300 <= answer.status < 400 else examination.why
     did = f"{answer.status} in {seconds * 1000:,.0f} ms"
     return CheckResult(examination, did, fault, is_answer=fault != TOO_MANY)

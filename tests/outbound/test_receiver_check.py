@@ -16,6 +16,7 @@ from guestbook.outbound.receiver_check import (
     EXAMINATIONS,
     GONE,
     NO_CLEAR_REFUSAL,
+    REDIRECT,
     TEST_HEADER,
     TOO_MANY,
     CheckResult,
@@ -37,7 +38,7 @@ GOOD: dict[str, tuple[type[Program], dict[str, Any]]] = {
     "no comments": (Program, {"events": "webhook.failing webhook.recovered"}),
     "no events": (Program, {"events": ""}),
 }
-OTHERS = (*BAD, planted.SaysGone, planted.Crashes, planted.Dies, planted.LimitsRequests)
+OTHERS = (*BAD, planted.SaysGone, planted.Crashes, planted.Dies, planted.LimitsRequests, planted.Redirects)
 Found = dict[str, tuple[Program, list[CheckResult]]]
 
 
@@ -140,6 +141,7 @@ def test_a_receiver_that_limits_its_requests_is_left_alone(found: Found) -> None
 
 def test_it_says_how_a_receiver_refuses_wrongly(found: Found) -> None:
     assert faults(found["SaysGone"][1]) == {"stale": GONE, "future": GONE}
+    assert faults(found["Redirects"][1]) == {"good": REDIRECT}
     assert faults(found["Crashes"][1]) == {"forged": f"{NO_CLEAR_REFUSAL} {OTHER_SECRET}"}
     assert faults(found["TakesUnsigned"][1])["forged"].endswith("forged webhooks. There was no signature.")
     assert faults(found["FailsOnForged"][1])["forged"].startswith("The receiver closed the connection")

@@ -214,6 +214,11 @@ class LimitsRequests(Program):
         return 429 if len(self.requests) > 5 else status
 
 
+class Redirects(Program):
+    def answer(self, _: BaseHTTPRequestHandler) -> int:
+        return 308
+
+
 class Dies(Program):
     """It ends with the event that it does not know."""
 
