@@ -67,6 +67,7 @@ def test_a_mood_that_has_left_the_list_is_refused_in_a_sentence_that_fits_a_phon
     set_(moods="W" * 40)
     send(page)
     expect(page.get_by_role("alert")).to_contain_text(f"Please choose one of: {'W' * 40}")
+    expect(page.get_by_label("Mood").get_by_role("option")).to_have_text(["None", "W" * 40])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
