@@ -8,14 +8,10 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.util import LRUCache
 from werkzeug import security
 from werkzeug.routing import Rule
 
 from guestbook.auth import login
-from guestbook.storage import column_types
 from guestbook.web import inbound_webhook
 
 # Folders and files that wait much, the longest first.
@@ -42,7 +38,6 @@ COLLECT_SELDOM = (50_000, 20, 100)  # a twentieth of the tests' time would go in
 ROOM = 2 * 1024**3  # bytes, more than all tests need at a time
 HASH_METHOD = "scrypt:128:1:1"
 OF_A_RULE = ("arguments", "_parts", "_trace", "_converters", "_build", "_build_unknown")  # once compiled
-STATEMENTS: LRUCache[Any, Any] = LRUCache(10_000)
 REAL_HASH = security.generate_password_hash
 
 
@@ -92,12 +87,9 @@ def keep_files_in_memory() -> None:
 
 
 def share_apps() -> None:
-    """Compile URL rules, templates and SQL once for all apps of this process."""
+    """Compile URL rules and templates once for all apps of this process."""
     Flask.url_rule_class = inbound_webhook.Rule = SharedRule  # type: ignore[attr-defined,assignment,misc]
     Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
-    DefaultDialect.__eq__ = lambda one, other: _kind(one) == _kind(other)  # type: ignore[assignment]
-    DefaultDialect.__hash__ = lambda one: hash(type(one))  # type: ignore[method-assign]
-    event.listen(Engine, "engine_connect", _share_statements)
 
 
 class SharedRule(Rule):
@@ -125,17 +117,6 @@ class SharedTemplates(BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self._known[bucket.key, bucket.checksum] = bucket.code
-
-
-def _kind(dialect: Any) -> tuple[object, ...]:
-    """What decides how a dialect writes statements and values, the keys of secrets among it."""
-    of_server = (getattr(dialect, name, None) for name in ("server_version_info", column_types.KEYRING))
-    return type(dialect), dialect.paramstyle, *of_server
-
-
-def _share_statements(connection: Connection) -> None:
-    """Let an engine know the statements that others have compiled."""
-    connection.engine._compiled_cache = STATEMENTS
 
 
 def _quick_hash(password: str, method: str) -> str:
