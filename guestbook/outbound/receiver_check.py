@@ -201,7 +201,7 @@ class Examination(NamedTuple):
 
 EXAMINATIONS = (  # in the order in which they run
     Examination("good", "a good delivery", lambda one: [one.request()], ACCEPTED, "add-it",
-        "The receiver takes no real webhook either. Compare its URL and its secret."),
+        "Real webhooks fail there too. Compare the URL and the secret."),
     Examination("quick", "another one, timed", lambda one: [one.request()], f"{ACCEPTED} in 5 s", "answer",
         "The receiver works before it answers. A webhook that takes too long comes again.", seconds=5.0),
     Examination("repeat", "the same webhook-id once more", _repeat, ACCEPTED, "repeat",

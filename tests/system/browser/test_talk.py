@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.support import processes
@@ -210,3 +211,13 @@ def test_another_website_presses_no_button(talk: RunningTalk, host: str, origin:
         assert (answer.status, answer.read()[:37]) == (403, b"Only the talk's own page may do that.")
     connection.close()
     assert talk.rows() == before
+
+
+def test_it_is_accessible_and_fits_a_phone_in_the_dark(open_talk: OpenContext, talk: RunningTalk) -> None:
+    for how in ({}, {"viewport": PHONE, "color_scheme": "dark"}):
+        page = TalkPage(talk, open_talk(**how)).page
+        page.locator("#requests summary").first.click()
+        page.evaluate(AXE_SCRIPT)
+        found = page.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
