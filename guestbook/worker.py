@@ -121,7 +121,7 @@ def _check_book(**_: Any) -> None:
     """
     try:
         _host.keep()
-        with engines.opened(_settings) as engine:  # It is closed before processes fork.
+        with engines.opened(_settings, engines.FOR_PASSES) as engine:  # It is closed before processes fork.
             database.require_version(engine)
     except Refused as error:
         raise SystemExit(f"Error: {error}") from None

@@ -50,7 +50,9 @@ class Poller:
     def __enter__(self) -> "Poller":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, DBAPIError) and not self._is_file:  # A frozen server would not answer ROLLBACK.
+            self.connection.invalidate()
         self._close()
 
     def anything_due(self, now: datetime) -> bool:
@@ -231,7 +233,7 @@ class Wakeups:
         """Let nobody wake us any more."""
         if self._socket:
             self._socket.close()
-        if self._listening:
+        if self._listening and not self._connection.invalidated:
             self._listening.remove_notify_handler(self._hear)
             with suppress(SQLAlchemyError):  # A lost connection has no LISTEN any more.
                 self._connection.exec_driver_sql(f"UNLISTEN {database.CHANNEL}")

@@ -83,7 +83,7 @@ def _first_key(read: Settings) -> str:
     file = database_url.sqlite_file(read.data_dir, read.database_url)
     try:
         if file is None or file.exists():
-            with engines.opened(read) as engine:
+            with engines.opened(read, engines.FOR_REQUESTS) as engine:
                 if encrypted_columns.are_locked(engine, read.keyring):
                     raise SettingsError(KEY_MISSING.format(path))
     except SQLAlchemyError as error:

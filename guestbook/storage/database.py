@@ -31,7 +31,7 @@ AUTOVACUUM = (
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 )
 AUTOVACUUM_STATEMENTS = [f"ALTER TABLE {one} SET ({AUTOVACUUM})" for one in ("deliveries", "inbound_events")]
-TABLES_WAIT = 60  # seconds for another process that makes the tables just now
+TABLES_WAIT = 50  # seconds for another process that makes the tables just now
 
 
 class Base(DeclarativeBase):

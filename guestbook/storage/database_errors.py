@@ -156,10 +156,12 @@ def is_conflict(error: SQLAlchemyError) -> bool:
     return _server_code(said) in CONFLICT_CODES
 
 
-def leave_read_only_server(context: ExceptionContext) -> None:
-    """Make new connections after a failover: the old ones may lead to a server that only reads now."""
+def correct_disconnect(context: ExceptionContext) -> None:
+    """After a failover leave the server that only reads; where no connection was made, none was lost."""
     if _server_code(context.original_exception) in READ_ONLY_CODES:
         context.is_disconnect = True
+    elif context.connection is None and not context.is_pre_ping:  # A visitor must not wait twice.
+        context.is_disconnect = False
 
 
 def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:

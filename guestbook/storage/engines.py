@@ -5,7 +5,7 @@ import math
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ RENEW_AFTER = 300  # seconds; after a failover an old connection may lead to a s
 SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
 
 
-def options(settings: Settings) -> dict[str, Any]:
+def options(settings: Settings, connect_wait: int = 0) -> dict[str, Any]:
     """Return the keywords of `create_engine` for the database of the settings."""
     if settings.on_sqlite:
         # The connection that wrote last has the pages at hand; all others must read them again.
@@ -46,31 +46,33 @@ def options(settings: Settings) -> dict[str, Any]:
         return {"connect_args": connect_args, "pool_use_lifo": True}
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
     kept = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "pool_recycle": RENEW_AFTER}
-    connect_args = {"connect_timeout": CONNECT_WAIT}
-    if settings.database_url.partition(":")[0].endswith("pymysql"):
-        return {**kept, "connect_args": {**connect_args, "charset": "utf8mb4"}}
+    wait = connect_wait or CONNECT_WAIT
+    if settings.database_url.partition(":")[0].endswith("pymysql"):  # It reads to the end of the greeting.
+        limits = {f"{step}_timeout": wait for step in ("connect", "read", "write")}
+        return {**kept, "connect_args": {**limits, "charset": "utf8mb4"}}
     # libpq's words for what _notice_silence does
-    connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
-    connect_args["tcp_user_timeout"] = SILENCE * 1000
+    keepalives = {f"keepalives_{name}": value for name, value in _probes().items()}
+    connect_args = {"connect_timeout": wait, "tcp_user_timeout": SILENCE * 1000, **keepalives}
     # With hstore each process would look for a type that no column has.
     return {**kept, "connect_args": connect_args, "use_native_hstore": False}
 
 
-def _set_limits(raw: Any, *, is_postgresql: bool, may_idle: bool, lock_wait: int) -> None:
+def _set_limits(raw: Any, waits: "Waits", *, is_postgresql: bool, may_idle: bool) -> None:
     """Set on a new connection what no URL can: the server ends idle transactions, which frees their locks.
 
-    So it does with statements that wait longer than `lock_wait` seconds for a lock, unless that is 0. In the
-    middle of a statement PostgreSQL waits for the rest of it, but not for a host that TCP finds gone.
+    So it does with statements that wait too long for a lock. In the middle of a statement PostgreSQL waits
+    for the rest of it, but not for a host that TCP finds gone.
     """
-    idle = 0 if may_idle else SILENCE
+    limit_silence(raw, waits.answer)
+    idle, lock_wait = 0 if may_idle else SILENCE, waits.on_server
     if is_postgresql:
         values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
         values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
         calls = (f"set_config('{name}', '{value}', false)" for name, value in values.items())
         limits = f"SELECT {', '.join(calls)}"
     else:  # net_read_timeout is 30 by default.
-        waits = f", innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait}"
-        limits = f"SET idle_transaction_timeout = {idle}{waits if lock_wait else ''}{READ_NEWEST}"
+        locks = f", innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait}"
+        limits = f"SET idle_transaction_timeout = {idle}{locks if lock_wait else ''}{READ_NEWEST}"
     with closing(raw.cursor()) as cursor:
         cursor.execute(limits)
     raw.commit()
@@ -84,11 +86,7 @@ def _probes() -> dict[str, int]:
 
 
 def _notice_silence(own: socket.socket) -> None:
-    """Let TCP end a connection over which nothing comes back, whether we send or wait.
-
-    Without this a host that is cut off waits a quarter of an hour, or for ever. PyMySQL's own time-out would
-    also end statements that take long.
-    """
+    """Let TCP end a connection over which nothing comes back; else a host that is cut off waits for ever."""
     names = {"idle": "TCP_KEEPIDLE", "interval": "TCP_KEEPINTVL", "count": "TCP_KEEPCNT"}
     options = {names[name]: value for name, value in _probes().items()}
     with suppress(OSError):  # a Unix socket has no such options
@@ -96,6 +94,29 @@ def _notice_silence(own: socket.socket) -> None:
         for name, value in {**options, "TCP_USER_TIMEOUT": SILENCE * 1000}.items():
             if hasattr(socket, name):  # they are Linux's; others have some of them
                 own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def limit_silence(raw: Any, seconds: float | None) -> None:
+    """Give up a connection whose server is silent for so long while we wait: TCP notices no frozen one."""
+    if not hasattr(raw, "pgconn"):  # PyMySQL looks at these before it reads and writes.
+        raw._read_timeout = raw._write_timeout = seconds
+    elif seconds:  # libpq has no such limit, but psycopg does all its waiting in this method.
+        wait = raw.wait
+        raw.wait = lambda steps, *how, **named: wait(_until_silent(raw, steps, seconds), *how, **named)
+
+
+def _until_silent(raw: Any, steps: Any, seconds: float) -> Generator[Any, Any, Any]:
+    """Pass on psycopg's steps, each of which waits for the socket; it looks several times a second."""
+    until, is_ready = time.monotonic() + seconds, None
+    while time.monotonic() < until:
+        try:
+            step = steps.send(is_ready)
+        except StopIteration as end:
+            return end.value
+        if is_ready := (yield step):
+            until = time.monotonic() + seconds
+    raw.close()
+    raise raw.OperationalError(f"the server did not answer for {seconds:g} seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +128,14 @@ class Waits:
     on_server: int  # seconds for a lock of a server; 0 leaves it to the server
     at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
+    answer: float | None = 60.0  # seconds for an answer of a server, more than MariaDB waits for a lock
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
 # Half of the README's threads may wait. A request waits only once for a lock on a server.
-FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0)
-FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # they are inside a request
+FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0, answer=15.0)
+FOR_SHORT_PASSES = replace(FOR_REQUESTS, write=0.5, read=0.5, on_server=1, retry=0.5)  # inside a request
+FOR_LONG_WORK = replace(FOR_PASSES, answer=None)  # A statement of `upgrade` or `restore` may take hours.
 chosen_waits: ContextVar[Waits | None] = ContextVar("waits", default=None)  # how long this thread waits now
 
 
@@ -127,14 +150,14 @@ def waiting(waits: Waits) -> Iterator[None]:
 
 
 @contextmanager
-def opened(settings: Settings, waits: Waits = FOR_PASSES) -> Iterator[Engine]:
+def opened(settings: Settings, waits: Waits = FOR_LONG_WORK) -> Iterator[Engine]:
     """Give an engine of its own for the settings' database, set up as the app's, and close it at the end."""
     url = make_url(settings.database_url)
     if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
         url = url.set(database=str(settings.data_dir / (url.database or "")))
     engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings))
     # It idles while the other side is read.
-    set_up(engine, settings, may_idle=True, waits=lambda: waits)
+    set_up(engine, settings, may_idle=True, waits=lambda: chosen_waits.get() or waits)
     try:
         yield engine
     finally:
@@ -167,10 +190,10 @@ def set_up(
     is_postgresql = engine.dialect.name == "postgresql"
 
     def connect(raw: Any, _record: Any) -> None:
-        _set_limits(raw, is_postgresql=is_postgresql, may_idle=may_idle, lock_wait=waits().on_server)
+        _set_limits(raw, waits(), is_postgresql=is_postgresql, may_idle=may_idle)
 
-    event.listen(engine, "connect", connect)
-    event.listen(engine, "handle_error", database_errors.leave_read_only_server)
+    event.listen(engine, "connect", connect, insert=True)  # before SQLAlchemy's own first statements
+    event.listen(engine, "handle_error", database_errors.correct_disconnect)
 
 
 def journal_mode(engine: Engine) -> str | None:

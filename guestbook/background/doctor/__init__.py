@@ -78,21 +78,18 @@ def opened_book(settings: Settings) -> Iterator[ExaminedBook]:
 @contextmanager
 def _on_server(settings: Settings) -> Iterator[Engine]:
     url = settings.database_url
-    options: dict[str, Any] = engines.options(settings)
-    options["connect_args"]["connect_timeout"] = PATIENCE
     is_postgresql = make_url(url).get_backend_name() == "postgresql"
-    if not is_postgresql:  # A server that is frozen says nothing more.
-        options["connect_args"] |= {"read_timeout": 2 * PATIENCE, "write_timeout": 2 * PATIENCE}
-    engine = create_engine(url, **options)
+    engine = create_engine(url, **engines.options(settings, PATIENCE))
     column_types.use_keyring(engine, settings.keyring)
     limit = f"statement_timeout = {PATIENCE * 1000}" if is_postgresql else f"max_statement_time = {PATIENCE}"
 
     def bound(raw: Any, _record: Any) -> None:
+        engines.limit_silence(raw, 2 * PATIENCE)
         with raw.cursor() as cursor:
             cursor.execute(f"SET {limit}")
         raw.commit()
 
-    event.listen(engine, "connect", bound)
+    event.listen(engine, "connect", bound, insert=True)
     try:
         yield engine
     finally:
