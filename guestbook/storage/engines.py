@@ -102,21 +102,21 @@ def limit_silence(raw: Any, seconds: float | None) -> None:
         raw._read_timeout = raw._write_timeout = seconds
     elif seconds:  # libpq has no such limit, but psycopg does all its waiting in this method.
         wait = raw.wait
-        raw.wait = lambda steps, *how, **named: wait(_until_silent(raw, steps, seconds), *how, **named)
+        raw.wait = lambda steps, *how, **named: wait(_within(seconds, raw, steps), *how, **named)
 
 
-def _until_silent(raw: Any, steps: Any, seconds: float) -> Generator[Any, Any, Any]:
+def _within(seconds: float, raw: Any, steps: Any) -> Generator[Any, Any, Any]:
     """Pass on psycopg's steps, each of which waits for the socket; it looks several times a second."""
     until, is_ready = time.monotonic() + seconds, None
-    while time.monotonic() < until:
+    while True:
         try:
             step = steps.send(is_ready)
         except StopIteration as end:
             return end.value
-        if is_ready := (yield step):
-            until = time.monotonic() + seconds
-    raw.close()
-    raise raw.OperationalError(f"the server did not answer for {seconds:g} seconds")
+        if time.monotonic() >= until:
+            raw.close()
+            raise raw.OperationalError(f"the server did not answer for {seconds:g} seconds")
+        is_ready = yield step
 
 
 @dataclass(frozen=True, slots=True)
