@@ -97,7 +97,7 @@ def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) 
     if went_back:
         return _LatestTimes(lease, now, now, inbound)
     # The comment.deleted of an erased comment waits until no request about the comment can be under way.
-    first = max(timedelta(seconds=schedule[0]), retry_policy.lease(timeout))
+    first = max(timedelta(seconds=schedule[0]), retry_policy.lease(timeout) + claims.CLOCK_SKEW)
     return _LatestTimes(lease, now + first, now + retry_policy.longest_wait(schedule), inbound)
 
 

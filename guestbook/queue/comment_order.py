@@ -78,6 +78,11 @@ def is_over(session: Session, row_id: str) -> bool:
     return session.scalar(select(Delivery.id).where(Delivery.id == row_id, IS_OVER)) is not None
 
 
+def waits_for_requests(member: type[Delivery], now: datetime) -> ColumnElement[bool]:
+    """Return the condition for untried ENDs that wait until no request about the comment can be under way."""
+    return (member.event == END) & (member.attempts == 0) & (member.due_at > now)
+
+
 def lock_with_later(session: Session, row_ids: Collection[str]) -> list[str]:
     """Return the ids of the deliveries and of all that follow them, and lock their comments.
 

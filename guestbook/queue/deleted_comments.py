@@ -114,12 +114,14 @@ def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
 def _under_way(rows: Sequence[Row[Any]], now: datetime, lease: timedelta) -> dict[str, datetime]:
     """Return, by webhook id, when the last request about the comment must be over.
 
-    It is under way as long as its lease. An untried END may wait for the end of such a lease itself.
+    It is under way as long as its lease. An untried END may wait for the end of such a lease itself. The
+    clock of the pass that sends END may be ahead of ours, so the limit has the margin that leases have.
     """
     until: defaultdict[str, datetime] = defaultdict(lambda: now)
+    latest = now + lease + claims.CLOCK_SKEW
     for row in rows:
         if row.due_at and (row.claimed_by or (row.event == END and not row.attempts)):
-            until[row.webhook_id] = max(until[row.webhook_id], min(row.due_at, now + lease))
+            until[row.webhook_id] = max(until[row.webhook_id], min(row.due_at, latest))
     return {webhook_id: moment for webhook_id, moment in until.items() if moment > now}
 
 

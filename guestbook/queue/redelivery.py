@@ -77,7 +77,8 @@ def _deliveries(which: ColumnElement[bool], now: datetime) -> Any:
     """Select the same of deliveries: of the chosen ones, and of all that follow them."""
     first, member = comment_order.first_of(which), aliased(Delivery)
     of_pair = member.webhook_id, member.comment_id
-    is_busy = func.max(_flag(member.leased_at(now))).over(partition_by=of_pair)
+    held = member.leased_at(now) | comment_order.waits_for_requests(member, now)
+    is_busy = func.max(_flag(held)).over(partition_by=of_pair)
     is_later = member.id.not_in(select(Delivery.id).where(which))
     in_order = select(member.webhook_id, is_busy.label("leased"), literal(0), _flag(is_later).label("later"))
     part = in_order.join(first, comment_order.follows(member, first)).subquery()
@@ -108,7 +109,8 @@ def are_pulled(groups: Sequence[RequeueGroup]) -> bool:
 def make_due(session: Session, model: type[M], row_ids: Collection[str], now: datetime) -> list[M]:
     """Make the rows due at once, with all deliveries that follow them, and return them in order of id.
 
-    Leased and erased rows stay as they are, and so do deliveries that a leased one follows.
+    Leased and erased rows stay as they are, and so do deliveries that a leased one follows. A
+    `comment.deleted` that waits for the end of earlier requests counts as leased.
     """
     query = select(model).options(defer(model.payload))
     if issubclass(model, InboundEvent):
@@ -119,7 +121,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
     # Lock the rows first: a pass may have leased one since it was counted, and must record it alone.
     query = claims.use_index(query.with_for_update(), model, claims.BY_ID)
     rows = session.scalars(query.execution_options(populate_existing=True)).all()
-    busy = {_line(row) for row in rows if row.is_leased(now)}
+    busy = {_line(row) for row in rows if _is_busy(row, now)}
     free = [row for row in rows if _line(row) not in busy and row.erased_at is None]
     for row in free:
         row.requeue(now)
@@ -130,6 +132,13 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
         row_id = free[0].id if len(free) == 1 else None
         audit_log.record(session, action, audit_log.noun_of(model), row_id, number=len(free))
     return free
+
+
+def _is_busy(row: Delivery | InboundEvent, now: datetime) -> bool:
+    """Whether a pass has it in hand, or it is a `comment.deleted` that waits for such a pass."""
+    if isinstance(row, Delivery) and row.event == comment_order.END and not row.attempts:
+        return row.due_at is not None and row.due_at > now
+    return row.is_leased(now)
 
 
 def _line(row: Delivery | InboundEvent) -> tuple[str, ...]:

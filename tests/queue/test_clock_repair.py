@@ -43,7 +43,7 @@ def test_no_repair_lets_the_end_of_an_erased_comment_leave_before_the_longest_re
     settings = replace(factories.settings(), timeout=timeout)
     factories.webhook(events="comment.created comment.deleted")
     comment_id = factories.sign()
-    under_way = clock.now() + retry_policy.lease(timeout)
+    under_way = clock.now() + retry_policy.lease(timeout) + claims.CLOCK_SKEW
 
     def erase(session: Session) -> None:
         session.execute(update(Delivery).values(claimed_by="a pass", claims=1, due_at=under_way))
@@ -84,7 +84,7 @@ def test_a_pause_beyond_all_reason_is_lifted(hook: str, later: Later) -> None:
 def test_a_wait_may_be_the_longest_by_another_hosts_clock(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now, settings = clock.now(), factories.settings()
     monkeypatch.setattr(clock, "now", lambda: now)
-    first = retry_policy.lease(settings.timeout)
+    first = retry_policy.lease(settings.timeout) + claims.CLOCK_SKEW
     waits = {0: first, 3: retry_policy.longest_wait(settings.retry_schedule)}
     expected = {}
     for attempts, wait in waits.items():

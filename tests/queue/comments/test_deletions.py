@@ -3,7 +3,7 @@
 import pytest
 
 from guestbook.lib import clock, retry_policy
-from guestbook.queue import deleted_comments
+from guestbook.queue import claims, deleted_comments
 from tests.queue.comments.steps import change, claimed, delete, move, rows_of
 from tests.support import factories
 
@@ -47,6 +47,15 @@ def test_the_deletion_waits_until_no_request_can_be_under_way(hook: str, ends: l
     waiting = [row for row in factories.deliveries() if row.status == "new"]
     assert [(row.event, row.due_at) for row in waiting] == [("comment.deleted", until)]
     assert not any(row.claimed_by for row in factories.deliveries())
+
+
+def test_the_deletion_waits_for_a_lease_also_where_the_next_clock_is_ahead(hook: str) -> None:
+    comment_id = factories.sign()
+    lease = retry_policy.lease(factories.settings().timeout)
+    until = clock.now() + lease + claims.CLOCK_SKEW  # A server's leases have the margin.
+    change(rows_of(hook)[1].id, claimed_by="a pass", claims=1, due_at=until)
+    move(comment_id, "trash")
+    assert rows_of(hook)[3].due_at == until
 
 
 def test_a_comment_that_comes_back_is_announced_to_those_who_have_not_heard_of_it(hook: str) -> None:

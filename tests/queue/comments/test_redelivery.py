@@ -1,5 +1,6 @@
 """Redelivery takes along what follows about the same comment, on each kind of database."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Delivery
 from tests.queue.comments.steps import HOUR, change, claimed, move, reply, rows_of, stored
 from tests.support import factories
+
+SECONDS = timedelta(seconds=20)
 
 
 def redeliver(*row_ids: str) -> list[int | None]:
@@ -83,6 +86,19 @@ def test_nothing_is_redelivered_after_the_deletion(each_app: Flask, hook: str, h
     assert redeliver(end) == [4]
     move(comment_id, "published")
     assert redeliver(heard[1], end) == [4, 5, *([6] if 6 in rows_of(hook) else [])]
+
+
+def test_a_deletion_that_waits_for_a_request_is_not_sent_sooner(hook: str) -> None:
+    comment_id = factories.sign()
+    until = clock.now() + SECONDS
+    change(rows_of(hook)[1].id, claimed_by="a pass", claims=1, due_at=until)
+    move(comment_id, "trash")
+    end = rows_of(hook)[3].id
+    assert forecast(end) == (0, 1, 0, 0)
+    assert redeliver(end) == []
+    assert rows_of(hook)[3].due_at == until
+    change(end, due_at=clock.now())
+    assert redeliver(end) == [3]
 
 
 def test_a_webhook_without_deletions_gets_nothing_until_it_is_back(hook: str, comment_id: str) -> None:
