@@ -105,8 +105,8 @@ def replacing(
 ) -> Iterator[TextIO]:
     """Give a file to write, which takes the path in the end; raises OSError, and leaves nothing then.
 
-    A secret can be read by its owner alone, and is on the disk before it takes the path. With `is_first` the
-    file of another process that was faster stays.
+    A secret can be read by its owner alone, is on the disk before it takes the path, and survives a power cut
+    from then on. With `is_first` the file of another process that was faster stays.
     """
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if is_secret else 0o666)
@@ -118,9 +118,26 @@ def replacing(
                 os.fsync(descriptor)
         if not (is_first and _linked(fresh, path)):
             fresh.replace(path)
+        if is_secret:
+            sync_folder(path.parent)
     finally:
         with suppress(OSError):
             fresh.unlink()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, survive a power cut; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Do so for the names in a folder, where the file system can."""
+    with suppress(OSError):
+        sync(folder)
 
 
 def _linked(fresh: Path, path: Path) -> bool:

@@ -142,7 +142,9 @@ def hides_settings(path: Path) -> bool:
 def make_folder(path: Path) -> None:
     """Make the folder if it is missing, readable by its owner alone: it will hold secrets."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.is_dir():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.sync_folder(path.parent)
     except FileExistsError:
         raise SettingsError(f"{DATA_DIR} is {path}: that is no folder.") from None
     except OSError as error:

@@ -7,11 +7,10 @@ backups go.
 
 import hashlib
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -182,10 +181,9 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
                 with _damage_of_book(settings):
                     label = _written(settings, unfinished, progress)
                 _refuse_other_files(settings, path)
-                _wait_for_disk(unfinished)
+                files.sync(unfinished)
                 unfinished.replace(path)
-                with suppress(OSError):  # not every file system can do it for folders
-                    _wait_for_disk(path.parent)
+                files.sync_folder(path.parent)
             finally:
                 remove(unfinished)
     return BackupReport(path, {name: one.rows for name, one in label.tables.items()})
@@ -198,6 +196,7 @@ def own_path(settings: Settings, name: str) -> Path:
     path = folder / f"{name}-{moment}.db"
     with _in_one_sentence(path):
         folder.mkdir(mode=0o700, exist_ok=True)
+        files.sync_folder(folder.parent)
         for left in folder.glob(f"*.db{UNFINISHED}"):
             remove(left)  # a killed run has left it
     return path
@@ -319,14 +318,6 @@ def _copy_tables(engine: Engine, there: Settings, progress: Progress) -> None:
         if isinstance(error.orig, sqlite3.Error):  # of the file, not of the book
             raise error.orig from error
         raise
-
-
-def _wait_for_disk(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 NAME_IN_FOLDER = "guestbook.db"  # the name of a backup for which only a folder was named

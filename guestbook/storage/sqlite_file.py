@@ -58,7 +58,7 @@ class OpenFile:
             elif self._main != _identity(self.path):
                 self._take_over()
             is_read_only = files.is_read_only(self.path)
-            fixed = _written(self.path) if is_read_only and self.is_whole() else None
+            fixed = files.state_of(self.path) if is_read_only and self.is_whole() else None
             info["file"] = Opened(self, _identity(self.path), None, is_read_only, fixed)
             return _uri_of_fixed(self.path) if fixed else None
 
@@ -71,7 +71,7 @@ class OpenFile:
 
     def is_whole(self) -> bool:
         """Whether nothing beside the file belongs to it, such as the log of a host that lost its power."""
-        return not any(_written(one)[0] for one in (self.wal, self.journal))
+        return not any(found[1] for one in (self.wal, self.journal) if (found := files.state_of(one)))
 
     def prepare_anew(self, opened: "Opened") -> None:
         """See that the next connection can open the new file; raises FileReplaced."""
@@ -116,7 +116,7 @@ class Opened:
     main: Identity | None
     wal: Identity | None
     was_read_only: bool  # the disk was, so this connection can never write
-    fixed: tuple[int, int] | None  # what was written when SQLite was told that nobody writes, if it was
+    fixed: tuple[int, ...] | None  # what was written when SQLite was told that nobody writes, if it was
 
     @property
     def is_current(self) -> bool:
@@ -124,7 +124,7 @@ class Opened:
         path = self.file.path
         if _identity(path) != self.main or (self.was_read_only and not files.is_read_only(path)):
             return False
-        if self.fixed and not (self.fixed == _written(path) and self.file.is_whole()):
+        if self.fixed and not (self.fixed == files.state_of(path) and self.file.is_whole()):
             return False  # another host or container writes
         return self.wal is None or _identity(self.file.wal) == self.wal
 
@@ -144,14 +144,6 @@ def _identity(path: Path) -> Identity | None:
         return _of(path.stat())
     except OSError:
         return None
-
-
-def _written(path: Path) -> tuple[int, int]:
-    """Return what changes when somebody writes a file: its size and time."""
-    with suppress(OSError):
-        found = path.stat()
-        return found.st_size, found.st_mtime_ns
-    return 0, 0
 
 
 def _of(found: os.stat_result) -> Identity:
@@ -206,7 +198,7 @@ def set_pragmas(connection: sqlite3.Connection, journal: str, read_wait: float) 
     """Set up a new connection; it waits so many seconds for another one's commit."""
     set_busy_timeout(connection, read_wait)
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")  # what is stored survives a power cut
+    connection.execute("PRAGMA synchronous = EXTRA")  # after FULL a deleted rollback journal can come back
     connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_LIMIT}")
     connection.execute("PRAGMA secure_delete = ON")  # deleted data is overwritten, not just left unused
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:

@@ -26,7 +26,7 @@ from tests.conftest import need, running, settings_for
 from tests.support import databases, factories
 from tests.support.databases import default_mode
 
-PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engines.FOR_PASSES.read * 1000}
+PRAGMAS = {"foreign_keys": 1, "synchronous": 3, "busy_timeout": engines.FOR_PASSES.read * 1000}
 PRAGMAS["journal_size_limit"] = sqlite_file.JOURNAL_LIMIT
 on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
 
