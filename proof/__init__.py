@@ -1,0 +1,1 @@
+"""How we know that no webhook is lost: what `scripts/proof` runs."""
