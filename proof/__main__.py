@@ -3,6 +3,7 @@
 import click
 
 from proof.model import model
+from proof.power_cut import power
 
 
 @click.group()
@@ -11,6 +12,7 @@ def proof() -> None:
 
 
 proof.add_command(model)
+proof.add_command(power)
 
 if __name__ == "__main__":
     proof(prog_name="scripts/proof")
