@@ -8,6 +8,8 @@ from sqlalchemy import make_url
 
 from tests.support import databases
 
+LONGEST = 20  # seconds of silence, so that a test fails in place of hanging
+
 
 class FreezingProxy(AbstractContextManager["FreezingProxy"]):
     """Forwards each connection to the server of a database's URL, until it freezes."""
@@ -72,7 +74,7 @@ class FreezingProxy(AbstractContextManager["FreezingProxy"]):
                 self._start(self._connect, client)
 
     def _connect(self, client: socket.socket) -> None:
-        self._flows.wait()
+        self._flows.wait(LONGEST)
         server = socket.create_connection(self._server)
         for one in (client, server):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -83,14 +85,14 @@ class FreezingProxy(AbstractContextManager["FreezingProxy"]):
     def _forward(self, source: socket.socket, target: socket.socket, is_to_server: bool) -> None:
         with suppress(OSError):  # One side has hung up.
             while part := source.recv(65536):
-                self._flows.wait()
+                self._flows.wait(LONGEST)
                 if is_to_server and self._words and self._words[0] in part:
                     self._words.pop(0)
                     if not self._words:
                         self.freeze()
                         if self._swallows:
-                            self._flows.wait()
+                            self._flows.wait(LONGEST)
                 target.sendall(part)
-        self._flows.wait()  # A frozen server does not hear that its client has gone.
+        self._flows.wait(LONGEST)  # A frozen server does not hear that its client has gone.
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
