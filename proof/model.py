@@ -92,7 +92,7 @@ def model(small: bool) -> None:
 
 
 def said(found: Explored) -> str:
-    """Return the rest of a line: which property is violated, and by which steps."""
+    """Return the violated property and the steps that lead there, as the rest of a line."""
     return f" by {found.violated}: {', '.join(found.steps)}" if found.violated else ""
 
 

@@ -99,7 +99,7 @@ class Recording:
     calls: list[DiskCall] = field(init=False)
     images: int = 0
     lost: list[str] = field(default_factory=list)
-    opened: set[bytes] = field(default_factory=set)  # what is alike is opened once
+    opened: set[bytes] = field(default_factory=set)  # An image is opened once.
 
     def __post_init__(self) -> None:
         self.journal = power_scenarios.scenario_of(self.name)[1]

@@ -46,7 +46,7 @@ class FreezingProxy(AbstractContextManager["FreezingProxy"]):
         return not self._flows.is_set()
 
     def freeze(self) -> None:
-        """Be silent from now on; what is sent is kept."""
+        """Be silent from now on, and keep what is sent."""
         self._flows.clear()
 
     def freeze_at(self, *words: bytes, swallows: bool) -> None:

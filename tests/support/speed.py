@@ -88,7 +88,7 @@ def keep_files_in_memory() -> None:
 
 def share_apps() -> None:
     """Compile URL rules and templates once for all apps of this process."""
-    Flask.url_rule_class = inbound_webhook.Rule = SharedRule  # type: ignore[attr-defined,assignment,misc]
+    Flask.url_rule_class = inbound_webhook.Rule = SharedRule  # type: ignore  # in these tests alone
     Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
 
 
