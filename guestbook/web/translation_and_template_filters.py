@@ -56,8 +56,7 @@ def preview(draft: Draft) -> Markup:
 
 
 def _surroundings(name: str) -> tuple[CommentPicture | None, str, bool, str, str]:
-    """Return the picture for a name, the folder of the drawn ones, whether the book draws smileys, and the
-    language and zone of the page."""
+    """Return a name's picture, the folder of drawn ones, whether smileys are drawn, and language and zone."""
     drawn = request_context.once("picture", partial(url_for, "public.picture", face_id="-"))
     book, key = request_context.preferences(), request_context.settings().secret_key
     picture = comment_form.picture_of(name, book, key)
