@@ -39,14 +39,14 @@ ELSEWHERE = {
     "origin_url": "origins.url",
 }
 PUBLIC_COLUMNS = ", ".join(ELSEWHERE.get(name, f"comments.{name}") for name in PublicComment._fields)
-PUBLISHED = f"""SELECT {PUBLIC_COLUMNS} FROM comments
+COMMENTS = f"""SELECT {PUBLIC_COLUMNS} FROM comments
     LEFT JOIN replies ON replies.comment_id = comments.id
     LEFT JOIN origins ON origins.comment_id = comments.id
-    WHERE comments.status = 'published'
 """
+PUBLISHED = f"{COMMENTS} WHERE comments.status = 'published'"
 ONE_PUBLISHED = f"{PUBLISHED} AND comments.id = :comment_id"
 NEWEST_PUBLISHED = f"{PUBLISHED} ORDER BY comments.id DESC LIMIT :most"
-NAME = "SELECT name FROM comments WHERE id = :comment_id AND status <> 'trash'"
+ONE_WAITING = f"{COMMENTS} WHERE comments.id = :comment_id AND comments.status IN ('held', 'spam')"
 OLDER_PUBLISHED = f"{PUBLISHED} AND comments.id < :before ORDER BY comments.id DESC LIMIT :most"
 
 
@@ -67,9 +67,9 @@ def find(select: Select, comment_id: str) -> PublicComment | None:
     return next(map(_comment, select(ONE_PUBLISHED, comment_id=comment_id)), None)
 
 
-def name_of(select: Select, comment_id: str) -> str | None:
-    """Return the name of a comment that may wait for the owner; its visitor alone may ask."""
-    return next((name for (name,) in select(NAME, comment_id=comment_id)), None)
+def find_waiting(select: Select, comment_id: str) -> PublicComment | None:
+    """Return a comment that waits for the owner, or is spam; its visitor alone may ask."""
+    return next(map(_comment, select(ONE_WAITING, comment_id=comment_id)), None)
 
 
 def _comment(row: tuple[Any, ...]) -> PublicComment:

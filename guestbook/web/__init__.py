@@ -23,7 +23,7 @@ from guestbook.web import (
 # and imports what that needs.
 PAGES_BELOW = {
     "/comments/": "book_signing.pages",
-    "/embed": "public_pages.frame_pages",
+    "/embed": "frame_pages.pages",
     "/feed": "feeds.pages",
     "/healthz": "health_metrics_pinger.health_pages",
     "/metrics": "health_metrics_pinger.metrics_pages",

@@ -63,8 +63,7 @@ def sign() -> ResponseReturnValue:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
     is_published = comment.status == "published"
     led = redirect(visitor_tokens.receipt_address(comment.id, is_published=is_published), 303)
-    # Browsers refuse such a cookie inside another website.
-    return led if embed.is_open() else visitor_tokens.give_cookie(led, comment)
+    return visitor_tokens.give_cookie(led, comment)
 
 
 def _read_form(stored: Draft | None = None) -> Draft:
@@ -211,6 +210,6 @@ def _own_page(
         preview=preview,
         present=present,
         mark=seen or comment_form.mark_of(comment, words_alone=True),
-        action=url_for(".edit", comment_id=comment.id),
-        delete_action=url_for(".delete", comment_id=comment.id),
+        action=url_for(".edit", comment_id=comment.id, **embed.parameters()),
+        delete_action=url_for(".delete", comment_id=comment.id, **embed.parameters()),
     )

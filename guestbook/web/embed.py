@@ -9,12 +9,14 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from guestbook.web import request_context
 
 BLUEPRINT = "embed"
+PATH = "/embed"
+OWN_COMMENT = f"{PATH}/comments/<comment_id>"
 SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
 
 
 def is_open() -> bool:
     """Whether this request came from a frame."""
-    return request.blueprint == BLUEPRINT
+    return BLUEPRINT in request.blueprints
 
 
 def site() -> str | None:
@@ -30,9 +32,16 @@ def home(**values: Any) -> str:
     return url_for("public.index", **values)
 
 
-def parameters() -> dict[str, str | None]:
+def parameters() -> dict[str, Any]:
     """Return what the links to other pages of the book keep."""
     return {"site": site()} if is_open() else {}
+
+
+def change_address(comment_id: str) -> str:
+    """Return where visitors change their comment. It is no route: an app for readers has no such page."""
+    if is_open():
+        return url_for("embed.own_comment.show", comment_id=comment_id, site=site())
+    return url_for("public.comment", comment_id=comment_id) + "/edit"
 
 
 def sign_address() -> str:

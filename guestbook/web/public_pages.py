@@ -1,10 +1,9 @@
-"""The public pages: the book, one comment, privacy, pictures, and the book in the frame of another website.
+"""The public pages: the book, one comment, privacy and pictures.
 
 A reader's page imports no SQLAlchemy: see cgi_app. So what signing needs is imported when somebody signs.
 First come the pages, then the hit counter.
 """
 
-import json
 import logging
 import re
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import (
@@ -183,52 +181,6 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
         response.headers["Link"] = f'<{request_context.settings().base_url}/webmention>; rel="webmention"'
     response.set_etag(response_headers.fingerprint(content.encode()), weak=True)
     return response.make_conditional(request)
-
-
-frame_pages = Blueprint(embed.BLUEPRINT, __name__)
-
-SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
-SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
-
-
-@frame_pages.before_request
-def require_sites() -> None:
-    """Answer 404 while no website may show the book."""
-    if not embed.sites():
-        request_context.preferences()  # If the database cannot be used, that is the error.
-        abort(404)
-
-
-@frame_pages.after_request
-def let_sites_show(response: Response) -> Response:
-    """Let the allowed sites show the answer, be it an error; all other pages forbid every site."""
-    policy = response_headers.WITH_SCRIPT
-    if sites := " ".join(embed.sites()):
-        policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {sites}")
-    response.headers["Content-Security-Policy"] = policy
-    return response
-
-
-@frame_pages.get("/embed", endpoint="index")
-def framed() -> ResponseReturnValue:
-    """Show the book as it stands in the frame."""
-    return index()
-
-
-@frame_pages.post("/embed", endpoint="sign")
-def sign_in_frame() -> ResponseReturnValue:
-    """Sign the book inside the frame."""
-    return sign()
-
-
-@frame_pages.get("/embed.js")
-def script() -> Response:
-    """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
-    title = json.dumps(translation_and_template_filters.of_book(request_context.preferences()).title)
-    code = SCRIPT_FILE.read_text().replace('"Guestbook"', title)
-    response = response_headers.public(code, "text/javascript; charset=utf-8")
-    response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
-    return response
 
 
 # Robots that say what they are have one of these in their name, mostly with an address about themselves.

@@ -105,9 +105,21 @@ def is_for_owner() -> bool:
     return is_below(*HEADERS_BELOW)
 
 
-def set_cookie(response: BaseResponse, name: str, value: str | None, age: float, below: str = "") -> None:
-    """Give the browser a cookie for the addresses below a path, for so many seconds; None removes it."""
+def set_cookie(
+    response: BaseResponse,
+    name: str,
+    value: str | None,
+    age: float,
+    below: str = "",
+    *,
+    in_frame: bool = False,
+) -> None:
+    """Give the browser a cookie for the addresses below a path, for so many seconds; None removes it.
+
+    In the frame of another site a browser keeps it only by https, and for frames on that site alone (CHIPS).
+    """
     base = urlsplit(request_context.settings().base_url)
+    is_partitioned = in_frame and base.scheme == "https"
     response.set_cookie(
         name,
         value or "",
@@ -116,7 +128,10 @@ def set_cookie(response: BaseResponse, name: str, value: str | None, age: float,
         path=f"{base.path}{below or '/'}",
         secure=base.scheme == "https",
         httponly=True,
-        samesite="Lax",  # A strict one would be missing after a click in a chat.
+        samesite="None"
+        if is_partitioned
+        else "Lax",  # A strict one would be missing after a click in a chat.
+        partitioned=is_partitioned,
     )
 
 
@@ -126,7 +141,7 @@ PAGE_LEVEL = 5  # More would save a hundredth, and take twice as long.
 
 def _compress(response: Response) -> None:
     """Compress an answer for a browser that takes it so. Its ETag becomes weak: the bytes differ."""
-    is_page = response.mimetype == "text/html" and request.blueprint == "public"
+    is_page = response.mimetype == "text/html" and request.blueprint in ("public", "embed")
     is_whole = response.status_code == HTTPStatus.OK
     has_both_forms = is_whole or response.status_code == HTTPStatus.NOT_MODIFIED
     if not has_both_forms or not (is_page or response.mimetype in ("text/css", "text/javascript")):

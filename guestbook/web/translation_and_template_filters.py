@@ -48,11 +48,16 @@ def article(comment: PublicComment) -> Markup:
 
 
 def preview(draft: Draft) -> Markup:
-    """Return a comment as the book would show it. It is not kept, because nobody else asks for it."""
+    """Return a comment as the book would show it."""
     typed: Any = {name: draft.values[name] for name in PUBLIC_FIELDS}
     nothing: Any = dict.fromkeys(("replied_at", "reply", "origin", "origin_url", "number"))
-    shown = PublicComment(id="preview", created_at=clock.now(), **nothing, **typed)
-    return _article.__wrapped__(shown, "#c-preview", *_surroundings(shown.name))
+    return waiting(PublicComment(id="preview", created_at=clock.now(), **nothing, **typed))
+
+
+def waiting(comment: PublicComment) -> Markup:
+    """Return a comment that has no page of its own. It is not kept, because nobody else asks for it."""
+    shown = comment._replace(number=None)  # Spam has none, and its visitor must not see a difference.
+    return _article.__wrapped__(shown, f"#c-{shown.id}", *_surroundings(shown.name))
 
 
 def _surroundings(name: str) -> tuple[CommentPicture | None, str, bool, str, str]:
@@ -222,7 +227,7 @@ def _fingerprint(name: str) -> str:
     return response_headers.fingerprint((STATIC / name).read_bytes())[:12]
 
 
-FUNCTIONS = (prose, words, weblink, article, preview, outward, visible, translated)
+FUNCTIONS = (prose, words, weblink, article, preview, waiting, outward, visible, translated)
 FILTERS = {one.__name__: one for one in FUNCTIONS} | {
     "number": shown_number,
     "day": shown_day,
@@ -238,6 +243,7 @@ GLOBALS = {
     "frame_site": embed.site,
     "signed_sites": embed.signed_sites,
     "home": embed.home,
+    "change_address": embed.change_address,
     "sign_address": embed.sign_address,
     "asset": asset,
     "look": look_language_time_zone.look,

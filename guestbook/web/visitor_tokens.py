@@ -89,9 +89,14 @@ VISITOR_LIFETIME = timedelta(days=180)  # It counts from the last comment.
 
 
 def give_cookie(response: Response, comment: "Comment") -> Response:
-    """Let the browser remember its comment. It sends the cookie only to addresses below /comments."""
+    """Let the browser remember its comment. It sends the cookie only to addresses below /comments.
+
+    In a frame there is a second one: a browser drops the first if the page around is of another site.
+    """
     value, age = _signer("signed").sign(comment.id).decode(), VISITOR_LIFETIME.total_seconds()
     response_headers.set_cookie(response, VISITOR_COOKIE, value, age, "/comments")
+    if embed.is_open():
+        response_headers.set_cookie(response, VISITOR_COOKIE, value, age, embed.PATH, in_frame=True)
     return response
 
 
@@ -120,15 +125,14 @@ class Receipt(NamedTuple):
     """What the book says to a visitor who has just signed."""
 
     state: str  # published | waiting | deleted
-    comment_id: str | None = None
-    name: str | None = None
+    comment: PublicComment | None = None
     may_change: bool = False
     is_change: bool = False  # The comment was stored before.
 
     @property
     def change_time(self) -> str:
         """Return for how long the comment may still be changed, in words."""
-        left = ids.moment_of(self.comment_id or "") + CHANGE_WINDOW - clock.now()
+        left = ids.moment_of(self.comment.id if self.comment else "") + CHANGE_WINDOW - clock.now()
         minutes = -(-left // MINUTE)  # This rounds up.
         return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, minutes))
 
@@ -148,31 +152,38 @@ def receipt_of_request() -> Receipt | None:
     if signed == DELETED:
         return Receipt(DELETED)
     if signed == HELD:
-        return _of_waiting()._replace(is_change=is_change)
+        return _of_link()._replace(is_change=is_change)
+    if not signed and embed.is_open():  # The page around the frame was loaded again.
+        return _of_waiting(earlier_comment())
     found = public_comments.find(request_context.select(), signed) if ids.ID.fullmatch(signed) else None
-    return found and Receipt("published", found.id, found.name, is_changeable(found.id), is_change)
+    return found and Receipt("published", found, is_changeable(found.id), is_change)
 
 
 def receipt_of_own(comment: PublicComment) -> Receipt | None:
     """Return what the comment's own page says to the browser that has just written it."""
     if earlier_comment() != comment.id or not is_changeable(comment.id):
         return None
-    return Receipt("published", comment.id, comment.name, may_change=True)
+    return Receipt("published", comment, may_change=True)
 
 
 def is_changeable(comment_id: str) -> bool:
-    """Whether its visitor may still change a comment, for its age. A page in a frame has no cookie for it."""
-    return _is_recent(comment_id) and not embed.is_open()
+    """Whether its visitor may still change a comment. In a frame, some browsers have dropped the cookie."""
+    return _is_recent(comment_id) and (not embed.is_open() or earlier_comment() == comment_id)
 
 
-def _of_waiting() -> Receipt:
-    """Return the receipt with the name, for as long as its visitor may change the comment."""
+def _of_link() -> Receipt:
+    """Return the receipt with the comment, for as long as its visitor may change it."""
     with suppress(BadSignature):
         comment_id = _signer("receipt").unsign(request.args.get(RECEIPT_FIELD, "")).decode()
-        name = public_comments.name_of(request_context.select(), comment_id)
-        if name is not None and _is_recent(comment_id):
-            return Receipt(HELD, comment_id, name, is_changeable(comment_id))
+        if _is_recent(comment_id):
+            return _of_waiting(comment_id) or Receipt(HELD)
     return Receipt(HELD)
+
+
+def _of_waiting(comment_id: str | None) -> Receipt | None:
+    """Return the receipt of a comment that its own visitor asks for, if it waits for the owner."""
+    found = comment_id and public_comments.find_waiting(request_context.select(), comment_id)
+    return Receipt(HELD, found, is_changeable(found.id)) if found else None
 
 
 def _is_recent(comment_id: str) -> bool:

@@ -8,7 +8,9 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from guestbook.comments import comment_actions
 from guestbook.web import request_context, response_headers
+from tests.support import factories
 from tests.support.visitor import (
     GREETING,
     TIMES_SCRIPT,
@@ -17,6 +19,7 @@ from tests.support.visitor import (
     attributes,
     by_class,
     fields,
+    hrefs,
     messages,
     parse,
     scripts,
@@ -24,6 +27,7 @@ from tests.support.visitor import (
     stored,
     text,
 )
+from tests.web.conftest import Later
 
 SITES = "https://one.example\nhttps://two.example:8443"
 INSIDE = "/embed?site=https://one.example"
@@ -85,12 +89,16 @@ def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(vis
     assert "site=https://one.example" in older.replace("%3A", ":").replace("%2F", "/")
 
 
-def test_one_signs_inside_the_frame_without_a_cookie(visitor: Visitor) -> None:
+def test_one_signs_inside_the_frame_and_gets_a_cookie_for_it_alone(visitor: Visitor) -> None:
     page = visitor.page(INSIDE)
     action = attributes(page, ".//form")["action"]
     answer = visitor.open("POST", action, data=fields(page) | GREETING)
     assert answer.status_code == 303
-    assert "Set-Cookie" not in answer.headers
+    kept = [cookie.split("; ", 1)[1] for cookie in answer.headers.getlist("Set-Cookie")]
+    assert [sorted(words.split("; "))[1:] for words in kept] == [
+        ["HttpOnly", "Max-Age=15552000", "Path=/comments", "SameSite=Lax", "Secure"],
+        ["HttpOnly", "Max-Age=15552000", "Partitioned", "Path=/embed", "SameSite=None", "Secure"],
+    ]
     [comment] = stored()
     there = answer.headers["Location"]
     assert there.startswith("/embed?")
@@ -98,8 +106,50 @@ def test_one_signs_inside_the_frame_without_a_cookie(visitor: Visitor) -> None:
     thanks = visitor.get(there)
     assert ancestors(thanks) == "https://one.example https://two.example:8443"
     assert "Thank you, Ada!" in text(by_class(parse(thanks), "success")[0])
-    assert "Change or delete it" not in thanks.text  # there is no cookie for it
     assert attributes(parse(thanks), ".//script")["data-site"] == "https://one.example"
+    assert any(link.startswith(f"/embed/comments/{comment.id}/edit?") for link in hrefs(parse(thanks)))
+    visitor.client.delete_cookie("guestbook_signed", path="/embed", domain="localhost")
+    assert "Change or delete it" not in visitor.get(there).text  # this browser has dropped the cookie
+
+
+def test_one_changes_and_deletes_a_comment_inside_the_frame(visitor: Visitor) -> None:
+    page = visitor.page(INSIDE)
+    visitor.open("POST", attributes(page, ".//form")["action"], data=fields(page) | GREETING)
+    [comment] = stored()
+    own = visitor.get(f"/embed/comments/{comment.id}/edit?site=https://one.example")
+    assert ancestors(own) == "https://one.example https://two.example:8443"
+    change, delete = [form.attrib["action"] for form in parse(own).iter("form")]
+    answer = visitor.open("POST", change, data=fields(parse(own)) | {"message": "Changed"})
+    assert answer.location.startswith("/embed?site=")
+    assert "Your change is saved." in visitor.get(answer.location).text
+    assert [comment.message for comment in stored()] == ["Changed"]
+    gone = visitor.open("POST", delete, data={"token": fields(parse(own))["token"]})
+    assert "Your comment is deleted." in visitor.get(gone.location).text
+    assert [comment.status for comment in stored()] == ["trash"]
+    refused = visitor.get(f"/embed/comments/{comment.id}/edit?site=https://one.example")
+    assert (refused.status_code, ancestors(refused)) == (403, ancestors(own))
+    set_(embed_sites="")
+    assert visitor.get(f"/embed/comments/{comment.id}/edit").status_code == 404
+
+
+def test_a_held_comment_is_shown_in_the_frame_to_its_visitor_alone_until_it_is_decided(
+    visitor: Visitor, later: Later
+) -> None:
+    page = visitor.page(INSIDE)
+    later(10)
+    held = fields(page) | GREETING | {"message": "https://a.example " * 4}
+    visitor.open("POST", attributes(page, ".//form")["action"], data=held)
+    [comment] = stored()
+    reloaded = visitor.page(INSIDE)
+    assert [words.split() for words in messages(reloaded)] == [["https://a.example"] * 4]
+    assert "Thank you, Ada. The owner will look at it first." in text(by_class(reloaded, "success")[0])
+    assert any("/edit" in link for link in hrefs(reloaded))
+    later(16 * 60)
+    assert len(messages(visitor.page(INSIDE))) == 1
+    assert not any("/edit" in link for link in hrefs(visitor.page(INSIDE)))
+    assert messages(Visitor(visitor.app).page(INSIDE)) == []
+    factories.change(comment.id, comment_actions.move, "published")
+    assert not by_class(visitor.page(INSIDE), "success")
 
 
 def test_a_mistake_keeps_the_text_inside_the_frame(visitor: Visitor) -> None:

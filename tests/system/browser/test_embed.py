@@ -1,11 +1,18 @@
 """Chromium shows the book on a page of another site."""
 
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+import trustme
 from flask import Flask
-from playwright.sync_api import Browser, FrameLocator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
+from werkzeug.serving import make_server
 
+from tests.conftest import running
 from tests.support import site
 from tests.support.visitor import add, set_, stored
 from tests.system.browser.conftest import PHONE, OpenContext
@@ -85,7 +92,8 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(elsewhere: str, open_context
     assert [comment.name for comment in stored()][-1] == "Grace"
     assert_it_fits(page)
     assert page.url.startswith(elsewhere)
-    assert context.cookies() == []
+    # Another port of the same computer is the same site, so both cookies are kept.
+    assert kept(context) == [("/comments", "Lax"), ("/embed", "Lax")]
 
 
 def test_after_each_click_the_page_around_shows_what_came_of_it(
@@ -169,3 +177,76 @@ def test_a_page_that_forbids_the_script_or_the_frame_shows_the_link_and_no_empty
         expect(page.locator("iframe")).to_have_count(0)
         page.get_by_role("link", name="Guestbook").click()
         expect(page).to_have_url(address)
+
+
+@pytest.fixture
+def secure_book(environ: dict[str, str], listening: socket.socket) -> Iterator[str]:
+    """Serve a book by https, and give its address: only so may a browser keep a cookie in a frame."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    address = site.address(listening).replace("http://", "https://")
+    listening.listen()
+    with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
+        server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context, fd=listening.fileno())
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"{address}/"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def without_other_sites_cookies(browser: Browser) -> Iterator[tuple[BrowserContext, Page]]:
+    """Open a page in a browser that blocks the cookies of other sites, as most do."""
+    with browser.new_context(ignore_https_errors=True) as context:
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        control = context.new_cdp_session(page)
+        control.send("Network.enable")
+        block = {"enableThirdPartyCookieRestriction": True}
+        allow_none = {"disableThirdPartyCookieMetadata": True, "disableThirdPartyCookieHeuristics": True}
+        control.send("Network.setCookieControls", block | allow_none)
+        yield context, page
+
+
+def kept(context: BrowserContext) -> list[tuple[str | None, str | None]]:
+    """Return the path and the kind of the cookies that the browser has kept."""
+    return sorted((cookie["path"], cookie["sameSite"]) for cookie in context.cookies())
+
+
+def test_in_a_frame_of_another_site_one_changes_the_comment_and_is_known_again(
+    secure_book: str, browser: Browser
+) -> None:
+    around = Flask(__name__)
+    frame = f'<iframe src="{secure_book}embed" title="Guestbook" width="600" height="900"></iframe>'
+    around.add_url_rule("/", "/", lambda: f"<!doctype html><title>My page</title>{frame}")
+    with site.reserved_port() as listening, site.serving(around, listening):
+        elsewhere = site.address(listening).replace("127.0.0.1", "localhost")  # This is another site.
+        allow(elsewhere)
+        with without_other_sites_cookies(browser) as (context, page):
+            page.goto(elsewhere)
+            book = inside(page)
+            sign(book, "Hello http://a.example http://b.example http://c.example")
+            expect(book.get_by_role("status")).to_contain_text("The owner will look at it first.")
+            # The control: the plain cookie, which the book's own page would have, is dropped.
+            assert kept(context) == [("/embed", "None")]
+            page.reload()
+            expect(book.locator(".message")).to_contain_text("http://c.example")
+            book.get_by_role("link", name="Change or delete it").click()
+            expect(book.get_by_role("heading", name="Change your comment")).to_be_visible()
+            book.get_by_label("Message").fill("Hello again")
+            book.get_by_role("button", name="Save the change").click()
+            expect(book.get_by_role("status")).to_contain_text("Your change is saved.")
+            sign(book, "A second one")
+            expect(book.get_by_role("status")).to_contain_text("is in the book")
+            assert [comment.message for comment in stored()] == ["Hello again", "A second one"]
+            book.get_by_role("link", name="Change or delete it").click()
+            book.get_by_role("button", name="Delete my comment").click()
+            expect(book.get_by_role("status")).to_contain_text("Your comment is deleted.")
+            assert stored()[1].status == "trash"
+
+
+def sign(book: FrameLocator, message: str) -> None:
+    book.get_by_label("Name").fill("Grace")
+    book.get_by_label("Message").fill(message)
+    book.get_by_role("button", name="Sign the book").click()

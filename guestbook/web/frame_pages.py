@@ -1,0 +1,62 @@
+"""The book in a frame of another website: its front page, and the pages of one's own comment."""
+
+import json
+from pathlib import Path
+
+from flask import Blueprint, Response, abort
+from flask.typing import ResponseReturnValue
+
+from guestbook.web import (
+    book_signing,
+    embed,
+    public_pages,
+    request_context,
+    response_headers,
+    translation_and_template_filters,
+)
+
+pages = Blueprint(embed.BLUEPRINT, __name__)
+pages.register_blueprint(book_signing.pages, url_prefix=embed.OWN_COMMENT)
+
+SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
+SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
+
+
+@pages.before_request
+def require_sites() -> None:
+    """Answer 404 while no website may show the book."""
+    if not embed.sites():
+        request_context.preferences()  # If the database cannot be used, that is the error.
+        abort(404)
+
+
+@pages.after_request
+def let_sites_show(response: Response) -> Response:
+    """Let the allowed sites show the answer, be it an error; all other pages forbid every site."""
+    policy = response_headers.WITH_SCRIPT
+    if sites := " ".join(embed.sites()):
+        policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {sites}")
+    response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+@pages.get("/embed", endpoint="index")
+def framed() -> ResponseReturnValue:
+    """Show the book as it stands in the frame."""
+    return public_pages.index()
+
+
+@pages.post("/embed", endpoint="sign")
+def sign_in_frame() -> ResponseReturnValue:
+    """Sign the book inside the frame."""
+    return book_signing.sign()
+
+
+@pages.get("/embed.js")
+def script() -> Response:
+    """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
+    title = json.dumps(translation_and_template_filters.of_book(request_context.preferences()).title)
+    code = SCRIPT_FILE.read_text().replace('"Guestbook"', title)
+    response = response_headers.public(code, "text/javascript; charset=utf-8")
+    response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
+    return response
