@@ -24,6 +24,7 @@ from guestbook.web import (
 PAGES_BELOW = {
     "/comments/": "book_signing.pages",
     "/embed": "frame_pages.pages",
+    "/form/": "book_signing.website_forms_pages",
     "/feed": "feeds.pages",
     "/healthz": "health_metrics_pinger.health_pages",
     "/metrics": "health_metrics_pinger.metrics_pages",

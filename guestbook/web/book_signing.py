@@ -3,14 +3,16 @@
 Then come the pages on which visitors change or delete the comment of their browser, for some minutes.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import comment_actions, comment_form, submission
+from guestbook.comments import comment_actions, comment_form, submission, website_forms
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_report, spam_rules
 from guestbook.comments.submission import CommentChanged, TooManyComments
@@ -57,13 +59,55 @@ def sign() -> ResponseReturnValue:
         return _refused(next(iter(entry.errors)), entry, token, 422)
     if PREVIEW_FIELD in request.form:
         return _page(entry, token, preview=entry)
+    return _submit(entry, visitor(form), form, token, visitor_tokens.receipt_address)
+
+
+def _submit(
+    entry: Draft, sender: submission.Visitor, form: Form, token: str, address: Callable[[Comment], str]
+) -> ResponseReturnValue:
+    """Store the comment and lead its visitor to the address, or show the form again."""
     try:
-        comment = submission.submit(entry, visitor(form), form.key(entry))
+        comment = submission.submit(entry, sender, form.key(entry))
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
-    is_published = comment.status == "published"
-    led = redirect(visitor_tokens.receipt_address(comment.id, is_published=is_published), 303)
-    return visitor_tokens.give_cookie(led, comment)
+    return visitor_tokens.give_cookie(redirect(address(comment), 303), comment)
+
+
+website_forms_pages = Blueprint("website_form", __name__)
+
+NOT_THIS_WEBSITE = Translatable(
+    "The form was on a page that may not use it, so nothing was stored yet. Your text is still here: "
+    "sign the book with it."
+)
+
+
+@website_forms_pages.post("/form/<key>")
+def sign_on_website(key: str) -> ResponseReturnValue:
+    """Take a comment from a plain form on a page of the owner's, and lead the visitor back to that page."""
+    page = website_forms.pages(db.session()).get(key)
+    if page is None:
+        abort(404)
+    entry, book = _read_form(), request_context.preferences()
+    token = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON)
+    if book.question and not comment_form.is_right_answer(_line("answer"), book.answers):
+        entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
+    if book.closed:
+        return _refused("closed", entry, token, 403, BOOK_CLOSED)
+    is_from = website_forms.is_from(page, request.headers.get("Origin"), request.headers.get("Referer"))
+    if is_from is False:
+        return _refused("website", entry, token, 403, NOT_THIS_WEBSITE)
+    if entry.errors:
+        wrong = next(iter(entry.errors))
+        spam_report.count_refusal(wrong)
+        return redirect(f"{page}#error-{wrong}", 303)
+    # Such a form has no token. The same words on the same day are a second click.
+    form = Form(f"{key} {clock.now():%F}", None)
+    sender = replace(visitor(form), is_from_unknown=is_from is None)
+    return _submit(entry, sender, form, token, partial(_address_on, page))
+
+
+def _address_on(page: str, comment: Comment) -> str:
+    return page + ("#thanks" if comment.status == "published" else "#waiting")
 
 
 def _read_form(stored: Draft | None = None) -> Draft:
@@ -160,9 +204,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
         return _own_page(comment, entry, token, error.sentence), 422
     if changed is None:
         raise NotYours
-    is_published = changed.status == "published"
-    there = visitor_tokens.receipt_address(comment_id, is_published=is_published, is_change=True)
-    return redirect(there, 303)
+    return redirect(visitor_tokens.receipt_address(changed, is_change=True), 303)
 
 
 @pages.post("/delete")

@@ -14,7 +14,7 @@ from guestbook.web import book_signing, error_pages, response_headers
 from guestbook.web.error_pages import BookUpdating
 
 DATABASE_RETRY_SECONDS = 60
-SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
+SIGNING_ENDPOINTS = ("public.sign", "embed.sign", "website_form.sign_on_website")
 BOOK_UPDATING = Translatable("The book is being updated. Please try again in a few minutes.")
 TRY_AGAIN = "Please try again in a minute."
 VERSION_ADVICE = {  # fault → sentence on admin pages

@@ -137,12 +137,12 @@ class Receipt(NamedTuple):
         return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, minutes))
 
 
-def receipt_address(comment_id: str, *, is_published: bool, is_change: bool = False) -> str:
+def receipt_address(comment: "Comment", *, is_change: bool = False) -> str:
     """Return where visitors find out what became of their comment. Spam looks like a held comment."""
     change = {CHANGED_FIELD: "yes"} if is_change else {}
-    if is_published:
-        return embed.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
-    signature = _signer("receipt").sign(comment_id).decode()
+    if comment.status == "published":
+        return embed.home(signed=comment.id, **change, _anchor=f"c-{comment.id}")
+    signature = _signer("receipt").sign(comment.id).decode()
     return embed.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
 
 

@@ -29,6 +29,7 @@ REFUSAL_REASONS = {  # reason → words for the owner
     "expired": "The form was open for more than a day",
     "closed": "The book is closed",
     "rate": "Too many comments from one network",
+    "website": "The form was on another website",
     "answer": "The answer to your question was wrong",
     **{name: field.refused for name, field in COMMENT_FIELDS.items()},
 }

@@ -34,6 +34,7 @@ class CommentFacts:
     trap: str = ""  # the hidden field's content
     age: float | None = None  # seconds from showing the form to sending it
     is_known_visitor: bool | None = None  # whether an earlier comment of this browser stands in the book
+    is_from_unknown: bool = False  # whether its form may have been on any website
     listed_word: str | None = None  # a word of the owner's list that it holds
     foreign_script: str | None = None  # a writing system that no comment of the book has used
     repeated: Repeated | None = None  # an earlier comment with almost the same text
@@ -83,6 +84,13 @@ def flood(facts: CommentFacts) -> Finding:
     """In a flood every comment waits."""
     sentence = f"Many comments came at once, so all are held until {facts.flood_ends}."
     return ("held", sentence) if facts.flood_ends else None
+
+
+def unknown_website(facts: CommentFacts) -> Finding:
+    """A browser can be told to say nothing. So can a program."""
+    if not facts.is_from_unknown:
+        return None
+    return "held", "Its form did not say which website it was on."
 
 
 def link_markup(facts: CommentFacts) -> Finding:
@@ -177,7 +185,7 @@ def learned_words(facts: CommentFacts) -> Finding:
     return "held", f"It resembles comments that you marked as spam: {words}."
 
 
-PROGRAM_RULES: tuple[Rule, ...] = (hidden_field, quick_link, much_link_markup, flood)
+PROGRAM_RULES: tuple[Rule, ...] = (hidden_field, quick_link, much_link_markup, flood, unknown_website)
 SUSPICION_RULES: tuple[Rule, ...] = (
     repeated_spam,
     listed_word,

@@ -1,12 +1,15 @@
 """The pages of the book's settings: its texts and moderation, its look, and the websites that may show it."""
 
+from functools import partial
+
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from guestbook.comments import website_forms
 from guestbook.lib import clock, fields
 from guestbook.lib.fields import Field
 from guestbook.storage import preferences
-from guestbook.storage.database import writing
+from guestbook.storage.database import db, writing
 from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web import request_context, translation_and_template_filters
 from guestbook.web.admin import responses, undo
@@ -33,6 +36,7 @@ def show(page: str, **more: object) -> str:
         values=fields.typed(known, request.form.getlist) if request.method == "POST" else stored,
         zones=clock.suggested_zones,
         frame_title=translation_and_template_filters.title_for_sites(request_context.preferences()),
+        forms=website_forms.pages(db.session()) if page == "embed" else {},
         **more,
     )
 
@@ -47,6 +51,23 @@ def save(page: str) -> ResponseReturnValue:
     with writing() as session:
         undo_id = undo.save_settings(session, typed, url_for(view))
     return responses.done(said, view, undo=undo_id)
+
+
+@pages.post("/embed/forms")
+@responses.form_on(partial(show, "embed"))
+def add_form() -> ResponseReturnValue:
+    """Make the key of a plain form on a page of the owner's."""
+    with writing() as session:
+        website_forms.add(session, request.form.get("page", ""))
+    return responses.done("The form is made. Copy its code into your page.", ".embed", _anchor="forms")
+
+
+@pages.post("/embed/forms/delete")
+def delete_form() -> ResponseReturnValue:
+    """Take the key of a form back."""
+    with writing() as session:
+        website_forms.remove(session, request.form.get("key", ""))
+    return responses.done("The form is removed: the book takes nothing from it.", ".embed", _anchor="forms")
 
 
 def _fields(page: str) -> dict[str, Field]:

@@ -40,6 +40,8 @@ PUBLIC_VIEWS = {
     "looks": "choose_language choose own_css button",
     "webmention": "form receive status",
     "own_comment": "show edit delete",  # with the cookie after signing
+    "embed.own_comment": "show edit delete",  # with the cookie of the frame
+    "website_form": "sign_on_website",  # with a public key of the owner's
     "moderation": "show decide",  # with a signed token
     # With the cookie that a signed link gives.
     "receiver": "open_link index show payload verify redeliver ask_redelivery redeliver_failed"

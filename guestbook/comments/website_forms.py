@@ -1,0 +1,69 @@
+"""Plain forms on the owner's own pages: each page has a public key, which the owner can take back.
+
+A key is no secret. It names the page to which the visitor is led back, and whose website alone may use it.
+"""
+
+import secrets
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from guestbook.lib import validate
+from guestbook.lib.errors import Refused
+from guestbook.storage import audit_log
+from guestbook.storage.models import BookState
+
+PREFIX = "form "  # of the row of a key
+KEY_BYTES = 9
+FORMS_LIMIT = 100
+PAGE_LIMIT = 500  # characters
+TOO_MANY = f"There are {FORMS_LIMIT} forms already. Please remove one first."
+TWICE = "This page has a form already."
+
+
+def pages(session: Session) -> dict[str, str]:
+    """Return the address of each page by its key, in the order of the addresses."""
+    rows = session.execute(select(BookState.name, BookState.value).where(BookState.name.startswith(PREFIX)))
+    return {name.removeprefix(PREFIX): page for name, page in sorted(rows, key=lambda row: row.value)}
+
+
+def add(session: Session, typed: str) -> str:
+    """Make a key for the page at that address, in the caller's transaction; raises Refused."""
+    page, known = _address(typed), pages(session)
+    if page in known.values() or len(known) >= FORMS_LIMIT:
+        raise Refused.of({"page": TWICE if page in known.values() else TOO_MANY})
+    key = secrets.token_urlsafe(KEY_BYTES)
+    session.add(BookState(name=PREFIX + key, value=page))
+    audit_log.record(session, "added", "website form", name=page)
+    return key
+
+
+def remove(session: Session, key: str) -> None:
+    """Take a key back, in the caller's transaction. One that is gone is no error."""
+    page = pages(session).get(key)
+    if page is not None:
+        session.execute(delete(BookState).where(BookState.name == PREFIX + key))
+        audit_log.record(session, "deleted", "website form", name=page)
+
+
+def is_from(page: str, origin: str | None, referer: str | None) -> bool | None:
+    """Whether a request comes from the page's website, by its headers; None if they do not say it.
+
+    Browsers send the origin `null` from pages that tell nobody where they are (Fetch Standard, 3.2).
+    """
+    said = origin if origin and origin != "null" else referer
+    try:
+        return validate.web_origin(said) == validate.web_origin(page) if said else None
+    except ValueError:
+        return False
+
+
+def _address(typed: str) -> str:
+    page = typed.strip().partition("#")[0]
+    try:
+        validate.web_origin(page)
+        if len(page) > PAGE_LIMIT or not page.isprintable() or " " in page:
+            raise ValueError(f"Please use at most {PAGE_LIMIT} characters, and write a blank as %20.")
+    except ValueError as error:
+        raise Refused.of({"page": str(error)}) from None
+    return page
