@@ -47,6 +47,7 @@ PUBLISHED = f"{COMMENTS} WHERE comments.status = 'published'"
 ONE_PUBLISHED = f"{PUBLISHED} AND comments.id = :comment_id"
 NEWEST_PUBLISHED = f"{PUBLISHED} ORDER BY comments.id DESC LIMIT :most"
 ONE_WAITING = f"{COMMENTS} WHERE comments.id = :comment_id AND comments.status IN ('held', 'spam')"
+COUNT = "SELECT count(*) FROM comments WHERE status = 'published'"
 OLDER_PUBLISHED = f"{PUBLISHED} AND comments.id < :before ORDER BY comments.id DESC LIMIT :most"
 
 
@@ -65,6 +66,11 @@ def page_of(found: Sequence[tuple[Any, ...]], limit: int) -> PublicPage:
 def find(select: Select, comment_id: str) -> PublicComment | None:
     """Return the published comment with that id."""
     return next(map(_comment, select(ONE_PUBLISHED, comment_id=comment_id)), None)
+
+
+def count(select: Select) -> int:
+    """Return how many comments are published; this reads an index from end to end."""
+    return next(number for (number,) in select(COUNT))
 
 
 def find_waiting(select: Select, comment_id: str) -> PublicComment | None:

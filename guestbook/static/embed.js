@@ -1,5 +1,6 @@
 // Shows the guestbook where its <script> stands, in a frame that is always as high as the book. A link to the book before
-// the script goes when the frame has loaded, so it stays where the page or the book allows no frame.
+// the script goes when the frame has loaded, so it stays where the page or the book allows no frame. Elements with
+// data-guestbook-count get the number of comments.
 "use strict";
 
 (() => {
@@ -7,6 +8,7 @@
   const script = document.currentScript;
   const book = new URL("embed", script.src);
   book.searchParams.set("site", location.origin);
+  for (const name of ["lang", "look", "header"]) if (script.dataset[name]) book.searchParams.set(name, script.dataset[name]);
   const link = script.previousElementSibling;
   const frame = document.createElement("iframe");
   frame.src = book.href;
@@ -14,10 +16,11 @@
   frame.style.cssText = "display: block; width: 100%; border: 0";
   frame.style.height = `${Number(script.dataset.height) || 600}px`;
   addEventListener("message", (event) => {
-    const { guestbookHeight: height, guestbookShow: show } = event.data || {};
+    const { guestbookHeight: height, guestbookShow: show, guestbookCount: count } = event.data || {};
     if (event.source !== frame.contentWindow || event.origin !== book.origin || !(height > 0)) return;
     if (link?.href === new URL(".", script.src).href) link.remove();
     frame.style.height = `${Math.ceil(height)}px`;
+    if (count) for (const place of document.querySelectorAll("[data-guestbook-count]")) place.textContent = count;
     if (!(show >= 0)) return;
     // After a click in the book: the line that the visitor should see comes to the top, with some space above.
     frame.style.scrollMarginTop = `${16 - show}px`;

@@ -3,11 +3,11 @@
 "use strict";
 
 (() => {
-  const { site } = document.currentScript.dataset;
+  const { site, count: guestbookCount } = document.currentScript.dataset;
   const top = (element) => element?.getBoundingClientRect().top ?? 0; // the frame itself never scrolls
   const tell = (more) => {
     const guestbookHeight = document.documentElement.getBoundingClientRect().height;
-    parent.postMessage({ guestbookHeight, ...more }, site);
+    parent.postMessage({ guestbookHeight, guestbookCount, ...more }, site);
   };
   const show = (element) => tell({ guestbookShow: Math.max(0, top(element?.closest(".field") ?? element)) });
   new ResizeObserver(() => tell()).observe(document.documentElement);

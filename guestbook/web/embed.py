@@ -1,16 +1,21 @@
 """The book in a frame on another website: which sites may show it, and where its links lead."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 from flask import g, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from guestbook.queries import public_comments
+from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS
 from guestbook.web import request_context
 
 BLUEPRINT = "embed"
 PATH = "/embed"
 OWN_COMMENT = f"{PATH}/comments/<comment_id>"
+CHOICES = {"lang": BOOK_LANGUAGES, "look": LOOKS, "header": ("no",)}
+HEIGHT = 1350  # pixels of a frame that holds an empty book, also on a phone
 SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
 
 
@@ -27,26 +32,43 @@ def site() -> str | None:
 
 def home(**values: Any) -> str:
     """Return the address of the book as this visitor sees it: its front page, or the frame."""
-    if is_open():
-        return url_for("embed.index", site=site(), **values)
-    return url_for("public.index", **values)
+    return url_for("embed.index" if is_open() else "public.index", **parameters(), **values)
 
 
 def parameters() -> dict[str, Any]:
-    """Return what the links to other pages of the book keep."""
-    return {"site": site()} if is_open() else {}
+    """Return what the links to other pages of the book keep: what the page around the frame has chosen."""
+    if not is_open():
+        return {}
+    chosen = {name: choice(name, offered) for name, offered in CHOICES.items()}
+    return {"site": site()} | {name: value for name, value in chosen.items() if value}
+
+
+def choice(name: str, offered: Collection[str]) -> str | None:
+    """Return what the page around the frame has chosen; None without a frame, or if it is not offered."""
+    chosen = request.args.get(name, "") if is_open() else ""
+    return chosen if chosen in offered else None
+
+
+def count() -> int:
+    """Return how many comments the book has, which the page around the frame may show."""
+    return public_comments.count(request_context.select())
+
+
+def has_header() -> bool:
+    """Whether the page has its title and welcome: the page around a frame may have its own."""
+    return choice("header", CHOICES["header"]) is None
 
 
 def change_address(comment_id: str) -> str:
     """Return where visitors change their comment. It is no route: an app for readers has no such page."""
     if is_open():
-        return url_for("embed.own_comment.show", comment_id=comment_id, site=site())
+        return url_for("embed.own_comment.show", comment_id=comment_id, **parameters())
     return url_for("public.comment", comment_id=comment_id) + "/edit"
 
 
 def sign_address() -> str:
     """Return where the form of this visitor is sent."""
-    return url_for("embed.sign", site=site()) if is_open() else url_for("public.sign")
+    return url_for("embed.sign" if is_open() else "public.sign", **parameters())
 
 
 def sites() -> list[str]:

@@ -50,7 +50,9 @@ def look() -> str:
     if response_headers.has_admin_look():
         return Preferences().look
     owners = request_context.preferences_or_defaults().look
-    return _chosen(LOOK_COOKIE, LOOKS, owners) if may_choose_look() else owners
+    if may_choose_look():
+        return _chosen(LOOK_COOKIE, LOOKS, owners)
+    return embed.choice("look", LOOKS) or owners
 
 
 def may_choose_look() -> bool:
@@ -145,6 +147,8 @@ def _language() -> str:
     if response_headers.is_for_owner():
         return ENGLISH
     book = request_context.preferences_or_defaults()
+    if of_frame := embed.choice("lang", BOOK_LANGUAGES):
+        return of_frame
     if not book.visitor_languages or request.blueprint == "feeds":
         return book.language
     _vary("Accept-Language")

@@ -241,8 +241,11 @@ FILTERS = {one.__name__: one for one in FUNCTIONS} | {
 GLOBALS = {
     "in_frame": embed.is_open,
     "frame_site": embed.site,
+    "comment_count": embed.count,
     "signed_sites": embed.signed_sites,
     "home": embed.home,
+    "frame_height": embed.HEIGHT,
+    "has_header": embed.has_header,
     "change_address": embed.change_address,
     "sign_address": embed.sign_address,
     "asset": asset,

@@ -214,3 +214,28 @@ def test_below_a_path_the_frame_stays_below_it(app: Flask) -> None:
     page = parse(answer)
     assert attributes(page, ".//form")["action"].startswith("/book/embed?")
     assert attributes(page, ".//script")["src"].startswith("/book/static/")
+
+
+def test_the_page_around_chooses_language_look_and_header_and_links_keep_them(visitor: Visitor) -> None:
+    set_(per_page="1")
+    add(["one", "two"])
+    url = INSIDE + "&lang=de&look=1999&header=no"
+    page = visitor.page(url)
+    assert (page.attrib["lang"], page.attrib["data-look"]) == ("de", "1999")
+    assert page.find(".//header[@class='site-header']") is None
+    older = visitor.page(attributes(page, ".//nav/a[@rel='next']")["href"])
+    assert (older.attrib["lang"], older.attrib["data-look"]) == ("de", "1999")
+    answer = visitor.open("POST", attributes(page, ".//form")["action"], data=fields(page) | GREETING)
+    assert {"lang=de", "look=1999", "header=no"} < set(re.split("[?&#]", answer.location))
+    usual = visitor.page(INSIDE + "&lang=xx&look=pink&header=yes")
+    assert (usual.attrib["lang"], usual.attrib["data-look"]) == ("en", "paper")
+    assert usual.find(".//header[@class='site-header']") is not None
+    assert visitor.page("/?lang=de&look=1999").attrib["data-look"] == "paper", "only in a frame"
+
+
+def test_it_is_compressed_and_tells_how_many_comments_there_are(visitor: Visitor) -> None:
+    add(["one", "two"])
+    add(["held"], status="held")
+    answer = visitor.get(INSIDE, headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert attributes(visitor.page(INSIDE), ".//script")["data-count"] == "2"

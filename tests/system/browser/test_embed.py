@@ -21,8 +21,13 @@ pytestmark = pytest.mark.needs("chromium")
 
 PATIENCE = 60_000  # milliseconds; on a busy machine a frame takes its time
 
-WITH_SCRIPT = '<h1>My page</h1><a href="{book}">Guestbook</a>\n<script src="{book}embed.js" async></script>'
+WITH_SCRIPT = (
+    "<h1>My page</h1><b data-guestbook-count></b>"
+    '<a href="{book}">Guestbook</a>\n<script src="{book}embed.js" async></script>'
+)
 BY_HAND = '<h1>My page</h1><iframe src="{book}embed" title="Guestbook" width="600" height="900"></iframe>'
+# The policy of Neocities' free sites: no request and no form leads elsewhere, and frames are allowed.
+NEOCITIES = "connect-src 'self'; form-action 'self'"
 POLICIES = {"/no-script": "default-src 'self'", "/no-frame": "default-src 'self'; script-src *"}
 
 
@@ -30,10 +35,15 @@ POLICIES = {"/no-script": "default-src 'self'", "/no-frame": "default-src 'self'
 def elsewhere(address: str) -> Iterator[str]:
     """A site with a page that shows the book, and with one that does it without a script."""
     other = Flask(__name__)
-    for path, page in (("/", WITH_SCRIPT), ("/by-hand", BY_HAND)):
+    chosen = WITH_SCRIPT.replace(" async", ' data-lang="de" data-look="1999" data-header="no" async')
+    for path, page in (("/", WITH_SCRIPT), ("/chosen", chosen), ("/by-hand", BY_HAND)):
         icon = '<link rel="icon" href="data:,">'
         body = f"<!doctype html><html lang=en>{icon}<title>My page</title>{page.format(book=address)}"
         other.add_url_rule(path, path, lambda body=body: body)
+        if path == "/by-hand":
+            other.add_url_rule(
+                "/neocities", "n", lambda body=body: (body, {"Content-Security-Policy": NEOCITIES})
+            )
         if path == "/":
             for strict, policy in POLICIES.items():
                 answer = body, {"Content-Security-Policy": policy}
@@ -80,6 +90,7 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(elsewhere: str, open_context
     expect(book.locator(".comment")).to_have_count(15, timeout=PATIENCE)
     assert_it_fits(page)
     assert height(page) > 900
+    expect(page.locator("[data-guestbook-count]")).to_have_text("15")
     expect(page.get_by_role("link", name="Guestbook", exact=True)).to_have_count(
         0
     )  # the frame is in its place
@@ -94,6 +105,15 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(elsewhere: str, open_context
     assert page.url.startswith(elsewhere)
     # Another port of the same computer is the same site, so both cookies are kept.
     assert kept(context) == [("/comments", "Lax"), ("/embed", "Lax")]
+
+
+def test_the_page_chooses_language_look_and_header(elsewhere: str, open_context: OpenContext) -> None:
+    allow(elsewhere)
+    page = open_context().new_page()
+    page.goto(f"{elsewhere}/chosen")
+    book = page.frame_locator("iframe")
+    expect(book.locator("html[lang=de][data-look='1999']")).to_have_count(1, timeout=PATIENCE)
+    expect(book.locator("h1")).to_have_count(0)
 
 
 def test_after_each_click_the_page_around_shows_what_came_of_it(
@@ -128,14 +148,15 @@ def test_after_each_click_the_page_around_shows_what_came_of_it(
     expect(book.get_by_role("heading", name="Older comments")).to_be_in_viewport(timeout=PATIENCE)
 
 
-def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(
-    elsewhere: str, open_context: OpenContext
+@pytest.mark.parametrize(("path", "runs_scripts"), [("/by-hand", False), ("/neocities", True)])
+def test_a_frame_by_hand_shows_the_book_and_takes_a_comment(
+    elsewhere: str, open_context: OpenContext, path: str, runs_scripts: bool
 ) -> None:
     allow(elsewhere)
-    context = open_context(java_script_enabled=False)
+    context = open_context(java_script_enabled=runs_scripts)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.goto(f"{elsewhere}/by-hand")
+    page.goto(elsewhere + path)
     book = inside(page)
     book.get_by_label("Name").fill("Grace")
     book.get_by_label("Message").fill("Hello")

@@ -202,28 +202,33 @@ def test_two_first_clicks_at_once_are_no_fault(each_app: Flask, each_owner: Owne
 # --- the code for other sites
 
 
+FRAME = f"{EMBED}?host=frame"
+
+
 def code(owner: Owner, url: str = EMBED) -> list[str]:
     return [text(element) for element in owner.page(url).findall(".//pre")]
 
 
-def test_a_saved_website_gives_the_code_to_copy(owner: Owner) -> None:
-    assert code(owner) == []
+def test_the_page_gives_the_code_that_works_where_the_website_is(owner: Owner) -> None:
+    assert "Name your website above first" in text(owner.page(EMBED))
     owner.does(EMBED, {"embed_sites": " https://One.example/page \n\nhttps://one.example"}, on=EMBED)
     assert kept().embed_sites == "https://one.example"
-    assert code(owner) == [
-        '<a href="https://book.example/">Guestbook</a>\n'
-        '<script src="https://book.example/embed.js" async></script>',
-        '<iframe src="https://book.example/embed" title="Guestbook" width="100%" height="900"></iframe>',
-    ]
+    assert "Name your website above first" not in text(owner.page(EMBED))
+    link = '<a href="https://book.example/">Guestbook</a>'
+    frame = 'src="https://book.example/embed" title="Guestbook" width="100%" height="1350" frameborder="0"'
+    assert code(owner) == [f'{link}\n<script src="https://book.example/embed.js" async></script>']
+    assert code(owner, FRAME) == [f"<p>{link}</p>\n<iframe {frame}></iframe>"]
+    assert code(owner, f"{EMBED}?host=link") == [link]
+    assert code(owner, f"{EMBED}?host=x") == code(owner)
     owner.does(BOOK, DEFAULTS | {"language": "de"}, on=BOOK)
-    assert 'title="Gästebuch"' in code(owner)[1]
+    assert 'title="Gästebuch"' in code(owner, FRAME)[0]
     assert "The book on other websites" in text(owner.page(EMBED))
 
 
 def test_the_code_is_safe_to_paste_whatever_the_title(owner: Owner) -> None:
     title = '"><b onclick="x">&amp;'
     set_(**{"title": title, **SITES})
-    [element] = html5lib.parseFragment(code(owner)[1], namespaceHTMLElements=False)
+    _, element = html5lib.parseFragment(code(owner, FRAME)[0], namespaceHTMLElements=False)
     assert element.attrib["title"] == title
     link, script = html5lib.parseFragment(code(owner)[0], namespaceHTMLElements=False)
     assert (link.tag, text(link), script.tag) == ("a", title, "script")
