@@ -70,7 +70,7 @@ def find(select: Select, comment_id: str) -> PublicComment | None:
 
 def count(select: Select) -> int:
     """Return how many comments are published; this reads an index from end to end."""
-    return next(number for (number,) in select(COUNT))
+    return next(int(number) for (number,) in select(COUNT))
 
 
 def find_waiting(select: Select, comment_id: str) -> PublicComment | None:

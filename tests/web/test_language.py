@@ -152,5 +152,5 @@ def test_the_page_in_a_frame_follows_the_browser_alone(visitor: Visitor) -> None
     visitor.client.set_cookie(CHOICE, "es")
     answer = asking(visitor, "de", "/embed")
     assert spoken(answer) == "de"
-    assert set(answer.vary) == {"Accept-Language"}
+    assert set(answer.vary) == {"Accept-Language", "Accept-Encoding"}
     assert by_class(parse(answer), "language-form") == []

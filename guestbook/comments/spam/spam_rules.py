@@ -87,7 +87,7 @@ def flood(facts: CommentFacts) -> Finding:
 
 
 def unknown_website(facts: CommentFacts) -> Finding:
-    """A browser can be told to say nothing. So can a program."""
+    """A browser may hide the website, and so may a program."""
     if not facts.is_from_unknown:
         return None
     return "held", "Its form did not say which website it was on."
