@@ -97,24 +97,24 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
 @click.option(
     "--time-format", metavar="FORMAT", help="How a CSV file writes times, such as '%d.%m.%Y %H:%M'."
 )
-@click.option("--page", metavar="URL", help="Only comments of this page, from Isso or WordPress.")
+@click.option("--page", metavar="URL", help="Only comments of this page of another program.")
 @click.option(
     "--owner",
     "owners",
     multiple=True,
     callback=lambda _context, _parameter, given: frozenset(one.strip().lower() for one in given),
     metavar="NAME",
-    help="Your name or e-mail address there: published answers by it become replies. From Isso or WordPress.",
+    help="Your name or e-mail address in another program: your published answers become replies.",
 )
 @click.option("--notify-webhooks", is_flag=True, help="Send events of the new comments to the webhooks.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; say what would happen.")
 @output.json_option
 def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) -> None:
-    """Add the comments of a file: from `export`, Isso, WordPress or any CSV file.
+    """Add the comments of a file: from `export`, any CSV file, or another program that --format names.
 
-    FILE may be - for standard input. Comments keep their time and status. The owner's answers become replies,
-    and other answers name whom they answer. Comments that are there already stay as they are, so you may
-    import a file again. Rows that do not fit are named and left out; then the exit code is 1.
+    FILE may be - for standard input, or packed with gzip. Comments keep their time and status. The owner's
+    answers become replies, other answers name whom they answer. Comments that are there stay as they are, so
+    you may import a file again. Rows that do not fit are named and left out; then the exit code is 1.
     """
     path, say = None if str(file) == STANDARD else file, partial(_say, numbers=itertools.count(1))
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))

@@ -99,12 +99,12 @@ def test_a_file_of_others_is_recognised_and_imported_once(shell: Shell, tmp_path
     assert factories.deliveries() == []
 
 
-@pytest.mark.parametrize("content", ["", '<disqus xmlns="http://disqus.com"><post/></disqus>'])
+@pytest.mark.parametrize("content", ["", '<feed xmlns="http://www.w3.org/2005/Atom"><entry/></feed>'])
 def test_without_comments_the_formats_are_named(shell: Shell, tmp_path: Path, content: str) -> None:
     (tmp_path / "x.xml").write_text(content and f"<?xml version='1.0'?>{content}")
     said = shell.refused("comments", "import", str(tmp_path / "x.xml"))
     assert "The file has no comment that can be read." in said
-    assert all(one in said for one in ("JSON lines", "CSV", "Isso", "WordPress"))
+    assert all(one in said for one in ("JSON lines", "CSV", "Isso", "WordPress", "Disqus"))
 
 
 def test_imported_comments_stand_in_the_book_by_their_time(shell: Shell, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path)
         assert why in shell.refused("comments", "import", str(latin1))
     asked = ("comments", "import", str(jsonl))
     assert "are for CSV files, and this one is jsonl" in shell.refused(*asked, "--map", "name=Author")
-    assert "--page and --owner are for isso and wordpress" in shell.refused(*asked, "--page", "/")
+    assert "--page and --owner are for files of other programs" in shell.refused(*asked, "--page", "/")
     assert "'mail=x' is not FIELD=COLUMN" in shell.refused(*asked, "--map", "mail=x", code=2)
     assert "not a database of Isso" in shell.refused(*asked, "--format", "isso")
 

@@ -1,5 +1,10 @@
-"""Files of comments as other programs write them."""
+"""Files of comments as other programs write them.
 
+The folder `exports` has a small conversation for each of the other programs, in the shape of its own schema
+or export code, with every state that it knows. `cusdis.sql` came out of pg_dump.
+"""
+
+import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -78,8 +83,21 @@ def wordpress(path: Path, **pages: Sequence[dict[str, object]]) -> Path:
     return path
 
 
+EXPORTS = Path(__file__).parent / "exports"
+
+
+def cusdis(path: Path) -> Path:
+    """Write its database of SQLite, with the comments of `cusdis.sql`."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript((EXPORTS / "cusdis-sqlite.sql").read_text())
+    return path
+
+
 def write_samples(folder: Path) -> None:
     """Write one of each under the names that the guide has."""
+    for name in ("cusdis.sql", "disqus.xml", "commento.json", "comentario.json", "remark42.jsonl"):
+        shutil.copyfile(EXPORTS / name, folder / name)
+    cusdis(folder / "cusdis.sqlite")
     isso(folder / "comments.db", [(1, 1, 1580515140.5, 1, "Ada", None, "Hello")])
     wordpress(folder / "wordpress.xml", guestbook=[{}])
     (folder / "guests.csv").write_text(SPREADSHEET)

@@ -92,10 +92,12 @@ class FileRow:
 
     where: str  # such as `Line 7`
     fields: Mapping[str, str] = field(default_factory=dict)  # some of FIELDS
-    key: str | None = None  # what it is called where it comes from; None for what its content says
+    key: str = ""  # what it is called where it comes from; none for what its content says
     number: int = 0  # its place among the others of the same millisecond
-    parent: int = 0  # the number of the comment that it answers, if the program has threads
-    is_owners: bool = False  # A published comment of the owner may be a reply.
+    parent: str = ""  # the key of the comment that it answers, if the program has threads
+    page: str = ""  # the address or the path of the page with the comment, if the program has pages
+    authors: tuple[str, ...] = ()  # the names and e-mail addresses of its author, to find the owner
+    is_owners: bool = False  # The program says that the owner wrote it.
     problem: str | None = None  # why it cannot be read; then it has no fields
 
 
@@ -224,8 +226,8 @@ def read_json_lines(file: BinaryIO) -> Iterator[FileRow]:
                 yield FileRow(f"Line {number}", problem=str(error))
 
 
-def _json_fields(text: str) -> dict[str, str]:
-    """Return the fields of a comment; raises TypeError with a sentence."""
+def json_object(text: str) -> dict[str, Any]:
+    """Return the object of a line; raises TypeError with a sentence."""
     if len(text) > LINE_LIMIT / 4 and len(text.encode(errors="surrogateescape")) > LINE_LIMIT:
         raise TypeError(f"it has more than {LINE_LIMIT:,} bytes")
     if NOT_UTF8.search(text):
@@ -237,6 +239,12 @@ def _json_fields(text: str) -> dict[str, str]:
         raise TypeError("it is not JSON") from None
     if not isinstance(document, dict):
         raise TypeError("it is not a JSON object")
+    return document
+
+
+def _json_fields(text: str) -> dict[str, str]:
+    """Return the fields of a comment; raises TypeError with a sentence."""
+    document = json_object(text)
     fields = {name: _json_text(document, name) for name in FIELDS if name not in INNER_FIELDS}
     for name, inner in INNER_OBJECTS.items():
         nested = document.get(name) or {}

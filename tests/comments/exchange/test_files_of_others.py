@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.comments.exchange import file_formats, other_programs
+from guestbook.comments.exchange import file_formats, isso_and_cusdis, other_programs, wordpress_and_disqus
 from guestbook.comments.exchange.comment_import import CheckedComment, check_row
 from guestbook.comments.exchange.file_formats import LINE_LIMIT, FileRow
+from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from tests.support import comment_files
@@ -21,6 +22,12 @@ LINE = {"name": "Ada", "message": "Hello", "created_at": "2020-01-31 12:00"}
 
 def checked(row: FileRow) -> CheckedComment:
     return check_row(row, clock.now())
+
+
+def rows_of(path: Path, page: str | None = None, *owners: str) -> list[FileRow]:
+    options = ImportOptions(page=page, owners=frozenset(owners))
+    with other_programs.opened(path, io.BufferedReader(io.BytesIO()), options) as file:
+        return list(file.rows)
 
 
 def test_isso(tmp_path: Path) -> None:
@@ -33,24 +40,24 @@ def test_isso(tmp_path: Path) -> None:
             (1, 4, 1580515142, 4, None, None, ""),
         ],
     )
-    first, second, third = (checked(row) for row in other_programs.read_isso(path, None))
+    first, second, third = (checked(row) for row in rows_of(path))
     assert (first.draft.name, first.draft.website) == ("R&D", "http://ada.example")
     assert first.draft.message == "*Hello* <b>\n\nagain"
     assert clock.to_text(first.columns["created_at"]) == "2020-01-31T23:59:00.123Z"
     assert [first.columns["status"], second.columns["status"]] == ["published", "held"]
     assert second.draft.name == "Anonymous"
     assert first.id < second.id < third.id, "also within one millisecond"
-    of_page = other_programs.read_isso(path, "https://me.example/guestbook")
+    of_page = rows_of(path, "https://me.example/guestbook")
     assert [row.where for row in of_page] == ["Comment 1", "Comment 2"]
-    again = list(other_programs.read_isso(path, None))
-    assert "secret" not in repr(again)
+    again = rows_of(path)
+    assert "secret" not in repr([row.fields for row in again])
     assert [checked(row).id for row in again] == [first.id, second.id, third.id]
 
 
 def test_what_is_not_a_database_of_isso_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"")
     with pytest.raises(Refused, match=r"x\.db is not a database of Isso: no such table"):
-        other_programs.count_isso(tmp_path / "x.db")
+        isso_and_cusdis.count_rows(tmp_path / "x.db", "isso")
     path = comment_files.isso(tmp_path / "comments.db", [])
     with closing(sqlite3.connect(path)) as connection, connection:
         columns = "1 AS tid, n AS id, 1 AS created, 1 AS mode, 0 AS parent, '' AS email"
@@ -60,7 +67,7 @@ def test_what_is_not_a_database_of_isso_is_refused(tmp_path: Path) -> None:
             " 'x' AS text FROM count"
         )
     with pytest.raises(Refused, match="comments is not a table"):
-        other_programs.count_isso(path)
+        isso_and_cusdis.count_rows(path, "isso")
 
 
 def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(tmp_path: Path) -> None:
@@ -70,18 +77,13 @@ def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(
         [(1, n, 1580515140 + n, 1, name, None, f"Text {n}") for n, name in enumerate(authors, 1)],
         {2: 1, 3: 1, 4: 1, 5: 99},
     )
-    texts = [row.fields["message"] for row in other_programs.read_isso(path, None)]
+    texts = [row.fields["message"] for row in rows_of(path)]
     assert texts == ["Text 1", "@Ada:\nText 2", "@Ada:\nText 3", "@Ada:\nText 4", "Text 5"]
-    first, bob, cleo = map(checked, other_programs.read_isso(path, None, {"me"}))
+    first, bob, cleo = map(checked, rows_of(path, None, "me"))
     assert first.reply["message"] == "Text 2\n\nText 4"
     assert clock.to_text(first.reply["created_at"])[:19] == "2020-01-31T23:59:02"
     assert (bob.draft.message, bob.reply) == ("@Ada:\nText 3", None)
     assert cleo.draft.message == "Text 5"
-
-
-def read_wordpress(path: Path, page: str | None = None) -> list[FileRow]:
-    with path.open("rb") as file:
-        return list(other_programs.read_wordpress(file, page))
 
 
 def test_wordpress(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_wordpress(tmp_path: Path) -> None:
         ],
         blog=[{"author": "Bob"}],
     )
-    rows = read_wordpress(path)
+    rows = rows_of(path)
     first, *others = map(checked, rows)
     assert first.draft.message == "Tom & Ada:\nsee this (https://a.example/)\n\n1 < 2"
     assert first.draft.website == "https://ada.example/?a=1&b=2"
@@ -106,8 +108,8 @@ def test_wordpress(tmp_path: Path) -> None:
     assert [one.columns["status"] for one in others] == ["held", "spam", "trash", "published"]
     assert others[0].draft.name == "Anonymous"
     assert path.read_text().splitlines()[int(rows[0].where.split()[1]) - 1] == "<wp:comment>"
-    assert [row.fields["name"] for row in read_wordpress(path, "/blog")] == ["Bob"]
-    assert "secret" not in repr(rows)
+    assert [row.fields["name"] for row in rows_of(path, "/blog")] == ["Bob"]
+    assert "secret" not in repr([row.fields for row in rows])
 
 
 def test_an_owners_answer_in_wordpress_is_the_reply_and_others_name_whom_they_answer(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_an_owners_answer_in_wordpress_is_the_reply_and_others_name_whom_they_an
         ],
         other=[{"id": "2", "author": "Me", "user": "1", "parent": "1"}],
     )
-    rows = [checked(row) for row in read_wordpress(path)]
+    rows = [checked(row) for row in rows_of(path)]
     assert [(row.draft.message, row.reply and row.reply["message"]) for row in rows] == [
         ("Hello", "Thanks\n\nBye"),
         ("@Me:\nWhy?", None),
@@ -135,15 +137,15 @@ def test_an_owners_answer_in_wordpress_is_the_reply_and_others_name_whom_they_an
     ]
     assert [row.columns["status"] for row in rows[:3]] == ["published", "published", "trash"]
     path.write_text(re.sub("<wp:author_id>.*?</wp:author_id>", "", path.read_text()))
-    assert not any(row.is_owners for row in read_wordpress(path))  # any user may have the number 1
+    assert not any("reply" in row.fields for row in rows_of(path))  # any user may have the number 1
 
 
 def test_a_number_of_thousands_of_digits_costs_one_character(tmp_path: Path) -> None:
     long = f"1 &#{'9' * 5000}; 2 &#{'0' * 5000}65; 3"
     export = comment_files.wordpress(tmp_path / "export.xml", page=[{"content": long}, {}])
-    assert [checked(row).draft.message for row in read_wordpress(export)] == ["1 \ufffd 2 A 3", "Hello"]
+    assert [checked(row).draft.message for row in rows_of(export)] == ["1 \ufffd 2 A 3", "Hello"]
     database = comment_files.isso(tmp_path / "comments.db", [(1, 1, 1580515140, 1, long, None, "Hello")])
-    assert [checked(row).draft.name for row in other_programs.read_isso(database, None)] == ["1 \ufffd 2 A 3"]
+    assert [checked(row).draft.name for row in rows_of(database)] == ["1 \ufffd 2 A 3"]
     lines = io.BytesIO(b'{"other": %s, "name": "Ada"}\n' % (b"9" * 5000))
     assert [row.fields["name"] for row in file_formats.read_json_lines(lines)] == ["Ada"]
 
@@ -161,12 +163,12 @@ NOT_OF_TEXTS = ("zlib", "hex", "undefined", "utf-7", "idna", "nothing")
 ])  # fmt: skip
 def test_bad_xml_is_refused(text: str, said: str) -> None:
     with pytest.raises(Refused, match=said):
-        list(other_programs.read_wordpress(io.BytesIO(text.encode()), None))
+        list(wordpress_and_disqus.read_elements(io.BytesIO(text.encode())))
 
 
 def test_a_comment_of_wordpress_as_long_as_the_memory_is_refused(tmp_path: Path) -> None:
     path = comment_files.wordpress(tmp_path / "export.xml", page=[{"content": "x" * 3 * LINE_LIMIT}, {}])
-    long, short = read_wordpress(path)
+    long, short = rows_of(path)
     assert len(long.fields["message"]) < 2 * LINE_LIMIT
     with pytest.raises(Refused, match=r"its message has .* characters, and 4,000 are allowed"):
         checked(long)
