@@ -55,19 +55,19 @@ def of_html(html: str) -> str:
     """Return the text without tags; a link keeps its address, paragraphs and line breaks stay."""
     reader = _Words()
     # Without `close`: that would look at an unclosed tag again for each character of it.
-    reader.feed(with_short_numbers(html))
+    reader.feed(readable_by_python(html))
     reader.handle_data(unescape(reader.rawdata))
     return HTML_BLANK_LINES.sub("\n\n", "".join(reader.parts)).strip("\n").rstrip()
 
 
 def unescaped(text: str) -> str:
     """Return the text with the characters that `&lt;` and the like stand for."""
-    return unescape(with_short_numbers(text))
+    return unescape(readable_by_python(text))
 
 
-def with_short_numbers(html: str) -> str:
-    """Return the same HTML without numbers of thousands of digits, of which Python makes an error."""
-    return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html)
+def readable_by_python(html: str) -> str:
+    """Return the same HTML without two errors of Python: numbers of thousands of digits, and most `<![`."""
+    return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html.replace("<![", "<! ["))
 
 
 class _Words(HTMLParser):
@@ -135,7 +135,7 @@ class HtmlLinks:
 
 def read_links(html: str, page_url: str) -> HtmlLinks:
     """Read a page of any kind; never raises."""
-    reader, html = _Reader(page_url), with_short_numbers(html)
+    reader, html = _Reader(page_url), readable_by_python(html)
     # Without `close`: that would look at an unclosed comment again for each character of it.
     reader.feed(html)
     reader.found.complete = html[: len(html) - len(reader.rawdata)]

@@ -78,6 +78,16 @@ def test_a_hostile_page_is_read_in_linear_time(html: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "section", ["<![CDATle b>", "<![ foo [bar]]>", "<![<br>", "<![CDATA[x]]>", "<![if a]>"]
+)
+def test_a_section_that_python_cannot_read_is_skipped(section: str) -> None:
+    found = parse_html.read_links(f'{section}<a href="/x">', PAGE)
+    assert [link.url for link in found.links] == ["https://site.example/x"]
+    assert parse_html.of_html(f"<p>One</p>{section}<p>two</p>") == "One\n\ntwo"
+    assert parse_html.of_html("Three <![") == "Three <! ["
+
+
+@pytest.mark.parametrize(
     ("header", "expected"),
     [
         ('<a>; rel="x Y"', [("a", {"x", "y"})]),
