@@ -31,7 +31,7 @@ VIEWS = "SELECT name FROM sqlite_master WHERE name IN ('comments', 'threads', 'p
 
 def kind_of(path: Path) -> str:
     """Return cusdis or isso, whose reader says what is wrong with any other file."""
-    with closing(_opened(path)) as connection, suppress(sqlite3.Error):
+    with closing(_opened(path)) as connection, suppress(sqlite3.Error, UnicodeError):
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pages'").fetchone():
             return "cusdis"
     return "isso"
@@ -45,7 +45,7 @@ def count_rows(path: Path, kind: str) -> int:
             if views:  # A view may compute rows without an end.
                 raise Refused(f"{path} is not a database of {kind.title()}: {views[0][0]} is not a table.")
             found: int = connection.execute(f"SELECT count(*) FROM ({QUERIES[kind]})").fetchone()[0]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             raise Refused(f"{path} is not a database of {kind.title()}: {error}.") from None
         return found
 
@@ -55,7 +55,7 @@ def read_database(path: Path, kind: str) -> Iterator[FileRow]:
     with closing(_opened(path)) as connection:
         try:
             yield from filter(None, (ROWS[kind](*row) for row in connection.execute(QUERIES[kind])))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             raise Refused(f"{path} cannot be read: {error}.") from None
 
 
@@ -109,14 +109,12 @@ DUMPED = {
 }
 COPY = re.compile(r'COPY (?:"?\w+"?\.)?"?(\w+)"? \((.*)\) FROM stdin;')
 ENCODING = re.compile(r"SET client_encoding = '(?!UTF-?8')")
-COMPLETE = re.compile(r"-- PostgreSQL database (cluster )?dump complete")
 ESCAPED = re.compile(r"\\(.)")
 ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 def read_dump(file: BinaryIO) -> Iterator[FileRow]:
     """Yield the comments of a dump of Cusdis; raises Refused."""
-    fault = None
     # The pages come after their comments. So both go through a file that SQLite deletes in the end.
     with closing(sqlite3.connect("")) as connection:
         for table, columns in DUMPED.items():
@@ -124,29 +122,27 @@ def read_dump(file: BinaryIO) -> Iterator[FileRow]:
         try:
             for table, values in _dumped_rows(file_formats.lines(file)):
                 connection.execute(f"INSERT INTO {table} VALUES (?{', ?' * (len(values) - 1)})", values)
-        except Refused as error:  # What came before it is good.
-            fault = error
-        yield from (_cusdis_row(*row) for row in connection.execute(QUERIES["cusdis"]))
-    if fault:
-        raise fault
+        finally:  # What came before a fault is good.
+            yield from (_cusdis_row(*row) for row in connection.execute(QUERIES["cusdis"]))
 
 
 def _dumped_rows(text: Iterator[str]) -> Iterator[tuple[str, list[str | None]]]:
     """Yield each row with the name of its table; raises Refused."""
     missing, is_complete = set(DUMPED), False
     for line in text:
-        is_complete = is_complete or bool(COMPLETE.match(line))
+        is_complete |= line.startswith("-- PostgreSQL database") and "dump complete" in line
         if ENCODING.match(line):
             raise Refused("The dump is not in UTF-8. Make it again with pg_dump --encoding=UTF8.")
-        if (found := COPY.match(line)) and found[1] in missing:
-            missing.remove(found[1])
-            there, wanted = found[2].replace('"', "").split(", "), DUMPED[found[1]].split()
+        if found := COPY.match(line):
+            missing.discard(found[1])
+            there, wanted = found[2].replace('"', "").split(", "), DUMPED.get(found[1], "").split()
             if lacking := [name for name in wanted if name not in there]:
                 raise Refused(f"The dump is not one of Cusdis: {found[1]} has no column {lacking[0]}.")
             places = [there.index(name) for name in wanted]
             while (line := next(text, r"\.").rstrip("\r\n")) != r"\.":
-                cells = dict(enumerate(map(_value, line.split("\t"))))
-                yield found[1], [cells.get(place) for place in places]
+                if places:  # Rows of other tables are skipped, whatever their words look like.
+                    cells = dict(enumerate(map(_value, line.split("\t"))))
+                    yield found[1], [cells.get(place) for place in places]
     if "comments" in missing:
         raise Refused("The dump has no COPY of a table comments. Make it with pg_dump, without --inserts.")
     if not is_complete:

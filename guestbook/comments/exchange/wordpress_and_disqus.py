@@ -10,6 +10,7 @@ from guestbook.lib import parse_html
 from guestbook.lib.errors import Refused
 
 PARSED_AT_ONCE = 65536  # bytes
+MOST_DEPTH = 1000  # elements inside each other
 
 
 class Element(NamedTuple):
@@ -25,20 +26,19 @@ class Element(NamedTuple):
 def read_elements(file: BinaryIO) -> Iterator[Element]:
     """Yield the elements in the order of their ends; raises Refused for what is not XML."""
     reader = _ExportParser()
-    piece, fault = b"...", None
-    while piece and not fault:
+    piece = b"..."
+    while piece:
         piece = file.read(PARSED_AT_ONCE)
         try:
             reader.parser.Parse(piece, not piece)
         except expat.ExpatError as error:
             what = f"Line {error.lineno} is not XML: {expat.ErrorString(error.code)}"
-            fault = Refused(f"{what}. The rest of the file was not read.")
+            raise Refused(f"{what}. The rest of the file was not read.") from None
         except (LookupError, ValueError):  # Expat does not know the encoding.
-            fault = Refused("The file names an encoding that cannot be read. Save it as UTF-8.")
-        yield from reader.ended
-        reader.ended.clear()
-    if fault:
-        raise fault
+            raise Refused("The file names an encoding that cannot be read. Save it as UTF-8.") from None
+        finally:  # What came before a fault is good.
+            yield from reader.ended
+            reader.ended.clear()
 
 
 class _ExportParser:
@@ -60,6 +60,8 @@ class _ExportParser:
         raise Refused("The file has a DOCTYPE, which such an export never has. Nothing more was read.")
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if len(self._open) > MOST_DEPTH:
+            raise Refused("The file has elements too deep inside each other. The rest was not read.")
         self._text, self._size = [], 0
         number = attributes.get("http://disqus.com/disqus-internals id", "")
         self._open.append((name, number, self.parser.CurrentLineNumber))
@@ -133,15 +135,17 @@ WANTED_OF_DISQUS |= {name for name, _ in DISQUS_STATES}
 def read_disqus(file: BinaryIO) -> Iterator[FileRow]:
     """Yield the comments; the owner's are those of the accounts for which the threads of pages were made."""
     links: dict[str, str] = {}  # the number of a thread → the address of its page
-    owners: set[str] = set()
+    owners: set[str] = set()  # their user names
     fields: dict[str, str] = {}  # of the open thread or comment
     for element in read_elements(file):
         local = element.name.removeprefix(f"{DISQUS} ")
         if element.parent == f"{DISQUS} disqus":
             if local == "thread":
                 links[element.id] = fields.get("link", "")
-                owners |= {fields.get("username", "")} if fields.get("isAnonymous") != "true" else set()
-            elif local == "post" and (row := _disqus_row(element, links, owners - {""}, fields)):
+                owners |= (
+                    {fields.get("username", "")} - {""} if fields.get("isAnonymous") != "true" else set()
+                )
+            elif local == "post" and (row := _disqus_row(element, links, owners, fields)):
                 yield row
             fields = {}
         elif local in ("thread", "parent"):

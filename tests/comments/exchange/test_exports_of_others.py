@@ -144,6 +144,7 @@ DUMPS = {
 @pytest.mark.parametrize(("content", "said"), [
     (f"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY a0 'ha'>{LAUGHS}]><disqus >&a8;</disqus>", "a DOCTYPE"),
     ("<disqus xmlns='http://disqus.com'>\n<post>", "Line 2 is not XML: no element found"),
+    ("<disqus xmlns='http://disqus.com'>" + "<a>" * 100_000, "too deep inside each other"),
     *OTHER_JSON.items(),
     *NOT_COMENTARIO.items(),
     *DUMPS.items(),
@@ -179,7 +180,9 @@ def test_a_long_line_of_a_backup_is_named_and_the_others_are_read(files: Path) -
 
 def test_what_comes_before_the_end_of_a_cut_dump_is_kept(files: Path) -> None:
     path = files / "cusdis.sql"
-    path.write_text(path.read_text().partition("2f1e7e0a")[0])
+    row = "COPY public.pages (id) FROM stdin;"  # The words of another table look like one of Cusdis.
+    other = f"COPY public.accounts (id) FROM stdin;\n{row}\n\\.\n"
+    path.write_text(path.read_text().partition("2f1e7e0a")[0].replace("COPY", f"{other}COPY", 1))
     found = []
     with (
         pytest.raises(Refused, match="The dump has no end"),
