@@ -69,7 +69,8 @@ def register(app: Flask, only_path: str | None = None) -> None:
     public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
     for path, name in PAGES_BELOW.items():
-        if only_path is None or only_path.startswith(path):
+        is_feed = path == "/feed" and str(only_path).endswith(".atom")
+        if only_path is None or only_path.startswith(path) or is_feed:
             module, attribute = name.split(".")
             found = getattr(import_module(f"{__name__}.{module}"), attribute)
             if isinstance(found, Blueprint):

@@ -23,7 +23,7 @@ from guestbook.web import public_pages, request_context, send_after_requests
 
 # They only read, and are all public.
 FOR_READERS = re.compile(
-    r"/|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/\.well-known/security\.txt"
+    r"/|/comments/[^/.]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/\.well-known/security\.txt"
     r"|/(?:static|pictures)/.+"
 )
 

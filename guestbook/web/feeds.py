@@ -5,15 +5,17 @@ Both are paged as RFC 5005 says, so that a program can read the whole book.
 
 import re
 import uuid
+from collections.abc import Sequence
 from json import dumps
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, get_template_attribute, render_template
+from flask import Blueprint, abort, get_template_attribute, render_template
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from guestbook.lib import clock, ids
+from guestbook.lib.errors import Translatable
 from guestbook.lib.text import LINE_ENDS, UNWANTED, shortened
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
@@ -61,13 +63,15 @@ def _content(kind: str, message: str, reply: str | None) -> str:
 pages = Blueprint("feeds", __name__)
 
 FEED_LENGTH = 50  # comments on a page
+ATOM_TYPE = "application/atom+xml; charset=utf-8"
+REPLIED = Translatable("The owner replied")
 
 
 @pages.get("/feed.atom")
 def atom() -> ResponseReturnValue:
     """Return the feed as Atom."""
     body = render_template("feed.xml", feed=_feed("/feed.atom"))
-    return response_headers.public(body, "application/atom+xml; charset=utf-8")
+    return response_headers.public(body, ATOM_TYPE)
 
 
 @pages.get("/feed.json")
@@ -81,19 +85,44 @@ def json() -> ResponseReturnValue:
     return response_headers.public(body, "application/feed+json; charset=utf-8")
 
 
+@pages.get("/comments/<comment_id>.atom")
+def of_comment(comment_id: str) -> ResponseReturnValue:
+    """Return a comment and the owner's reply as Atom: its visitor finds out when there is an answer."""
+    comment = db.session.get(Comment, comment_id) if ids.ID.fullmatch(comment_id) else None
+    if comment is None or comment.status != "published":
+        abort(404)
+    base_url, title = request_context.settings().base_url, inert(request_context.preferences().title)
+    item = _item(comment, base_url)
+    feed = _head(comment.url(base_url), comment.url(base_url) + ".atom", [comment])
+    items = [{**item, "content_html": _content("html", inert(comment.message), None)}]
+    if comment.reply:
+        reply = {"content_html": _content("html", inert(comment.reply.message), None)}
+        told = {"title": translation_and_template_filters.translated(REPLIED), "authors": [{"name": title}]}
+        when = dict.fromkeys(("date_published", "date_modified"), clock.to_text(comment.reply.created_at))
+        items.insert(0, item | reply | told | when | {"id": uuid.uuid5(uuid.UUID(comment.id), "reply").urn})
+    body = render_template("feed.xml", feed=feed | {"title": f"{title}: {item['title']}", "items": items})
+    return response_headers.public(body, ATOM_TYPE)
+
+
 def _feed(path: str) -> dict[str, Any]:
     """Return a page of a JSON Feed, with the id and the time that Atom wants. All addresses are absolute."""
     before, base_url = response_headers.page_before(), request_context.settings().base_url
     page = filtered_lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
     address = base_url + path
-    updated_at = max((comment.updated_at for comment in page.rows), default=ids.EPOCH)
-    return {
-        # Not a `tag:`, which allows no port and must not change with the year.
-        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{base_url}/").urn,
-        "updated": clock.to_text(updated_at),
+    return _head(f"{base_url}/", f"{address}?before={before}" if before else address, page.rows) | {
         "title": inert(request_context.preferences().title),
-        "home_page_url": f"{base_url}/",
-        "feed_url": f"{address}?before={before}" if before else address,
         "next_url": f"{address}?before={page.older}" if page.older else None,
         "items": [_item(comment, base_url) for comment in page.rows],
+    }
+
+
+def _head(home: str, address: str, comments: Sequence[Comment]) -> dict[str, Any]:
+    """Return what a feed says of itself: whose feed it is, its address, and when it last changed."""
+    updated_at = max((comment.updated_at for comment in comments), default=ids.EPOCH)
+    return {
+        # Not a `tag:`, which allows no port and must not change with the year.
+        "id": uuid.uuid5(uuid.NAMESPACE_URL, home).urn,
+        "updated": clock.to_text(updated_at),
+        "home_page_url": home,
+        "feed_url": address,
     }

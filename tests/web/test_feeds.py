@@ -258,10 +258,34 @@ def test_the_pages_of_the_book_name_them_and_the_admin_pages_do_not(visitor: Vis
     (comment_id,) = add(["Hello"])
     for url in ("/", f"/comments/{comment_id}"):
         links = visitor.page(url).findall(".//head/link[@rel='alternate']")
-        assert {link.attrib["type"]: link.attrib["href"] for link in links} == {
+        assert {link.attrib["type"]: link.attrib["href"] for link in links[:2]} == {
             "application/atom+xml": "https://book.example/feed.atom",
             "application/feed+json": "https://book.example/feed.json",
         }
     assert not visitor.page(visitor.get("/admin/login").location).findall(".//head/link[@rel='alternate']")
     page = visitor.page()
     assert attributes(page, ".//link[@rel='alternate']")["title"] == text(page.find(".//title"))
+
+
+def test_a_comment_has_a_feed_of_its_own_with_the_owner_s_reply(visitor: Visitor) -> None:
+    (comment_id,) = add(["Hello <b>"], website="https://ada.example")
+    url = f"/comments/{comment_id}.atom"
+    page = visitor.page(f"/comments/{comment_id}")
+    feeds_of_page = [
+        link.attrib["href"] for link in page.iter("link") if "atom" in link.attrib.get("type", "")
+    ]
+    assert feeds_of_page == [f"https://book.example{path}" for path in ("/feed.atom", url)]
+    before = feedparser.parse(visitor.get(url).data)
+    assert not before.bozo
+    assert [entry.content[0].value for entry in before.entries] == ["<p>Hello &lt;b&gt;</p>"]
+    factories.change(comment_id, comment_actions.reply, "Welcome\n& thanks")
+    answer = visitor.get(url)
+    after = feedparser.parse(answer.data)
+    assert [entry.author for entry in after.entries] == ["Guestbook", "Ada"]
+    assert after.entries[0].content[0].value == "<p>Welcome<br />&amp; thanks</p>"
+    assert after.entries[1].id == before.entries[0].id != after.entries[0].id
+    assert after.feed.id == before.feed.id
+    assert after.feed.updated > before.feed.updated
+    assert visitor.get(url, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    factories.change(comment_id, comment_actions.move, "held")
+    assert visitor.get(url).status_code == visitor.get("/comments/x.atom").status_code == 404

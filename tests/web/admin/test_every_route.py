@@ -35,7 +35,7 @@ PUBLIC_VIEWS = {
     "bins": "catch",
     "inbound_webhook": "receive greet",
     "pinger": "run_pass",
-    "feeds": "atom json",
+    "feeds": "atom json of_comment",
     "embed": "index sign script",
     "looks": "choose_language choose own_css button",
     "webmention": "form receive status",
