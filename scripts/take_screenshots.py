@@ -17,9 +17,21 @@ from guestbook.storage.models import Comment
 from tests.conftest import running, settings_for
 from tests.support import factories, servers, site
 from tests.support.owner import PASSWORD, Owner
+from tests.support.visitor import set_
 
 DOCS = Path(__file__).parents[1] / "docs"
-PICTURES = {"guestbook": ("/", 1280, 1270), "admin": ("/admin/", 1200, 745)}  # path, width and height
+# The address, width and height of each, and the look that the book has on it.
+PICTURES = {
+    "in-a-page": ("{around}/", 1100, 1000, "paper"),
+    "look-1999": ("{book}/", 1280, 1150, "1999"),
+    "admin": ("{book}/admin/", 1200, 745, "paper"),
+}
+AROUND = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The lighthouse</title>
+<body style="margin: 0 auto; max-width: 62rem; padding: 1rem 2rem; font: 1.1rem/1.5 Georgia, serif">
+<h1>The lighthouse</h1>
+<p>Stories and bread, since 1998. <a href="#">Stories</a> · <a href="#">Recipes</a> · <b>Guestbook</b></p>
+<a href="{book}/">Guestbook</a>
+<script src="{book}/embed.js" data-header="no"></script>"""
 COMMENTS = (
     (
         "Tom & Edie",
@@ -45,14 +57,21 @@ COMMENTS = (
 
 def take(folder: Path) -> None:
     """Fill a book in a temporary folder, serve it, and write a picture of each page."""
-    with tempfile.TemporaryDirectory() as place, site.reserved_port() as listening:
+    around = Flask(__name__)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        site.reserved_port() as first,
+        site.reserved_port() as second,
+    ):
         environ = settings_for(Path(place), f"sqlite:///{place}/guestbook.db")
-        address = site.address(listening)
-        with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
+        book, website = site.address(first), site.address(second)
+        around.add_url_rule("/", "page", lambda: AROUND.format(book=book))
+        with running(environ | {"GUESTBOOK_BASE_URL": book}) as app:
             Owner(app)  # stores its password
             fill(app)
-            with site.serving(app, listening):
-                _look(address, folder)
+            set_(embed_sites=website)
+            with site.serving(app, first), site.serving(around, second):
+                _look(book, website, folder)
 
 
 def fill(app: Flask) -> None:
@@ -79,17 +98,18 @@ def fill(app: Flask) -> None:
         factories.past_pass(timedelta(seconds=20), processed=12, retried=3)
 
 
-def _look(address: str, folder: Path) -> None:
+def _look(book: str, around: str, folder: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=servers.chromium(), args=["--no-sandbox"])
-        page = browser.new_page(base_url=address)
+        page = browser.new_page(base_url=book)
         page.goto("/admin/login")
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
         page.wait_for_url("/admin/")
-        for name, (path, width, height) in PICTURES.items():
+        for name, (address, width, height, look) in PICTURES.items():
+            set_(look=look)
             page.set_viewport_size({"width": width, "height": height})
-            page.goto(path)
+            page.goto(address.format(book=book, around=around), wait_until="networkidle")
             # Pages have few colors.
             command = ("pngquant", "--nofs", "--speed", "1", "--strip", "64", "-")
             done = subprocess.run(command, input=page.screenshot(), capture_output=True, check=True)

@@ -86,7 +86,7 @@ def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
 
 def test_the_readme_shows_the_book_and_the_admin_pages_in_small_pictures() -> None:
     pictures = [link for link in documents.links(README) if link.endswith(".png")]
-    assert pictures == ["docs/guestbook.png", "docs/admin.png"]
+    assert pictures == [f"docs/{name}.png" for name in ("in-a-page", "look-1999", "admin")]
     assert all((ROOT / one).stat().st_size < 150_000 for one in pictures)
 
 

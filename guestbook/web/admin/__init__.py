@@ -1,12 +1,19 @@
 """The admin pages. Every page but the login needs a login, and no GET changes anything."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from itertools import chain
+from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, g, request
 from flask_wtf.csrf import CSRFError
+from sqlalchemy import exists, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth.login import LOGIN_LASTS
 from guestbook.lib import VERSION
+from guestbook.storage.database import db
+from guestbook.storage.models import Bin, Delivery, InboundEvent, Source
 from guestbook.web import response_headers
 from guestbook.web.admin import (
     account,
@@ -36,6 +43,30 @@ ADMIN_MENU = {  # An entry opens the first of its pages.
 }
 
 
+SHOWN_WITH_ROWS: dict[str, type[Delivery | Source | InboundEvent | Bin]] = {
+    **{"Deliveries": Delivery, "Sources": Source, "Inbox": InboundEvent, "Bins": Bin}
+}
+
+
+def _menu() -> dict[str, Any]:
+    """Return the entries of the menu: those that lead somewhere, the current one, and which are hidden."""
+    if g.get("login") is None:
+        return {"menu": []}
+    seen: Collection[str] = SHOWN_WITH_ROWS
+    with suppress(SQLAlchemyError):  # A page about an error shows all.
+        found = db.session.execute(
+            select(*(exists(select(row.id)) for row in SHOWN_WITH_ROWS.values()))
+        ).one()
+        seen = [name for name, is_there in zip(SHOWN_WITH_ROWS, found, strict=True) if is_there]
+    here = (request.endpoint or "").split(".")[1:2]
+    menu = [(name, [behind.name for behind in several]) for name, several in ADMIN_MENU.items()]
+    hidden = SHOWN_WITH_ROWS.keys() - set(seen)
+    return {
+        "menu": [(name, parts) for name, parts in menu if name not in hidden or here[0] in parts],
+        "hidden": hidden,
+    }
+
+
 def register(app: Flask) -> None:
     """Register the admin pages."""
     app.config.update(
@@ -53,8 +84,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, login.explain)
     pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(login.require_login)
-    menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
-    pages.context_processor(lambda: {"menu": menu, "version": VERSION, "reasons": {}})
+    pages.context_processor(lambda: {**_menu(), "version": VERSION, "reasons": {}})
     for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, setup.pages, undo_pages):
         pages.register_blueprint(behind)
     app.register_blueprint(pages)

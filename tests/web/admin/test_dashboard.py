@@ -40,12 +40,15 @@ def section(page: Element, name: str) -> Element | None:
     return page.find(f".//section[@aria-labelledby='{name}']")
 
 
-def test_a_new_book_shows_three_steps_and_no_empty_charts(owner: Owner) -> None:
+STEPS = ["Add a webhook", "Set up cron", "Sign the book"]
+
+
+def test_a_new_book_shows_four_steps_and_no_empty_charts(owner: Owner) -> None:
     page = owner.page(URL)
     steps = by_class(page, "steps")[0].findall("li")
-    assert [plain(step.find("h3")) for step in steps] == ["Add a webhook", "Set up cron", "Sign the book"]
+    assert [plain(step.find("h3")) for step in steps] == [*STEPS, "Put it on your website"]
     links = [link.attrib["href"] for step in steps for link in step.iter("a")]
-    assert links == ["/admin/webhooks/new", "/#sign"]
+    assert links == ["/admin/webhooks/new", "/#sign", "/admin/welcome/?step=website#website"]
     assert not page.findall(f".//{SVG}svg")
     assert not page.findall(".//table")
     assert [tile[0] for tile in tiles(page)] == ["0", "0", "0"]

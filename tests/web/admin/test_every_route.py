@@ -25,7 +25,7 @@ from tests.support import factories
 from tests.support.api_client import new_token
 from tests.support.owner import PASSWORD, Owner, code_of, turn_second_factor_on
 from tests.support.receiver_person import add_link
-from tests.support.visitor import Visitor, by_class, fields, parse, text
+from tests.support.visitor import Visitor, by_class, fields, hrefs, parse, text
 from tests.web.admin.test_bins import send
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.
@@ -269,7 +269,7 @@ def test_pages_have_no_inline_script_and_one_menu(app: Flask, filled: dict[str, 
     assert shown > len(ADMIN_MENU)
 
 
-def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, owner: Owner) -> None:
+def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, filled: dict[str, str], owner: Owner) -> None:  # noqa: ARG001  it makes the rows
     rules = app.url_map.iter_rules()
     index_pages = [rule for rule in rules if re.fullmatch(r"admin\.\w+\.index", rule.endpoint)]
     links = owner.page("/admin/").findall(".//nav[@aria-label='Admin']//a")
@@ -277,6 +277,19 @@ def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, owner: Owner) -> N
     for link in links:
         [current] = owner.page(link.attrib["href"]).findall(".//nav[@aria-label='Admin']//a[@aria-current]")
         assert current.text == link.text
+
+
+def test_the_menu_of_a_new_book_has_only_what_leads_somewhere_and_the_overview_has_the_rest(
+    owner: Owner,
+) -> None:
+    page = owner.page("/admin/")
+    names = [link.text for link in page.findall(".//nav[@aria-label='Admin']//a")]
+    assert names == ["Overview", "Comments", "Webhooks", "Settings", "Account"]
+    for noun in ("sources", "bins"):
+        assert f"/admin/{noun}/" in hrefs(page)
+        there = owner.page(f"/admin/{noun}/")
+        [current] = there.findall(".//nav[@aria-label='Admin']//a[@aria-current]")
+        assert current.text == noun.capitalize()
 
 
 @pytest.mark.parametrize("wrong", ["0" * 32, "f" * 31, "F" * 32, "x", "%00", "é", "0" * 5000])
