@@ -3,6 +3,7 @@
 import click
 
 from proof.model import model
+from proof.mutants import mutants
 from proof.power_cut import power
 
 
@@ -12,6 +13,7 @@ def proof() -> None:
 
 
 proof.add_command(model)
+proof.add_command(mutants)
 proof.add_command(power)
 
 if __name__ == "__main__":

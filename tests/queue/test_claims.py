@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
@@ -152,6 +152,42 @@ def test_waiting_rows_are_made_due_leased_or_not_and_no_others(hook: str) -> Non
         assert claims.make_due(connection, DELIVERIES, DELIVERIES.c.due_at > now + SECOND, now) == 2
     due = {row.id: (row.due_at, row.claimed_by) for row in factories.deliveries()}
     assert due == {free: (now, None), leased: (now, None), near: (now + SECOND, None), final: (None, None)}
+
+
+def test_rows_are_postponed_while_they_wait_and_nobody_has_them_in_hand(hook: str) -> None:
+    now = clock.now()
+    leased = factories.delivery(hook, due_at=now - MINUTE)
+    take("me")
+    free, other, final = (
+        factories.delivery(hook, due_at=now),
+        factories.delivery(hook, due_at=now),
+        factories.delivery(hook, status="failed"),
+    )
+    before = {row.id: row.due_at for row in factories.deliveries()}
+    with database.write(db.engine) as connection:
+        rows = [{"row_id": row_id, "due_at": now + MINUTE} for row_id in (leased, free, final)]
+        claims.postpone(connection, DELIVERIES, rows)
+    assert {row.id: row.due_at for row in factories.deliveries()} == before | {free: now + MINUTE}
+    assert before[other] == now
+
+
+def test_a_lease_that_the_relay_takes_counts_no_claim(hook: str) -> None:
+    factories.delivery(hook)
+    now = clock.now()
+    with database.write(db.engine) as connection:
+        lease: dict[str, Any] = {"now": now, "until": now + MINUTE, "token": "the relay", "counted": False}
+        claims.take(connection, DELIVERIES, ("id", "sequence"), {hook: 1}, most=1, **lease)
+    row = factories.one()
+    assert (row.claimed_by, row.claims) == ("the relay", 0)
+
+
+@pytest.mark.parametrize("name", ["mysql+pymysql", "mariadb+pymysql", "postgresql+psycopg", "sqlite"])
+def test_statements_by_id_name_the_index_to_mysql_and_mariadb_alone(name: str) -> None:
+    dialect = make_url(f"{name}://").get_dialect()()
+    query = claims.use_index(select(DELIVERIES), DELIVERIES, claims.BY_ID)
+    for statement in (query, claims.by_id(DELIVERIES, ["x"])):
+        text = str(statement.compile(dialect=dialect))
+        assert ("deliveries FORCE INDEX (PRIMARY)" in text) == (dialect.name in ("mysql", "mariadb")), text
 
 
 def test_the_table_itself_refuses_a_state_that_cannot_be(hook: str) -> None:
