@@ -288,16 +288,16 @@ class Dispatcher:
         webhooks = [*webhooks[first:], *webhooks[:first]]
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
-        lease_end, until = time.monotonic() + self._lease.total_seconds(), now + self._lease + self._skew
+        lease_end, ends = time.monotonic() + self._lease.total_seconds(), now + self._lease
         limits = {row.id: self._most(row, rooms[row.id], budgets.get(row.id)) for row in webhooks}
-        terms: Any = {"most": self.pool.most_claimed, "now": now, "until": until, "token": token}
+        terms: Any = {"most": self.pool.most_claimed, "now": now, "until": ends + self._skew, "token": token}
         leased = claims.take(connection, DELIVERIES, delivery_tasks.TASK_COLUMNS, limits, **terms)
         claimed = []
         for row in webhooks:
             if row.id in leased:
                 due, to, budget = leased[row.id], self._receivers.of(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
-                make = partial(delivery_tasks.delivery_task, token=token, receiver=to, leased_until=until)
+                make = partial(delivery_tasks.delivery_task, token=token, receiver=to, leased_until=ends)
                 made = [
                     make(one, lease_end=lease_end, slot=slot) for one, slot in zip(due, slots, strict=True)
                 ]

@@ -17,7 +17,10 @@ from guestbook.background import whole_pass
 from guestbook.background.whole_pass import Options
 from guestbook.comments import comment_actions
 from guestbook.lib import clock, retry_policy
+from guestbook.outbound import attempt_recorder
 from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_dispatcher import Dispatcher
+from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.queue import claims, clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -156,6 +159,37 @@ def test_a_long_pass_notices_a_clock_that_goes_back(receiver: Receiver, later: L
     stays = Options(max_seconds=20, stay=True, concurrency=8)
     whole_pass.run(db.engine, settings, stays, after_tick=turn_back)
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
+
+
+def test_after_a_jump_back_nothing_is_sent_that_was_claimed_before(
+    hook: str, book: Book, receiver: Receiver, later: Later
+) -> None:
+    later.ahead = HOUR
+    factories.alter(Webhook, hook, events="comment.created comment.published")
+    factories.sign()
+    held = Dispatcher(db.engine, book.settings, concurrency=1)
+    [claimed] = database.write_with_retry(db.engine, held.claim)
+    held.pool.load(*claimed)
+    later.ahead = timedelta()
+    factories.run_pass()  # It frees the lease.
+    assert [row.status for row in factories.deliveries()] == ["processed", "processed"]
+    held.pool.wait(0)
+    assert [outcome.started_at for outcome in held.pool.collect()] == [None]
+    assert len(receiver.requests) == 2
+
+
+def test_after_a_jump_back_a_claimed_retry_that_is_given_back_is_due_at_once(
+    hook: str, book: Book, later: Later
+) -> None:
+    later.ahead = HOUR
+    factories.delivery(hook, attempts=1, claims=1)
+    held = Dispatcher(db.engine, book.settings, concurrency=1)
+    [(_, [task], *_)] = database.write_with_retry(db.engine, held.claim)
+    later.ahead = timedelta()
+    with database.write(db.engine) as connection:
+        attempt_recorder.record(connection, [Outcome(task)], book.settings)
+    row = factories.one()
+    assert (row.claimed_by, row.due_at <= clock.now()) == (None, True)
 
 
 @pytest.mark.parametrize("monotonic_by", [0.0, -3600.0])
