@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, event, update
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import clock
+from guestbook.lib import clock, retry_policy
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
 from guestbook.outbound import attempt_recorder, delivery_tasks
@@ -21,6 +21,7 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.worker_pool import START_CAP
+from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
@@ -40,6 +41,23 @@ def drain(book: Book, seconds: float = 20) -> Tally:
     """Send what is due from this process."""
     dispatch = Dispatcher(book.engine, book.settings, concurrency=CONCURRENCY)
     return dispatch.run(until=time.monotonic() + seconds, stay=False, stop=StopFlag())
+
+
+@pytest.mark.parametrize("server", [True, False])
+def test_on_a_server_a_lease_has_a_margin_for_a_host_whose_clock_is_ahead(
+    book: Book, monkeypatch: pytest.MonkeyPatch, server: bool
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    book.webhook("https://receiver.example")
+    book.publish()
+    settings = replace(book.settings, database_url="mariadb://" if server else "sqlite://")
+    [(_, [task], *_)] = database.write_with_retry(
+        book.engine, Dispatcher(book.engine, settings, concurrency=1).claim
+    )
+    lease = retry_policy.lease(settings.timeout)
+    assert task.leased_until == now + lease
+    assert book.delivery().due_at == now + lease + (claims.CLOCK_SKEW if server else timedelta())
 
 
 # --- one webhook beside the others

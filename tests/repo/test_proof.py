@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from proof import model
 from proof.model import TWINS, Twin
 
+ROOT = Path(__file__).parents[2]
 SMALL = [twin for twin in TWINS if twin.configuration == "small"]
 
 
@@ -49,3 +50,10 @@ def test_at_least_eight_twins_have_names_of_their_own_and_each_changes_one_line(
             pair for pair in zip(before, model.broken(twin).splitlines(), strict=True) if len({*pair}) > 1
         ]
         assert len(changed) == 1, twin.name
+
+
+def test_each_twin_names_a_line_of_the_program_that_stands_there_once_and_tests_that_exist() -> None:
+    for twin in TWINS:
+        assert (ROOT / twin.file).read_text().count(twin.line) == 1, twin.name
+        assert twin.broken_line != twin.line
+        assert (ROOT / twin.tests).exists(), twin.name
