@@ -2,6 +2,7 @@
 
 import click
 
+from proof.fuzz import fuzz
 from proof.model import model
 from proof.mutants import mutants
 from proof.power_cut import power
@@ -12,6 +13,7 @@ def proof() -> None:
     """Prove what the guestbook promises. It ends with 1 if it finds a loss or misses a broken twin."""
 
 
+proof.add_command(fuzz)
 proof.add_command(model)
 proof.add_command(mutants)
 proof.add_command(power)

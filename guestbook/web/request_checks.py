@@ -18,6 +18,7 @@ from guestbook.web import error_pages
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
 MOST_PROXIES = 11
+RAW_BYTE = re.compile(rb"[\x80-\xff]")
 HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # Nothing else of a stranger's header is shown.
 
 
@@ -27,6 +28,7 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     `check_version` raises WrongVersion, or the error of a database that cannot be read.
     """
     settings: Settings = app.config["GUESTBOOK"]
+    app.before_request(escape_query)
     app.before_request(partial(observe, settings, HostNote(settings, hosts_sharing_sqlite.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
@@ -34,6 +36,11 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     app.before_request(
         lambda: None if request.endpoint in others or error_pages.is_setup() else require_version()
     )
+
+
+def escape_query() -> None:
+    """Escape bytes that browsers never send as they are: some servers let them through, Werkzeug fails."""
+    request.query_string = RAW_BYTE.sub(lambda found: b"%%%02X" % found[0][0], request.query_string)
 
 
 def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -> None:

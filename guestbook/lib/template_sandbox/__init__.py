@@ -72,7 +72,7 @@ _environment = Environment(trim_blocks=True, lstrip_blocks=True, cache_size=0)
 
 
 class Rendered(NamedTuple):
-    """The output of a template: its text, and the names that it has `set` at its top level."""
+    """The output of a template: its text, and the texts and numbers that it has `set` at its top level."""
 
     text: str
     names: Mapping[str, Any]
@@ -172,7 +172,9 @@ class Run:
     def template(self, template: nodes.Template) -> Rendered:
         """Return what it gives."""
         self._do(template.body)
-        names = {name: value for name, value in self._scopes[1].items() if not name.startswith("_")}
+        # Nobody has paid for printing a list: it may hold another one many times.
+        values = {name: one for name, one in self._scopes[1].items() if isinstance(one, str | int | float)}
+        names = {name: one for name, one in values.items() if not name.startswith("_")}
         return Rendered("".join(self._parts), names, TEMPLATE_STEPS - self.budget.left)
 
     # Statements
