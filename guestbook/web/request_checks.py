@@ -32,9 +32,8 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     app.before_request(partial(observe, settings, HostNote(settings, hosts_sharing_sqlite.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
-    others = (*ANY_VERSION, *AFTER_TOKEN)
     app.before_request(
-        lambda: None if request.endpoint in others or error_pages.is_setup() else require_version()
+        lambda: None if request.endpoint in ANY_VERSION or error_pages.is_setup() else require_version()
     )
 
 
@@ -104,8 +103,8 @@ def _parts(stream: io.RawIOBase, size: int) -> Iterator[bytes]:
         yield part
 
 
-ANY_VERSION = ("static", "public.picture", "admin.doctor.examine")  # endpoints that answer on any book
-AFTER_TOKEN = ("metrics.show",)  # those that call `require_version` when they have checked a token
+# Endpoints that answer on any book; the last one calls `require_version` when it has checked a token.
+ANY_VERSION = ("static", "public.picture", "admin.doctor.examine", "metrics.show")
 VERSION_CHECK, CHECKED = "guestbook version check", "guestbook version"  # keys of the app's extensions
 
 
