@@ -95,6 +95,34 @@ def test_the_explanation_holds_neither_the_secret_nor_a_signature(kind: str) -> 
         assert {step.name for step in verdict.steps} >= {"What was signed", "Header", "Secret"}
 
 
+@pytest.mark.parametrize("kind", PROVING)
+def test_a_timed_request_has_a_mark_that_only_the_secret_makes_and_a_replay_has_the_same(kind: str) -> None:
+    secret, headers, body = good(kind)
+    verdict = verified(kind, secret, headers, body)
+    assert (verdict.mark is not None) == (kind in TIMED)
+    secrets = signatures.new_secret(), secret
+    assert verdict.mark == verify(kind, secrets, headers, body, MOMENT, proof_keys=(KEY,)).mark
+    if kind == "standard":
+        assert verdict.mark == hexed(SECRET, f"replay\0{ID}.{SECONDS}.".encode() + BODY)
+
+
+def test_the_steps_say_which_secrets_were_tried_and_when_it_was_signed() -> None:
+    other = signatures.new_secret()
+    for secrets, whose, tried in (
+        ((other,), "this source's secret", "the current secret"),
+        ((other, other), "either of this source's secrets", "the current secret and the previous secret"),
+    ):
+        verdict = verify("standard", secrets, STANDARD, BODY, MOMENT)
+        why = "it is made with another, or the body changed"
+        assert verdict.sentence == f"The signature in webhook-signature does not match {whose}: {why}."
+        assert verdict.steps[-1].value == f"none matches; tried: {tried}"
+        assert verdict.steps[-2].value == f"{SECONDS}, 0 seconds before it arrived"
+    late = verify("standard", (SECRET,), STANDARD, BODY, MOMENT + timedelta(hours=1))
+    assert [step.name for step in late.steps][-2:] == ["Timestamp", "Secret"]
+    token = verified("token", "another", good("token")[1], b"")
+    assert [step.name for step in token.steps] == ["Header", "What was signed", "Secret"]
+
+
 def test_the_explanation_shows_what_was_signed_and_how_old_it_was() -> None:
     verdict = verify("standard", (SECRET,), STANDARD, BODY, MOMENT + timedelta(seconds=90))
     steps = {step.name: step.value for step in verdict.steps}
@@ -297,7 +325,7 @@ def test_a_token_may_have_a_header_of_its_own_name() -> None:
     assert elsewhere.sentence.startswith("There is no header X-Webhook-Token.")
 
 
-@pytest.mark.parametrize("value", ["t0ken", "Bearer t0ken", "bearer t0ken"])
+@pytest.mark.parametrize("value", ["t0ken", "Bearer t0ken", "bearer t0ken", "BEARER t0ken"])
 def test_a_token_may_come_as_a_bearer(value: str) -> None:
     stored = {"authorization": proof(value, KEY), "x-mine": proof(value, KEY)}
     assert verify("token", ("t0ken",), stored, b"", MOMENT, header="Authorization", proof_keys=(KEY,)).ok

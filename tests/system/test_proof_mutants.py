@@ -42,7 +42,7 @@ def prove(folder: Path, monkeypatch: pytest.MonkeyPatch, *reasons: str) -> None:
     modules = {"guestbook/retry.py": {"tests": "test_retry.py"} | dict.fromkeys(reasons, "")}
     monkeypatch.setattr(mutants, "MODULES", modules)
     assert mutants.mutants.callback
-    mutants.mutants.callback(("guestbook/retry.py",))
+    mutants.mutants.callback(("guestbook/retry.py",), False)
 
 
 @pytest.mark.needs("mutmut")
@@ -52,7 +52,7 @@ def test_a_mutant_that_no_test_notices_needs_a_reason_and_a_reason_needs_such_a_
     with pytest.raises(SystemExit, match="1"):
         prove(tmp_path, monkeypatch, '"10.0.0.0/8"', "max(first")
     counts, *lines = capsys.readouterr().out.splitlines()
-    assert counts == "guestbook/retry.py: mypy refuses 4, tests kill 1, 2 survive"
+    assert counts == "guestbook/retry.py: mypy refuses 4, tests kill 1, 1 survive, 0 of them words"
     assert lines == [UNEXPLAINED, "no mutant survives for the reason of: max(first"]
 
 
@@ -71,7 +71,8 @@ SURVIVORS = [
 def test_a_reason_explains_each_survivor_that_has_its_texts(
     reasons: list[str], unexplained: list[Change], unused: list[str]
 ) -> None:
-    assert mutants.compared(SURVIVORS, reasons) == (unexplained, unused)
+    sentences = [f"no mutant survives for the reason of: {one}" for one in unused]
+    assert mutants.compared(SURVIVORS, reasons) == (unexplained, sentences)
 
 
 @pytest.mark.parametrize("module", MODULES.sections())
