@@ -28,8 +28,7 @@ def in_checkout() -> bool:
 
 def one_file() -> Path | None:
     """Return the path of guestbook.pyz, if the program runs from it."""
-    path = os.environ.get(ONE_FILE)
-    return Path(path) if path else None
+    return Path(path) if (path := os.environ.get(ONE_FILE)) else None
 
 
 def typed(words: str) -> str:
@@ -144,7 +143,8 @@ def make_folder(path: Path) -> None:
     try:
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            files.sync_folder(path.parent)
+            for folder in path.parents:  # some may be new, too
+                files.sync_folder(folder)
     except FileExistsError:
         raise SettingsError(f"{DATA_DIR} is {path}: that is no folder.") from None
     except OSError as error:
