@@ -6,6 +6,7 @@ from proof.fuzz import fuzz
 from proof.model import model
 from proof.mutants import mutants
 from proof.power_cut import power
+from proof.year import year
 
 
 @click.group()
@@ -17,6 +18,7 @@ proof.add_command(fuzz)
 proof.add_command(model)
 proof.add_command(mutants)
 proof.add_command(power)
+proof.add_command(year)
 
 if __name__ == "__main__":
     proof(prog_name="scripts/proof")
