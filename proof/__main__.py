@@ -3,6 +3,7 @@
 import click
 
 from proof.fuzz import fuzz
+from proof.kills import kills
 from proof.model import model
 from proof.mutants import mutants
 from proof.power_cut import power
@@ -15,6 +16,7 @@ def proof() -> None:
 
 
 proof.add_command(fuzz)
+proof.add_command(kills)
 proof.add_command(model)
 proof.add_command(mutants)
 proof.add_command(power)

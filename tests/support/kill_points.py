@@ -9,12 +9,14 @@ import re
 import resource
 import signal
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
 
@@ -22,13 +24,14 @@ from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import whole_pass
 from guestbook.inbound import event_actions, event_processor, verify_and_decide
-from guestbook.lib import clock, http_server
+from guestbook.lib import clock, http_server, ids
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
 from guestbook.storage import backup, restore, row_changes, table_copy
+from guestbook.storage.models import DELIVERIES
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
 WRITE = re.compile(r"\s*(CREATE|DROP|INSERT|UPDATE|DELETE|LOCK)\b")
@@ -172,6 +175,71 @@ def inside_restore() -> None:
         die_after_statement(lambda at, sql: WRITE.match(sql) and is_book(at) and next(writes) == most)
     else:
         event.listen(Engine, "commit", die_before_commit)
+
+
+CALLS = {
+    *("open", "write", "flush", "fsync", "rename", "replace", "unlink", "mkdir", "rmdir", "flock", "close"),
+    *("connect", "send", "sendall", "recv", "recv_into"),
+    *("execute", "executemany", "executescript", "commit", "rollback", "backup"),
+}
+
+
+def at_a_call() -> None:
+    """Die at a call that concerns a file, a socket or a database, as GUESTBOOK_TEST_CALL has it.
+
+    Its two words are a number and seconds: die so long after so many begins and ends of such calls. Who comes
+    to an end writes their number to stderr. GUESTBOOK_TEST_TWIN names a function here that plants a defect.
+    """
+    words = os.environ["GUESTBOOK_TEST_CALL"].split()
+    wanted, delay, moments, end = int(words[0]), float(words[1]), count(1), os._exit
+
+    def look(frame: FrameType, what: str, called: Any) -> None:
+        code = frame.f_code
+        if what.startswith("c_"):
+            name = "" if isinstance(called.__self__, str) else called.__name__
+        else:  # Its own C code makes no such events.
+            name = code.co_name if "psycopg" in code.co_filename else ""
+        if name in CALLS and next(moments) == wanted:
+            if not delay:
+                die()
+            threading.Timer(delay, die).start()
+
+    def tell_and_end(code: int) -> NoReturn:
+        os.write(2, f"\n{next(moments) - 1}".encode())
+        end(code)
+
+    if twin := os.environ.get("GUESTBOOK_TEST_TWIN"):
+        globals()[twin]()
+    if consumer := sys.modules.get("guestbook.background.celery.delivery_consumer"):
+        # The tokens of a worker shall name its process, as those of a pass do.
+        vars(consumer)["ids"] = SimpleNamespace(new=lambda: f"{os.getpid()}.{ids.new()}")
+    os._exit = tell_and_end
+    threading.setprofile(look)
+    sys.setprofile(look)
+
+
+def recorded_first() -> None:
+    """Call a delivery processed when it is claimed, before its request."""
+    lease = claims.lease
+
+    def lease_and_finish(connection: Any, table: Any, *values: Any, **terms: Any) -> set[str]:
+        leased = lease(connection, table, *values, **terms)
+        if table is DELIVERIES and leased:
+            claims.finish(connection, table, leased, "processed", finished_at=terms["now"])
+        return leased
+
+    claims.lease = lease_and_finish
+
+
+def without_lease() -> None:
+    """Let what was claimed be due at once, as if nobody had it."""
+    lease = claims.lease
+    claims.lease = lambda *values, **terms: lease(*values, **terms | {"until": terms["now"]})
+
+
+def without_order() -> None:
+    """Claim a delivery while an earlier one about its comment waits."""
+    claims.ONLY_NEXT = ""
 
 
 def measured() -> None:
