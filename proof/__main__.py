@@ -2,6 +2,7 @@
 
 import click
 
+from proof.edges import edges
 from proof.fuzz import fuzz
 from proof.kills import kills
 from proof.model import model
@@ -15,6 +16,7 @@ def proof() -> None:
     """Prove what the guestbook promises. It ends with 1 if it finds a loss or misses a broken twin."""
 
 
+proof.add_command(edges)
 proof.add_command(fuzz)
 proof.add_command(kills)
 proof.add_command(model)

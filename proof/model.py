@@ -24,6 +24,7 @@ JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx2g")  # Most explora
 LIMIT = 1800.0  # seconds for one exploration
 STATES = re.compile(r"^\d+ states generated, (\d+) distinct states found, 0 states left", re.MULTILINE)
 STEP = re.compile(r"^State \d+: <(\w+) line", re.MULTILINE)
+CHANGED = ("model", "line")  # a text of these, "--->", and what takes its place
 BROKEN = re.compile(r"^Error: (?:Invariant|Action property) (\w+) is violated", re.MULTILINE)
 
 
@@ -45,8 +46,11 @@ def _twins() -> Iterator[Twin]:
     listed.read(FOLDER / "twins.cfg")
     for name in listed.sections():
         one = listed[name]
-        program = one["file"], one["line"], one["broken line"], one["tests"]
-        yield Twin(name, one["model"], one["broken model"], one.get("configuration", "small"), *program)
+        (text, instead), (line, broken_line) = (
+            (part.strip() for part in one[key].split("--->")) for key in CHANGED
+        )
+        program = one["file"], line, broken_line, one["tests"]
+        yield Twin(name, text, instead, one.get("configuration", "small"), *program)
 
 
 TWINS = tuple(_twins())
