@@ -18,7 +18,8 @@ from guestbook.web import error_pages
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
 MOST_PROXIES = 11
-RAW_BYTE = re.compile(rb"[\x80-\xff]")
+RAW_BYTE, LONG_NUMBER = re.compile(rb"[\x80-\xff]"), re.compile(r"[^\"]*[0-9]{6}")  # An ETag has quotes.
+DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # Nothing else of a stranger's header is shown.
 
 
@@ -28,7 +29,7 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     `check_version` raises WrongVersion, or the error of a database that cannot be read.
     """
     settings: Settings = app.config["GUESTBOOK"]
-    app.before_request(escape_query)
+    app.before_request(make_readable)
     app.before_request(partial(observe, settings, HostNote(settings, hosts_sharing_sqlite.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
@@ -37,9 +38,10 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     )
 
 
-def escape_query() -> None:
-    """Escape bytes that browsers never send as they are: some servers let them through, Werkzeug fails."""
+def make_readable() -> None:
+    """Escape raw bytes of the query, and forget dates with long numbers: Werkzeug fails over both."""
     request.query_string = RAW_BYTE.sub(lambda found: b"%%%02X" % found[0][0], request.query_string)
+    request.environ |= {name: "" for name in DATES if LONG_NUMBER.match(request.environ.get(name, ""))}
 
 
 def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -> None:

@@ -54,9 +54,9 @@ TYPED = (
 class Parsers:
     """One method for each parser. It raises AssertionError if a promise is broken, and otherwise nothing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
         self._file = folder / "file"
-        book = RawRequests(folder)
+        book = RawRequests(folder, url)
         self.web, self.close = book.send, book.close
         self._pages = webmention_pages.PageReader(Transport(), 15, HOME, rate_and_time_limits.NO_LIMIT)
         self._sources = []

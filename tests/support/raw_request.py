@@ -1,5 +1,6 @@
 """Requests as bytes, sent to a book as its web server would, and a strict look at each answer."""
 
+import gzip
 import io
 import json
 import re
@@ -37,20 +38,16 @@ def headers_and_body(data: bytes) -> tuple[dict[str, str], bytes]:
 class RawRequests:
     """A book in a folder, and requests to it. `{token}` and the like stand in them for what only it knows."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file, self.count = folder / "guestbook.db", 0
-        environ = {
-            "GUESTBOOK_DATA_DIR": str(folder),
-            "GUESTBOOK_BASE_URL": HOME,
-            "GUESTBOOK_TRUSTED_PROXIES": "1",
-        }
-        environ |= {"GUESTBOOK_SECRET_KEY": "a secret key for tests alone"}
-        self.app = guestbook.create_app(
-            environ | {"GUESTBOOK_DATABASE_URL": f"sqlite:///{self.file}?journal_mode=wal"}
-        )
+    def __init__(self, folder: Path, url: str = "") -> None:
+        """Open an empty book: of SQLite in the folder, or at the URL of a server."""
+        self.file, self.count, self._is_file = folder / "guestbook.db", 0, not url
+        url = url or f"sqlite:///{self.file}"
+        environ = {"GUESTBOOK_DATABASE_URL": url, "GUESTBOOK_DATA_DIR": str(folder)}
+        environ |= {"GUESTBOOK_BASE_URL": HOME, "GUESTBOOK_TRUSTED_PROXIES": "1"}
+        self.app = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "a secret key for tests alone"})
         self.app.testing = True
         with self.app.app_context():
-            databases.make_tables(db.engine, f"sqlite:///{self.file}")
+            databases.make_tables(db.engine, url)
         factories.books.append(self.app)
         set_(
             asks_place="yes", asks_note="yes", moods="happy", visitor_looks="yes", rate="10000", flood="10000"
@@ -65,7 +62,8 @@ class RawRequests:
             "owner": factories.written(lambda session: api_tokens.add(session, "fuzz")[1]),
         }
         self._close()
-        shutil.copy(self.file, folder / "fresh.db")
+        if self._is_file:
+            shutil.copy(self.file, folder / "fresh.db")
 
     def send(self, data: bytes) -> None:
         """Send a request; nothing may raise, and the answer must be what its type says."""
@@ -74,7 +72,7 @@ class RawRequests:
         first, _, rest = data.partition(b"\n")
         headers, body = headers_and_body(rest)
         self.count += 1
-        if self.count % FRESH_AFTER == 0:
+        if self._is_file and self.count % FRESH_AFTER == 0:
             self._close()
             shutil.copy(self.file.with_name("fresh.db"), self.file)
         status, answer, text = self._answer(first.decode("latin-1"), headers, body)
@@ -113,7 +111,9 @@ class RawRequests:
         }
         with patch.object(addresses.shared, "find", side_effect=socket.gaierror):
             content, status, answer = run_wsgi_app(self.app, environ, buffered=True)
-        return int(status[:3]), answer, b"".join(content).decode(errors="replace")
+        data = b"".join(content)
+        data = gzip.decompress(data) if answer.get("Content-Encoding") == "gzip" and data else data
+        return int(status[:3]), answer, data.decode(errors="replace")
 
     def close(self) -> None:
         """Close the book."""

@@ -40,7 +40,7 @@ TWINS: dict[str, tuple[Any, str, Any]] = {
     "signature": (kinds, "_base64", base64.b64decode),
     "comments_file": (text, "plain_cell", str),
     "typed": (text, "UNWANTED", re.compile("[\0-\x08]")),
-    "web": (request_checks, "RAW_BYTE", NEVER),
+    "web": (request_checks, "LONG_NUMBER", NEVER),
 }
 
 
