@@ -11,14 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import click
 
-from proof.model import TWINS
+from proof.model import TWINS, Twin
 
 ROOT = Path(__file__).parents[1]
 MODULES = ConfigParser(delimiters=["because", "=>"], interpolation=None)
@@ -32,11 +32,15 @@ KILLED = {1, 3, 24, 36, REFUSED, 152, 255, -9, -24}  # the tests failed, or took
 MYPY = ("--output=json", "--disable-error-code=unused-ignore", "--no-warn-unreachable")  # Mutants have both.
 # A condition in SQL ends where the next one begins, or the clause.
 END = r'(?= AND| OR| AS| LIMIT| THEN|\)|"|\n|\{order|\{values)'
-SQL = "guestbook/queue/claims.py guestbook/storage/plain_sql.py"
-OUTSIDE = (  # modules, what is changed in them (the group), and what takes its place
-    (SQL, rf'\b(?:WHERE|AND) \(?([^\n"]+?){END}', "TRUE"),
-    (SQL, rf'\b(?:WHEN|OR) ([^\n"]+?){END}', "FALSE"),
-    ("guestbook/transport/addresses.py", r'\n(        "[0-9a-f.:/]+",[^\n]*)', ""),
+WHERE, OR = rf'\b(?:WHERE|AND) \(?([^\n"]+?){END}', rf'\b(?:WHEN|OR) ([^\n"]+?){END}'
+CLAIMS, ORDER = "guestbook/queue/claims.py", "guestbook/queue/comment_order.py"
+ADDRESSES, SQL = "guestbook/transport/addresses.py", "guestbook/storage/plain_sql.py"
+OUTSIDE = (  # a module, the file beside it, what is changed in that (the group), and what takes its place
+    (CLAIMS, CLAIMS, WHERE, "TRUE"),
+    (CLAIMS, CLAIMS, OR, "FALSE"),
+    (ORDER, SQL, WHERE, "TRUE"),
+    (ORDER, SQL, OR, "FALSE"),
+    (ADDRESSES, ADDRESSES, r'\n(        "[0-9a-f.:/]+",[^\n]*)', ""),
 )
 
 
@@ -52,15 +56,13 @@ class Change(NamedTuple):
     def is_wording(self) -> bool:
         """Whether it only changes the words of a sentence that people read."""
         parts = zip(self.text.split('"'), self.instead.split('"'), strict=False)
-        changed = [(old, new) for old, new in parts if old != new]
-        return all(
-            old.count(" ") > 1 and old.lower() == new.replace("XX", "").lower() for old, new in changed
-        )
+        pairs = [(old, new.replace("XX", "")) for old, new in parts if old != new]
+        return all(old.count(" ") > 1 and old.lower() == new.lower() for old, new in pairs)
 
     def has(self, reason: str) -> bool:
-        """Whether a reason names this change: by a part of the text, and perhaps of what takes its place."""
+        """Whether a reason names it: by a part of its name or text, and perhaps of what takes its place."""
         old, _, new = reason.partition(" + ")
-        return old in self.text and new in self.instead
+        return old in f"{self.name} {self.text}" and new in self.instead
 
 
 @click.command()
@@ -68,28 +70,30 @@ class Change(NamedTuple):
 @click.option("--twins", is_flag=True, help="Instead, break the program as each twin of the model is broken.")
 def mutants(only: tuple[str, ...], twins: bool) -> None:
     """Mutate the modules that keep the promises. A mutant fails a test, or has a reason to survive."""
-    found = [prove(module) for module in only or MODULES.sections() if not twins]
-    with TemporaryDirectory() as folder:
-        place = copy_program(Path(folder))
-        for twin in TWINS if twins else ():
-            change = Change(twin.file, twin.line, twin.broken_line)
-            found.append(is_caught(place, change, twin.tests, quick=False))
-            click.echo(f"twin {twin.name}: {'caught' if found[-1] else 'NOT CAUGHT'} by {twin.tests}")
-    if not all(found):
+    found = map(break_program, TWINS) if twins else map(prove, only or MODULES.sections())
+    if not all(list(found)):
         raise SystemExit(1)
+
+
+def break_program(twin: Twin) -> bool:
+    """Break the line of the program that a twin of the model names; say whether its tests notice."""
+    with program_copy() as place:
+        change = Change(twin.file, twin.line, twin.broken_line)
+        caught = is_caught(place, change, twin.tests, quick=False)
+    click.echo(f"twin {twin.name}: {'caught' if caught else 'NOT CAUGHT'} by {twin.tests}")
+    return caught
 
 
 def prove(module: str) -> bool:
     """Mutate a module, and say whether each survivor has a reason, and each reason a survivor."""
-    tests, reasons = MODULES[module]["tests"], list(MODULES[module])[1:]
-    with TemporaryDirectory() as folder:
-        place = copy_program(Path(folder))
+    tests, more = (MODULES[module].get(name, "") for name in ("tests", "more tests"))
+    with program_copy() as place:
         tried, refused, left = mutate(place, module, tests)
         here = list(outside(module))
         left += [change for change in here if not is_caught(place, change, tests)]
-        unexplained, unused = compared(left, reasons)
-        # mutmut changes functions after the import: those that run during it need another look.
-        survived = [one for one in unexplained if not (one.name and is_caught(place, one, tests))]
+        unexplained, unused = compared(left, [one for one in MODULES[module] if not one.endswith("tests")])
+        # mutmut changes functions after the import, so those that run during it need another look.
+        survived = [one for one in unexplained if not (one.name and is_caught(place, one, f"{more} {tests}"))]
     explained, words = len(left) - len(unexplained), sum(one.is_wording() for one in left)
     killed = tried + len(here) - refused - len(survived) - explained
     click.echo(
@@ -100,11 +104,13 @@ def prove(module: str) -> bool:
     return not (survived or unused)
 
 
-def copy_program(place: Path) -> Path:
-    """Put a copy of the program and its tests into a folder."""
-    for name in COPIED:
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, place / name)
-    return place
+@contextmanager
+def program_copy() -> Iterator[Path]:
+    """Give a folder with a copy of the program and its tests."""
+    with TemporaryDirectory() as folder:
+        for name in COPIED:
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, Path(folder, name))
+        yield Path(folder)
 
 
 def mutate(place: Path, module: str, tests: str) -> tuple[int, int, list[Change]]:
@@ -141,9 +147,9 @@ def mutate(place: Path, module: str, tests: str) -> tuple[int, int, list[Change]
 
 def outside(module: str) -> Iterator[Change]:
     """Yield what is changed outside of the functions of a module."""
-    for modules, pattern, instead in OUTSIDE:
-        for found in re.finditer(pattern, (ROOT / module).read_text() if module in modules else ""):
-            yield Change(module, found[1], instead, found.start(1))
+    for file, pattern, instead in (rule[1:] for rule in OUTSIDE if rule[0] == module):
+        for found in re.finditer(pattern, (ROOT / file).read_text()):
+            yield Change(file, found[1], instead, found.start(1))
 
 
 def is_caught(place: Path, change: Change, tests: str, *, quick: bool = True) -> bool:

@@ -171,6 +171,48 @@ def test_rows_are_postponed_while_they_wait_and_nobody_has_them_in_hand(hook: st
     assert before[other] == now
 
 
+def test_a_worker_takes_over_what_was_handed_to_it_and_the_old_token_is_void(hook: str) -> None:
+    handed, left, elsewhere = (factories.delivery(hook) for _ in range(3))
+    take("the relay", limit=2)
+    take("a pass")
+    final = factories.delivery(hook, status="processed")
+    until = clock.now() + 5 * MINUTE
+    with database.write(db.engine) as connection:
+        named = {(one, "the relay") for one in (handed, elsewhere, final, "no such row")}
+        rows = claims.handed_over(connection, DELIVERIES, named, ["payload", "id"])
+        assert [(row.id, row.claimed_by, row.payload) for row in rows] == [(handed, "the relay", "{}")]
+        assert claims.handed_over(connection, DELIVERIES, [], ["payload"]) == []
+        claims.take_over(connection, DELIVERIES, [handed, final], until=until, token="a worker")
+    found = {row.id: (row.claimed_by, row.claims) for row in factories.deliveries()}
+    expected = {handed: ("a worker", 2), left: ("the relay", 1), elsewhere: ("a pass", 1), final: (None, 0)}
+    assert found == expected
+    assert factories.the(Delivery, handed).due_at == until
+    assert owned({handed: "the relay"}) == set()
+
+
+def test_the_rows_in_flight_are_those_that_are_leased_and_those_that_are_due_soon(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    lease = {"claimed_by": "a worker", "claims": 1}
+    rows: list[dict[str, Any]] = [
+        {"due_at": now + 5 * MINUTE, **lease},
+        {"due_at": now + SECOND, **lease},
+        {"due_at": now, **lease},  # the lease has run out
+        {"due_at": now - SECOND},
+        {"due_at": now + MINUTE},
+        {"due_at": now + MINUTE + SECOND},
+        {"status": "processed"},
+    ]
+    row_ids = [factories.delivery(hook, **row) for row in rows]
+    factories.delivery(hook, due_at=now)
+    for size in (1, 2, 500):
+        monkeypatch.setattr(claims, "IDS_PER_QUERY", size)
+        with database.read(db.engine) as connection:
+            leased, due = claims.in_flight(connection, DELIVERIES, row_ids, now=now, soon=now + MINUTE)
+        assert (leased, due) == (set(row_ids[:2]), set(row_ids[2:5]))
+
+
 def test_a_lease_that_the_relay_takes_counts_no_claim(hook: str) -> None:
     factories.delivery(hook)
     now = clock.now()
