@@ -1,28 +1,27 @@
 """`scripts/proof`: one command for each kind of proof."""
 
+from importlib import import_module
+
 import click
 
-from proof.edges import edges
-from proof.fuzz import fuzz
-from proof.kills import kills
-from proof.model import model
-from proof.mutants import mutants
-from proof.power_cut import power
-from proof.year import year
+NAMES = "edges", "fuzz", "kills", "model", "mutants", "power", "year"
+MODULES = {name: f"proof.{name}" for name in NAMES} | {"power": "proof.power_cut"}
 
 
-@click.group()
+class Proofs(click.Group):
+    """Imports a proof when it is asked for: some import much, and settings of the tests with it."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(MODULES)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        return getattr(import_module(MODULES[name]), name) if name in MODULES else None
+
+
+@click.group(cls=Proofs)
 def proof() -> None:
     """Prove what the guestbook promises. It ends with 1 if it finds a loss or misses a broken twin."""
 
-
-proof.add_command(edges)
-proof.add_command(fuzz)
-proof.add_command(kills)
-proof.add_command(model)
-proof.add_command(mutants)
-proof.add_command(power)
-proof.add_command(year)
 
 if __name__ == "__main__":
     proof(prog_name="scripts/proof")

@@ -20,4 +20,4 @@ def test_a_round_loses_nothing_is_kept_and_each_twin_is_caught(tmp_path: Path) -
     [one] = json.loads(file.read_text())
     assert set(one["kills"]) == {"pass", "backup", "restore", "import", "upgrade", "encrypt-secrets"}
     assert one["requests"] > 0
-    assert len(re.findall(r"^twin .+: caught", done.stdout, re.MULTILINE)) == 3
+    assert len(re.findall(r"^twin .+: caught", done.stdout, re.MULTILINE)) == 3, done.stdout
