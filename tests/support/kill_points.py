@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, event
 from guestbook.background import whole_pass
 from guestbook.inbound import event_actions, event_processor, verify_and_decide
 from guestbook.lib import clock, http_server, ids
-from guestbook.outbound import pause_and_disable
+from guestbook.outbound import delivery_dispatcher, pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
@@ -210,9 +210,11 @@ def at_a_call() -> None:
 
     if twin := os.environ.get("GUESTBOOK_TEST_TWIN"):
         globals()[twin]()
-    if consumer := sys.modules.get("guestbook.background.celery.delivery_consumer"):
-        # The tokens of a worker shall name its process, as those of a pass do.
-        vars(consumer)["ids"] = SimpleNamespace(new=lambda: f"{os.getpid()}.{ids.new()}")
+    # The tokens of all leases shall name the process.
+    names = SimpleNamespace(new=lambda: f"{os.getpid()}.{ids.new()}")
+    consumer = sys.modules.get("guestbook.background.celery.delivery_consumer")
+    for module in filter(None, (delivery_dispatcher, event_processor, consumer)):
+        vars(module)["ids"] = names
     os._exit = tell_and_end
     threading.setprofile(look)
     sys.setprofile(look)

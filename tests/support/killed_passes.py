@@ -87,9 +87,10 @@ class KilledPasses:
             self._end()
             self._send_the_rest(comments)
         found = self._explain(receiver.requests, paths)
-        assert comments.check(receiver.requests, paths) > kills
+        assert comments.check(receiver.requests, paths) > kills, "little arrived"
         events = inbound_factories.rows()
-        assert {(one.status, one.attempts, one.error) for one in events} == {("processed", 1, None)}
+        ended = {(one.status, one.attempts, one.error) for one in events}
+        assert ended == {("processed", 1, None)}, f"inbound events: {ended}"
         assert len({one.comment_id for one in events}) == len(events), "an inbound event was written twice"
         return found
 
@@ -126,7 +127,7 @@ class KilledPasses:
             kind = self.alive.pop(one)
             assert (code := one.wait()) == -signal.SIGKILL, f"a {kind} ended with {code}: {one.printed}"
             self.kills[kind] += 1
-            self._expire({"pass": f"{one.name}.", "worker": f"worker.{one.pid}.", "relay": "relay."}[kind])
+            self._expire({"pass": f"{one.pid}.", "worker": f"worker.{one.pid}.", "relay": "relay."}[kind])
 
     def _expire(self, holder: str) -> None:
         query = sqlalchemy.select(DELIVERIES.c.id, DELIVERIES.c.claimed_by)
@@ -134,7 +135,7 @@ class KilledPasses:
             leased = connection.execute(query.where(DELIVERIES.c.claimed_by.startswith(holder))).all()
         self.held |= {(row.id, row.claimed_by) for row in leased if not row.claimed_by.startswith("relay.")}
         self.book.expire(holder)
-        inbound_factories.expire()
+        inbound_factories.expire(holder)
 
     def _send_the_rest(self, comments: BusyComments) -> None:
         left = {name: value for name, value in self.environ.items() if name != "GUESTBOOK_BROKER_URL"}
