@@ -107,14 +107,15 @@ def written(data: bytes) -> str:
     type=click.Path(path_type=Path),
     help="Write the corpus with the inputs that were kept to this folder.",
 )
-def fuzz(seconds: float, seed: int, parser: tuple[str, ...], keep: Path | None) -> None:
+@click.option("--database", default="", help="The URL of an empty database, for the parser web.")
+def fuzz(seconds: float, seed: int, parser: tuple[str, ...], keep: Path | None, database: str) -> None:
     """Give the parsers of what strangers send inputs that nobody thought of."""
     from tests.support.parsers import Parsers  # It imports the whole program.
 
     logging.disable()
     count = 0
     with tempfile.TemporaryDirectory() as folder:
-        parsers = Parsers(Path(folder))
+        parsers = Parsers(Path(folder), database)
         for name in parser or NAMES:
             one = Fuzzer(name, seed, getattr(parsers, name))
             one.run(seconds=seconds)

@@ -17,6 +17,7 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange import comment_import, other_programs
 from guestbook.inbound import event_reader, ingest, sender_presets, verify_and_decide, webmention_pages
+from guestbook.inbound.event_reader import BodyError
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent
 from guestbook.inbound.webmentions import MentionRequest
 from guestbook.lib import (
@@ -42,6 +43,11 @@ from tests.support.comment_files import assert_kept_by_export
 from tests.support.raw_request import HOME, RawRequests, headers_and_body
 
 NOW, ID, PAGE = clock.now(), "0" * 32, "https://a.example/post"
+METADATA_LIMITS = (
+    event_reader.EVENT_LIMIT,
+    event_reader.ID_LIMIT,
+    event_reader.SENDER_LIMIT,
+)  # as in its columns
 MOST_SHOWN = 70_000  # characters of a body, on a page
 LEAK = re.compile(r"<(class|function|bound method|module|built-in)|object at 0x")  # Python's own values
 EVENT = {"text": "Hello, wörld! " * 20, "number": 7, "list": ["a", {"b": [1, 2.5, True]}] * 9, "none": None}
@@ -121,6 +127,12 @@ class Parsers:
             _check_draft(_decided(headers, body, preset, action))
         assert all(len(view.text) <= MOST_SHOWN for view in event_reader.views(headers, body))
         assert body_encoding.unpack(*body_encoding.pack(body)) == body
+        with suppress(BodyError):
+            payload = event_reader.parse(headers, body)
+            json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
+            facts = event_reader.extract_metadata(headers, payload)
+            for fact, limit in zip(facts, METADATA_LIMITS, strict=True):
+                assert fact is None or (0 < len(fact) <= limit and text.clean_line(fact) == fact)
         for kind in VERIFICATION_KINDS:
             event_reader.is_handshake(kind, body)
         event_reader.discord_answer(body)

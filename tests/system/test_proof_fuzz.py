@@ -21,7 +21,7 @@ from proof.fuzz import CORPUS, NAMES, Fuzzer
 from tests.support.parsers import Parsers
 
 SEED = 1
-INPUTS = {"url": 800, "answer": 800, "typed": 300, "web": 110}  # by default 150
+INPUTS = {"url": 400, "answer": 400, "page": 70, "typed": 150, "web": 90}  # by default 110
 OF_TWIN = 3000  # inputs at most
 CORPUS_LIMIT = 200_000  # bytes
 NEVER = re.compile("(?!)")

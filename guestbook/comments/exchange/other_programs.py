@@ -97,7 +97,7 @@ def count_isso(path: Path) -> int:
             if views:  # A view may compute rows without an end.
                 raise Refused(f"{path} is not a database of Isso: {views[0][0]} is not a table.")
             found: int = connection.execute(f"SELECT count(*) FROM ({ISSO_COMMENTS})").fetchone()[0]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:  # A sentence of SQLite may not be UTF-8.
             raise Refused(f"{path} is not a database of Isso: {error}.") from None
         return found
 
@@ -112,7 +112,7 @@ def read_isso(path: Path, page: str | None, owners: Set[str] = frozenset()) -> I
             rows = connection.execute(ISSO_COMMENTS)
             wanted = (row for row in rows if row[3] in MODES and _is_of(str(row[1]), page))
             yield from placed(_isso_row(owners, *row) for row in wanted)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             raise Refused(f"{path} cannot be read: {error}.") from None
 
 
