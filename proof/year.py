@@ -3,7 +3,6 @@
 What is simulated is in tests/support: simulated_book.py, and simulated_year.py with the steps of a year.
 """
 
-import sqlite3
 import time
 from collections import Counter, defaultdict, deque
 from datetime import datetime, timedelta
@@ -16,16 +15,18 @@ import click
 
 from guestbook.background import retention_rules, whole_pass
 from guestbook.lib import clock, rate_counters, retry_policy
-from guestbook.outbound import attempt_sender, event_publisher
+from guestbook.outbound import attempt_sender, delivery_dispatcher, event_publisher
+from guestbook.outbound.delivery_dispatcher import TickPace
 from guestbook.queue import claims, clock_repair, comment_order, deleted_comments, redelivery
 from guestbook.queue.comment_order import END
 from guestbook.storage.models.comment import KNOWN_STATUSES
 from tests.support import simulated_book as book, simulated_year
-from tests.support.simulated_book import Actor, KilledError, Request
+from tests.support.simulated_book import Actor, KilledError, Request, Table, Tables
 from tests.support.simulated_year import SimulatedYear
 
-STEPS_OF_YEAR, STEPS_OF_TWIN, YEARS_OF_TWIN = 120, 60, 30
-Table = dict[str, Any]
+STEPS_OF_YEAR, STEPS_OF_TWIN, YEARS_OF_TWIN = 120, 40, 30
+PAYLOAD = "SELECT payload FROM deliveries WHERE id = ?"
+MEMORY, FEW = "/dev/shm", (1, 10)  # It waits for no disk. So many comments come at once with a twin.
 # Where the line is, and what takes its place.
 TWINS: dict[str, tuple[Any, str, Any]] = {
     "no order among the events of a comment": (claims, "ONLY_NEXT", ""),
@@ -33,36 +34,34 @@ TWINS: dict[str, tuple[Any, str, Any]] = {
     "no look at the lease before sending": (attempt_sender, "MARGIN", -1e9),
     "an attempt that is not counted": (claims, "FINISH", claims.FINISH.replace("attempts + 1", "attempts")),
     "a retry too early": (retry_policy, "JITTER", 0.9),
-    "a rate limit without its log": (rate_counters.SlidingLog, "enter", lambda *_: 0),
+    "a rate limit without its log": (rate_counters.SlidingLog, "room", 9),
     "retention of what is due": (retention_rules, "RULES", (("deliveries", "due_at < :now"),)),
     "retention after a jump of the clock": (whole_pass, "may_prune", lambda *_: True),
     "a redelivery without the later ones": (comment_order, "lock_with_later", lambda _, ids: [*ids]),
     "a redelivery of what is being sent": (redelivery, "_is_busy", lambda *_: False),
-    "a deletion that does not wait": (deleted_comments, "_under_way", lambda *_: {}),
     "a deletion that supersedes nothing": (deleted_comments, "supersede", lambda *_: {}),
     "no repair after a jump of the clock": (clock_repair, "_fix", lambda *_: None),
+    "a pass that sends after its end": (delivery_dispatcher, "TickPace", lambda a, b, _: TickPace(a, b, 9e9)),
     "a comment without its deliveries": (event_publisher, "publish_first", lambda *_: None),
 }
 
 
-class Rules:
+class Rules(Tables):
     """The tables as of the last look, what the receivers have seen, and the rules."""
 
     def __init__(self, world: SimulatedYear, path: str) -> None:
+        super().__init__(path)
         self.world = world
-        self.file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.version = -1
-        self.rows, self.hooks, self.comments = Table(), Table(), Table()
         self.places, self.urls, self.sent = Table(), Table(), dict[Any, str]()  # of all that were there
         self.before: dict[str, str] = {}  # when a delivery was due before it was claimed
         self.pairs: dict[Any, list[str]] = defaultdict(list)  # deliveries by comment and webhook
         self.numbers: dict[str, set[int]] = defaultdict(set)  # of a comment's events
         self.open: dict[str, list[Request]] = defaultdict(list)  # requests that nobody has recorded
         self.seen: dict[Any, list[Any]] = defaultdict(list)
-        self.redelivered: set[Any] = set()
+        self.payloads, self.redelivered = Table(), set[Any]()
         self.begun: dict[str, deque[float]] = defaultdict(deque)
         self.attempts: Counter[Any] = Counter()
-        self.born = self.requests = self.repeats = 0
+        self.born = self.requests = self.repeats = self.pruned = 0
 
     def must(self, holds: object, rule: str) -> None:
         """Note that a rule is broken, and let nothing more happen."""
@@ -73,38 +72,35 @@ class Rules:
 
     def look(self, actor: Actor) -> None:
         """Read the tables if anybody has written, and hold each change against the rules."""
-        before, [self.version] = self.version, self.file.execute("PRAGMA data_version").fetchone()
-        if self.version == before:
+        if not self.has_changed():
             return
-        old, self.rows = self.rows, self.read(book.Row, "deliveries", self.rows)
+        old, self.rows = self.rows, self.deliveries(is_whole=actor.over or actor is self.world.owner)
         hooks, self.hooks = self.hooks, self.read(book.Hook, "webhooks", self.hooks)
-        comments, self.comments = self.comments, self.read(book.Comment, "comments", self.comments)
+        comments = self.comments  # A pass changes none. It may remove old spam, which the next look sees.
+        self.comments = comments if actor.name != "owner" else self.read(book.Comment, "comments", comments)
         self.urls |= {hook.url: hook.id for hook in self.hooks.values()}
         now = clock.to_text(clock.now())
         for key in self.rows.keys() - old.keys():
             self.is_born(actor, self.rows[key], now)
         for row in [row for key, row in self.rows.items() if old.get(key, row) is not row]:
             self.changed(actor, old[row.id], row, now)
-        for row in old.values():
-            if row.id not in self.rows:
-                self.is_gone(row, hooks)
-        for comment in self.comments.values():
+        for key in old.keys() - self.rows.keys():
+            self.is_gone(old[key], hooks)
+        for comment in self.comments.values() if comments is not self.comments else ():
             if comment is not comments.get(comment.id):
                 numbers = self.numbers[comment.id]
                 self.must(numbers == set(range(1, comment.last_sequence + 1)), "each event has its rows")
                 if comment.id not in comments and comment.status in KNOWN_STATUSES:
                     self.is_told(comment)
+                waiting = {row.comment_id for row in self.rows.values() if row.due_at and row.event != END}
+                is_told = comment.status in KNOWN_STATUSES or comment.id not in waiting
+                self.must(is_told, "of a deleted comment nothing waits")
         counted = self.file.execute(
             "SELECT webhook_id, outcome, sum(number) FROM attempt_counts GROUP BY 1, 2"
         )
         sums = {(hook, outcome): number for hook, outcome, number in counted}
         mine = {key: number for key, number in self.attempts.items() if key[0] in self.hooks}
         self.must(sums == mine, "the statistics add up")
-
-    def read(self, kind: Any, table: str, before: Table) -> Table:
-        """Read a table. Rows that are as before are the same objects."""
-        found = self.file.execute(f"SELECT {', '.join(kind._fields)} FROM {table}")
-        return {row[0]: was if (was := before.get(row[0])) == row else kind._make(row) for row in found}
 
     def is_born(self, actor: Actor, row: Any, now: str) -> None:
         """Note where a new delivery belongs. That of a comment that has just gone does not say it."""
@@ -114,7 +110,11 @@ class Rules:
         self.places[row.id], self.sent[row.event_id, row.webhook_id] = place, row.id
         self.pairs[place.pair].append(row.id)
         self.numbers[place.pair[0]].add(place.sequence)
+        [self.payloads[row.id]] = self.file.execute(PAYLOAD, [row.id]).fetchone()
         self.born += 1
+        self.must(row.event != END or not self.waits_behind(row), "comment.deleted ends what waits")
+        number = f'"sequence":{row.sequence},' if row.sequence else ""
+        self.must(number in self.payloads[row.id], "a payload has its number")
         self.must((row.status, row.attempts) == ("new", 0), "a delivery begins as new")
         if row.claimed_by:  # A pass may claim what it has published.
             self.is_claimed(actor, row._replace(claimed_by=None, claims=0, due_at=row.created_at), row, now)
@@ -136,7 +136,7 @@ class Rules:
         if row.erased_at and not was.erased_at:
             comment = self.comments.get(place.pair[0])
             must(not comment or comment.status not in KNOWN_STATUSES, "only a deleted comment is emptied")
-            must(row.payload == "" and row.status != "new", "what is emptied is final")
+            must(row.payload == 0 and row.status != "new", "what is emptied is final")
         must((row.status == "new") == (row.due_at is not None) == (row.finished_at is None), "new is due")
         must(0 <= row.schedule_start <= row.attempts <= row.claims, "attempts are counted")
         must(row.claimed_by is None or row.status == "new", "what is final has no lease")
@@ -204,15 +204,17 @@ class Rules:
         hook, now = self.hooks.get(row.webhook_id), clock.now()
         if not hook:
             return  # It was deleted with its webhook.
+        self.pruned += 1
         since = row.due_at if row.status == "new" else row.finished_at
         days = {"processed": 30, "failed": 90, "new": 90}[row.status]
         self.must(since < clock.to_text(now - timedelta(days, -1)), "only old rows go")
         self.must(row.status != "new" or hooks[row.webhook_id].disabled_at, "what waits stays")
         self.must(self.world.true - self.world.leapt > 1.9 * 86400, "after a jump of the clock nothing goes")
 
-    def begins(self, actor: Actor, row: Any, request: Request) -> None:
+    def begins(self, actor: Actor, row: Any, request: Request, body: bytes) -> None:
         """Check that a request may begin now."""
         must, place, now = self.must, self.places[row.id], self.world.true
+        must(body == self.payloads[row.id].encode(), "each attempt sends the same bytes")
         self.requests += 1
         for earlier in [*self.open[row.id]]:
             must(self.world.explains(earlier), "a request is repeated for a reason")
@@ -265,9 +267,9 @@ class Rules:
         before = clock.to_text(now - timedelta(seconds=5))
         for row in left if took < most - 1 else ():
             hook = self.hooks[row.webhook_id]
-            is_open = not (hook.disabled_at or hook.rate or (hook.paused_until or "") > before)
-            is_left = is_open and row.due_at < before and not self.waits_behind(row)
-            must(not is_left, "a pass leaves nothing that is due")
+            is_closed = hook.disabled_at or hook.rate or (hook.paused_until or "") > before
+            is_late = row.due_at < before and not self.waits_behind(row)
+            must(is_closed or not is_late, "a pass leaves nothing that is due")
 
     def settled(self) -> None:
         """Check that all has ended, and that each receiver got the newest state last."""
@@ -299,8 +301,8 @@ def years(world: SimulatedYear, seed: str, deliveries: int) -> bool:
 def caught(world: SimulatedYear, twin: str) -> str:
     """Return the rule that a twin of the program breaks, if it does so within some years."""
     names = [f"{twin} {number}" for number in range(YEARS_OF_TWIN)]
-    with patch.object(*TWINS[twin]):
-        found = (world.live(name, simulated_year.drawn_steps(name, STEPS_OF_TWIN)) for name in names)
+    with patch.object(*TWINS[twin]), patch.object(world, "bursts", FEW):
+        found = (world.live(one, simulated_year.focused_steps(one, STEPS_OF_TWIN)) for one in names)
         return next(filter(None, found), "")
 
 
@@ -310,8 +312,7 @@ def caught(world: SimulatedYear, twin: str) -> str:
 @click.option("--steps", help="One year of these steps, as it was printed when it broke a rule.")
 def year(seed: str, deliveries: int, steps: str | None) -> None:
     """Live years of a book in virtual time, then years with each broken twin of the program."""
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # It waits for no disk.
-    with TemporaryDirectory(dir=memory) as folder:
+    with TemporaryDirectory(dir=MEMORY if Path(MEMORY).is_dir() else None) as folder:
         world = SimulatedYear(Path(folder), Rules)
         if steps is not None:
             pairs = (one.partition(":") for one in steps.split(","))

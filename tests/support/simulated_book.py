@@ -7,6 +7,7 @@ import logging
 import random
 import re
 import secrets
+import sqlite3
 import threading
 import time
 from collections import Counter, namedtuple
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from sqlite3 import SQLITE_FULL, OperationalError as SqliteError
 from typing import Any
 from unittest.mock import patch
 
@@ -40,6 +40,7 @@ SCHEDULE = (0.0, 5.0, 300.0, 3600.0, 86400.0)
 TIMEOUT, LEASE = 15.0, 60.0
 HOUR, DAY = 3600.0, 86400.0
 FOR_EVER = 10**9
+BEGIN = 1000.0  # seconds on the clock that nobody sets
 WRITE = re.compile(r"\s*(COMMIT|CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b")
 # The answers of receivers: a status and headers, or why there is none.
 ANSWERS: dict[str, tuple[int, dict[str, str]] | str] = {
@@ -57,6 +58,7 @@ ANSWERS: dict[str, tuple[int, dict[str, str]] | str] = {
     "drops": "connection_lost",
 }
 Steps = list[tuple[str, int]]
+Table = dict[str, Any]  # rows by id
 Row = namedtuple(
     "Row",
     "id webhook_id event_id event comment_id sequence payload status due_at claimed_by attempts claims"
@@ -65,6 +67,35 @@ Row = namedtuple(
 Hook = namedtuple("Hook", "id url events disabled_at paused_until rate")
 Comment = namedtuple("Comment", "id status last_sequence")
 Place = namedtuple("Place", "pair sequence event")
+
+
+class Tables:
+    """The tables of a book as of the last look."""
+
+    def __init__(self, path: str) -> None:
+        self.file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.version = -1
+        self.rows, self.hooks, self.comments = Table(), Table(), Table()
+
+    def has_changed(self) -> bool:
+        """Whether anybody has written since the last look."""
+        before, [self.version] = self.version, self.file.execute("PRAGMA data_version").fetchone()
+        return bool(self.version != before)
+
+    def deliveries(self, *, is_whole: bool) -> Table:
+        """Read all of them, or only those that wait and those that have waited until now."""
+        if is_whole:
+            return self.read(Row, "deliveries", self.rows)
+        waiting = self.read(Row, "deliveries WHERE due_at IS NOT NULL", self.rows)
+        ended = "', '".join(key for key, row in self.rows.items() if row.due_at and key not in waiting)
+        final = {key: row for key, row in self.rows.items() if not row.due_at}
+        return final | waiting | self.read(Row, f"deliveries WHERE id IN ('{ended}')", self.rows)
+
+    def read(self, kind: Any, table: str, before: Table) -> Table:
+        """Read a table. Rows that are as before are the same objects."""
+        columns = ", ".join(kind._fields).replace("payload", "length(payload)")
+        found = self.file.execute(f"SELECT {columns} FROM {table}")
+        return {row[0]: was if (was := before.get(row[0])) == row else kind._make(row) for row in found}
 
 
 class KilledError(BaseException):
@@ -165,8 +196,8 @@ class SimulatedBook:
     def begin(self, seed: str) -> None:
         """Empty the book and begin a year."""
         self.owner = self.current = Actor()
-        self.true, self.offset, self.jumped, self.leapt = 1000.0, 0.0, 0.0, -9e9
-        self.full_until, self.passes, self.broken, self.deleting = 0.0, 0, "", None
+        self.true, self.offset, self.jumped, self.leapt = BEGIN, 0.0, 0.0, -9e9
+        self.full_until, self.passes, self.kills, self.broken, self.deleting = 0.0, 0, 0, "", None
         self.running: list[Pass] = []
         self.redelivering: set[str] = set()
         self.rated: dict[str, float] = {}
@@ -213,11 +244,11 @@ class SimulatedBook:
             raise KilledError
         if self.true < self.full_until and WRITE.match(text) and random.random() < 0.4:
             actor.hindered = self.true
-            full = SqliteError("database or disk is full")
-            full.sqlite_errorcode = SQLITE_FULL
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise full if text == "COMMIT" else OperationalError(text, None, full)
 
-    def post(self, url: str, headers: Any, _body: bytes, *, seconds: float) -> ReceiverAnswer:
+    def post(self, url: str, headers: Any, body: bytes, *, seconds: float) -> ReceiverAnswer:
         """Receive a request, and answer as this receiver does at present."""
         rules, actor = self.rules, self.current
         rules.look(actor)
@@ -233,7 +264,7 @@ class SimulatedBook:
             *(actor, self.true, self.true + lasts, actor.away), *(ok, wish == "abort-message", is_gone, pause)
         )
         if row_id in rules.rows:  # else it was deleted with its webhook
-            rules.begins(actor, rules.rows[row_id], request)
+            rules.begins(actor, rules.rows[row_id], request, body)
         if isinstance(actor, Pass):
             actor.give_way()
         self.true = max(self.true, request.until)
@@ -267,12 +298,10 @@ class SimulatedBook:
 
     def counts(self) -> dict[str, int]:
         """Return the figures of the year."""
-        mine = self.rules
+        mine, days = self.rules, int((self.true - BEGIN) / DAY)
         return {
-            "deliveries": mine.born,
-            "requests": mine.requests,
-            "repeats": mine.repeats,
-            "passes": self.passes,
+            **{"days": days, "deliveries": mine.born, "requests": mine.requests, "repeats": mine.repeats},
+            **{"passes": self.passes, "kills": self.kills, "deleted by retention": mine.pruned},
         }
 
     def run(self, steps: Steps) -> str:
@@ -344,6 +373,7 @@ class SimulatedBook:
         self.rules.look(one)
         if one.over:
             self.running.remove(one)
+            self.kills += one.dead
 
 
 @contextmanager

@@ -34,22 +34,36 @@ EVENTS = (
 # The steps of a year, and how often each comes.
 STEPS = {
     **{"sign": 30, "moderate": 14, "cron": 40, "wait": 24, "behave": 8, "redeliver": 5, "webhook": 5},
-    **{"resume": 12, "kill": 4, "jump": 2, "nap": 1, "fill": 1, "upgrade": 0.15},
+    **{"resume": 12, "kill": 4, "jump": 2, "nap": 1, "routine": 6, "fill": 1, "upgrade": 0.15},
 }
 WAITS = (1, 10, 60, 60, 600, HOUR, 6 * HOUR, DAY, DAY, 5 * DAY, 30 * DAY, 60 * DAY)  # seconds
 EARLIER = (  # undoes the last two migrations
     *("ALTER TABLE comments DROP COLUMN mood", "ALTER TABLE webhooks DROP COLUMN version"),
     *("ALTER TABLE deliveries DROP COLUMN version", "UPDATE alembic_version SET version_num = '0031'"),
 )
+# The steps in which a defect shows itself, by a word of its name.
+FOCUS = {
+    "redelivery": "sign cron redeliver",
+    "deletion": "sign cron moderate resume",
+    "repair": "sign behave cron jump",
+    "jump": "sign jump cron routine",
+    "retention": "routine sign",
+    "fence": "sign cron wait resume",
+    "lease": "sign cron wait resume",
+    "rate": "webhook sign cron",
+    "": "sign behave cron",
+}
 
 
 class SimulatedYear(SimulatedBook):
     """A book on which these steps can be done."""
 
+    bursts: tuple[int, ...] = (1, 2, 5, 30, 100)  # So many comments come at once.
+
     def sign(self, drawn: Random) -> None:
         """Let visitors sign the book."""
         with database.writing() as session:
-            for _ in range(drawn.choice((1, 2, 5, 30))):
+            for _ in range(drawn.choice(self.bursts)):
                 verdict, draft = drawn.choices(VERDICTS, (6, 2, 1))[0], Draft("Ada", None, "Hello", {})
                 comment_actions.sign(session, draft, verdict, settings=self.settings)
 
@@ -128,6 +142,12 @@ class SimulatedYear(SimulatedBook):
         fuse = drawn.randint(1, 150) if drawn.random() < 0.2 else 0
         budget = drawn.randint(1, 40) if drawn.random() < 0.4 else FOR_EVER
         self.start(drawn.randrange(3), fuse, budget, housekeeping=drawn.random() < 0.3)
+
+    def routine(self, _drawn: Random) -> None:
+        """Let some days go on as they should. Retention waits for such days."""
+        for _ in range(4):
+            self.true += 0.8 * DAY
+            self.start(0, 0, FOR_EVER, housekeeping=True)
 
     def resume(self, drawn: Random) -> None:
         """Let a pass that was cut off go on; it may have been told to stop."""
@@ -236,6 +256,13 @@ def drawn_steps(seed: str, number: int) -> Steps:
     drawn = Random(seed)
     names = drawn.choices([*STEPS], [*STEPS.values()], k=number)
     return [(name, drawn.getrandbits(32)) for name in ["webhook"] * 4 + ["sign", *names]]
+
+
+def focused_steps(seed: str, number: int) -> Steps:
+    """Return the steps of a year in which a defect shows itself soon whose name begins the seed."""
+    drawn, focus = Random(seed), next(steps for word, steps in FOCUS.items() if word in seed)
+    names = drawn.choices(focus.split(), k=number)
+    return [(name, drawn.getrandbits(32)) for name in ["webhook"] * 8 + ["sign", *names]]
 
 
 def shortest(world: SimulatedYear, seed: str, steps: Steps) -> Steps:
