@@ -4,16 +4,14 @@ TLC prints each edge: the action, and the rows before and after. Those that diff
 sees, such as the hand of another pass, are one. A unit of the model's time is a minute, so a lease is one.
 """
 
-import ast
 import math
-import re
 import shutil
 import time
-from collections import namedtuple
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -41,7 +39,7 @@ from guestbook.storage.models.delivery import FIRST_VERSION, NeededSecrets
 from guestbook.transport.http_request_and_redirects import ReceiverAnswer
 from proof import model
 from tests.support import databases, factories, model_states
-from tests.support.model_states import COUNTED, END, EVENT, NEW_TOKEN, NOW, UNIT, ModelRow, row_id
+from tests.support.model_states import END, EVENT, NOW, UNIT, Edge, row_id
 
 DATABASES = {kind.partition("-")[0]: kind for kind in databases.KINDS}
 ANSWERS = {"ok": 200, "fail": 500, "gone": 410}
@@ -55,9 +53,6 @@ LARGER = {
     "w = 2": "w = 1",
 }
 SECRET = signatures.new_secret()
-
-# As TLC prints it. A row is a delivery, and its status, due time, token and tries.
-Edge = namedtuple("Edge", "action named rows comments open rows_after comments_after open_after")
 
 
 @click.command()
@@ -73,11 +68,10 @@ def edges(seed: int, count: int, names: Sequence[str], drawn: bool) -> None:
         for name in names or DATABASES:
             began = time.monotonic()
             with opened(DATABASES[name], size) as book:
-                differ = [f"{edge}\n    but {one}" for edge in map(read, some) if (one := book.drive(edge))]
-            click.echo(
-                f"{name}: {len(some)} edges, {len(differ)} differ, {time.monotonic() - began:.0f} s".ljust(60)
-                + "\n".join(differ[:3])
-            )
+                differ = list(filter(None, map(book.drive, map(model_states.read, some))))
+            seconds = time.monotonic() - began
+            click.echo(f"{name}: {len(some)} edges driven, {len(differ)} differ, {seconds:.0f} s")
+            click.echo("\n".join(differ[:3]), nl=bool(differ))
             wrong += len(differ)
     if wrong:
         raise SystemExit(1)
@@ -108,13 +102,6 @@ def printed(seed: int, count: int | None) -> list[str]:
         f"{name} model: {len(lines)} edges, {idle} of them time or kills; {len(found)} different driven"
     )
     return found
-
-
-def read(line: str) -> Edge:
-    """Read what TLC printed; a set becomes a list."""
-    plain = line[1:-1].replace("\\", "").replace("<<>>", "()").replace("{", "[").replace("}", "]")
-    plain = plain.replace("<<", "(").replace(">>", ",)").replace("TRUE", "True").replace("FALSE", "False")
-    return Edge(*ast.literal_eval(re.sub(r"\b([wc]\d)\b", r'"\1"', plain)))
 
 
 @contextmanager
@@ -152,19 +139,19 @@ class Book:
         problem = None
         with database.write(self._engine) as connection:
             self._tries = {row[0]: row[4] for row in edge.rows}
-            closed = [hook for hook in self._hooks if hook not in edge.open]
-            first = edge.named[-1] if edge.action == "Claim" else None
-            old = [row[0] for row in edge.rows if edge.action == "Prune" and _is_old(edge, row)]
-            model_states.put(connection, edge.rows, edge.comments, closed, first=first, old=old)
+            model_states.put(connection, edge, self._hooks)
             base = NOW - timedelta(minutes=20 * (edge.action == "ClockBack"))
             self.moment = base + UNIT * (edge.action in ("Claim", "Record", "Release") and edge.named[0])
             if do := getattr(self, f"_{edge.action.lower()}", None):
                 problem = do(connection, *edge.named)
             else:
                 self._change(connection, edge)
-            found = model_states.found(connection, base, len(self._hooks), (*edge.named, "")[0])
+            found = model_states.found(connection, edge, base, len(self._hooks))
             connection.rollback()
-        return problem or (None if found == wanted(edge) else f"{found} is not {wanted(edge)}")
+        wanted = model_states.wanted(edge)
+        if found != wanted:
+            problem = f"{found} is not {wanted}"
+        return f"{edge}\n    but {problem}" if problem else None
 
     def _claim(self, connection: Connection, number: int, first: Any = ()) -> None:
         """Let a pass claim one delivery, as in the model: `first` is due before the others."""
@@ -211,39 +198,20 @@ class Book:
         same, settings, one = nullcontext(connection), self._settings, (*edge.named, None)[0]
         engine: Any = SimpleNamespace(connect=lambda: same)
         patched = patch.multiple(database, write=lambda *_: same, read=lambda *_: same)
+        publish, publish_first = event_publisher.publish, event_publisher.publish_first
+        new = event_publisher.NewEvent(EVENT, EVENTS[EVENT].sample_data())
+        is_first = (one, 0, [], False) in edge.comments
         with Session(connection, join_transaction_mode="rollback_only") as session, patched:
-            if edge.action == "Delete":
-                comment_actions.move(session, session.get_one(Comment, one), "trash", settings)
-            elif edge.action == "Erase":
-                comment_actions.delete(session, session.get_one(Comment, one), settings)
-            elif edge.action == "Disable":
-                row_changes.disable(session, session.get_one(Webhook, one))
-            elif edge.action == "Enable":
-                row_changes.enable(session, session.get_one(Webhook, one))
-            elif edge.action == "Redeliver":
-                redelivery.make_due(session, Delivery, [row_id(one)], NOW)
-            elif edge.action == "Prune":
-                whole_pass.prune(engine, settings, until=math.inf)
-            elif edge.action == "ClockBack":
-                clock_repair.repair(engine, settings.timeout, settings.retry_schedule, went_back=True)
-            elif (one, 0, [], False) in edge.comments:
-                new = event_publisher.NewEvent(EVENT, EVENTS[EVENT].sample_data())
-                event_publisher.publish_first(connection, [new], settings, one, 0)
-            else:
-                data = EVENTS[EVENT].sample_data()
-                event_publisher.publish(connection, EVENT, data, settings, comment_id=one)
-
-
-def _is_old(edge: Edge, row: ModelRow) -> bool:
-    """Whether a delivery is put as an old one: one that is pruned, or waits for a webhook that is enabled."""
-    return row[0] in edge.named or (row[1:3] == ("new", 0) and row[0][0] in edge.open)
-
-
-def wanted(edge: Edge) -> Any:
-    """Return what the model says of the rows after; a delivery that is claimed has a token of its own."""
-    claimed = edge.named if edge.action == "Claim" else ()
-    rows = {
-        key: (status, due, NEW_TOKEN if key in claimed else token, tries * (status in COUNTED))
-        for key, status, due, token, tries in edge.rows_after
-    }
-    return rows, {name: last for name, last, _, gone in edge.comments_after if not gone}, set(edge.open_after)
+            get: Any = partial(session.get_one, ident=one)
+            do: dict[str, Callable[[], object]] = {
+                "Publish": lambda: publish(connection, *new[:2], settings, comment_id=one),
+                "First": lambda: publish_first(connection, [new], settings, one, 0),
+                "Delete": lambda: comment_actions.move(session, get(Comment), "trash", settings),
+                "Erase": lambda: comment_actions.delete(session, get(Comment), settings),
+                "Redeliver": lambda: redelivery.make_due(session, Delivery, [row_id(one)], NOW),
+                "Disable": lambda: row_changes.disable(session, get(Webhook)),
+                "Enable": lambda: row_changes.enable(session, get(Webhook)),
+                "Prune": lambda: whole_pass.prune(engine, settings, until=math.inf),
+                "ClockBack": lambda: clock_repair.repair(engine, 15, settings.retry_schedule, went_back=True),
+            }
+            do["First" if is_first and edge.action == "Publish" else edge.action]()

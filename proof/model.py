@@ -24,7 +24,6 @@ JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx2g")  # Most explora
 LIMIT = 1800.0  # seconds for one exploration
 STATES = re.compile(r"^\d+ states generated, (\d+) distinct states found, 0 states left", re.MULTILINE)
 STEP = re.compile(r"^State \d+: <(\w+) line", re.MULTILINE)
-CHANGED = ("model", "line")  # a text of these, "--->", and what takes its place
 BROKEN = re.compile(r"^Error: (?:Invariant|Action property) (\w+) is violated", re.MULTILINE)
 
 
@@ -46,11 +45,9 @@ def _twins() -> Iterator[Twin]:
     listed.read(FOLDER / "twins.cfg")
     for name in listed.sections():
         one = listed[name]
-        (text, instead), (line, broken_line) = (
-            (part.strip() for part in one[key].split("--->")) for key in CHANGED
-        )
-        program = one["file"], line, broken_line, one["tests"]
-        yield Twin(name, text, instead, one.get("configuration", "small"), *program)
+        changes = ((part.strip() for part in one[key].split("--->")) for key in ("model", "file", "line"))
+        (text, instead), (file, tests), (line, broken_line) = changes
+        yield Twin(name, text, instead, one.get("configuration", "small"), file, line, broken_line, tests)
 
 
 TWINS = tuple(_twins())
