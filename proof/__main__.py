@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-NAMES = "edges", "fuzz", "kills", "model", "mutants", "power", "year"
+NAMES = "edges", "faults", "fuzz", "kills", "model", "mutants", "power", "year"
 MODULES = {name: f"proof.{name}" for name in NAMES} | {"power": "proof.power_cut"}
 
 

@@ -12,7 +12,8 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.background import whole_pass
 from guestbook.inbound import event_actions, event_processor, verify_and_decide
@@ -30,7 +32,7 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
-from guestbook.storage import backup, restore, row_changes, table_copy
+from guestbook.storage import backup, database, database_errors, engines, restore, row_changes, table_copy
 from guestbook.storage.models import DELIVERIES
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
@@ -329,3 +331,28 @@ def _memory(line: str) -> float:
     """Return the MB of `VmRSS`, in use now, or `VmHWM`, the most that was ever in use."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{line}:")[2].split()[0]) / 1024
+
+
+def without_limit_on_silence() -> None:
+    """Wait for a server that freezes as long as it takes."""
+    engines.limit_silence = lambda *_: None
+
+
+def without_server_codes() -> None:
+    """Take an interrupted statement for a fault of the program."""
+    for codes in (database_errors.POSTGRESQL_FAULTS, database_errors.MARIADB_FAULTS):
+        codes.clear()  # type: ignore[attr-defined]  # both are dicts
+
+
+def without_look_at_commits() -> None:
+    """Take each commit for made."""
+
+    @contextmanager
+    def write(engine: Engine, **_: Any) -> Iterator[Connection]:
+        with engine.connect() as connection:
+            transaction = connection.begin()
+            yield connection
+            with suppress(SQLAlchemyError):
+                transaction.commit()
+
+    database.write = write
