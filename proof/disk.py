@@ -7,9 +7,9 @@ kept in another order, or torn at sectors. Real file systems keep more than that
 import ast
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path, PurePath
 from random import Random
 from typing import NamedTuple, TypeAlias
@@ -31,6 +31,7 @@ SELF = "/proc/self/fd/"  # here Linux shows open files and folders by number
 NUMBER = re.compile(f"{SELF}[0-9]+")
 PROMISE = "promise"  # the name of what is no call: from here on what its data say must be there
 DISK, PROMISES = "disk", "promises"  # in the folder of a recording: the folder that is traced, and a file
+LIVE = "live"  # the name of that folder meanwhile: SQLite keeps the path in a journal of two files
 Image = dict[str, bytes | None]  # what is left, by path; a folder has no content
 
 
@@ -43,18 +44,19 @@ class DiskCall(NamedTuple):
     words: list[str]
 
 
-def read_trace(log: Path, folder: Path) -> dict[str, list[DiskCall]]:
-    """Return what was done in each recording of a folder from its first promise on."""
-    found: dict[str, list[DiskCall]] = defaultdict(list)
-    ours = re.compile(rf"{folder}/([^/]+)/({DISK}|{PROMISES})(?:/(.*))?")
+def read_trace(log: Path, folder: Path) -> list[list[DiskCall]]:
+    """Return what was done in each of the recordings of a folder from its first promise on."""
+    found: list[list[DiskCall]] = []
+    ours = re.compile(rf"{folder}/{LIVE}/({DISK}|{PROMISES})(?:/(.*))?")
     for call in _calls(log, str(folder)):
-        places = [place for path in call.paths if (place := ours.fullmatch(path))]
-        if not places or (call.name in ("open", "openat") and not {"O_CREAT", "O_TRUNC"} & {*call.words}):
+        places, opens = [one for path in call.paths if (one := ours.fullmatch(path))], "open" in call.name
+        if not places or (opens and not {"O_CREAT", "O_TRUNC"} & {*call.words}):
             continue
-        calls, is_promise = found[places[0][1]], places[0][2] == PROMISES
-        if calls or (is_promise and call.name == "write"):
-            name, paths = PROMISE if is_promise else call.name, [one[3] or "" for one in places]
-            calls.append(DiskCall(name, paths, ast.literal_eval(f'b"{call.data.decode()}"'), call.words))
+        if (is_promise := places[0][1] == PROMISES) and opens:
+            found.append([])
+        elif found and (found[-1] or is_promise):
+            name, paths = PROMISE if is_promise else call.name, [one[2] or "" for one in places]
+            found[-1].append(DiskCall(name, paths, ast.literal_eval(f'b"{call.data.decode()}"'), call.words))
     return found
 
 
@@ -112,11 +114,8 @@ class Choice:
 
     def pieces(self, at: int, length: int) -> Iterator[tuple[int, int]]:
         """Yield the begin and end of the pieces of a write that are kept or dropped on their own."""
-        begin = 0
-        while begin < length:
-            end = min(length, begin + SECTOR - (at + begin) % SECTOR) if self.is_torn else length
-            yield begin, end
-            begin = end
+        step = SECTOR if self.is_torn else at + length + 1
+        yield from pairwise([0, *range(step - at % step, length, step), length])
 
 
 def choices(random: Random) -> Iterator[Choice]:

@@ -13,9 +13,10 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -30,22 +31,23 @@ from guestbook.settings import SettingsError, load
 from guestbook.storage import backup, sqlite_file
 from guestbook.storage.backup import DamagedFile
 from proof import disk, power_scenarios
-from proof.disk import DISK, MAPPED_FILES, PROMISE, Choice, DiskCall, DiskFolder, Image
+from proof.disk import DISK, LIVE, MAPPED_FILES, PROMISE, Choice, DiskCall, DiskFolder, Image
 from proof.power_scenarios import AFTER, BEFORE, BOOK, DATABASE, FAULT, SCENARIOS, TWINS, Promise
 from tests.support.processes import clean_environ
 from tests.support.receiver import Receiver
 
 ROOT = Path(__file__).parents[1]
-IN_MEMORY = Path("/dev/shm")  # Opening a disk there waits for no real one.
 EACH_AGAIN = 25  # The program goes on with one image in so many.
+EACH_KILL = 10  # The same for those where nothing is lost yet, as after a kill.
 IMAGES_AGAIN = 20  # of a second cut, for each of those
 AT_ONCE = 40  # go on together
 # Cuts after a promise come first, then those after what makes something safe. Those after writes come last.
-RANKS = {PROMISE: 0, "fsync": 1, "fdatasync": 1, "syncfs": 1, "write": 3, "pwrite64": 3}
-OTHER = 2  # the rank of calls that change names
-SAME = (0, 0, 1, 3)  # By rank, so many of the extremes would leave the same as at an earlier cut.
+RANKS = defaultdict(
+    lambda: 2, {PROMISE: 0, "fsync": 1, "fdatasync": 1, "syncfs": 1, "write": 3, "pwrite64": 3}
+)
+SAME = (0, 0, 2, 3)  # By rank, so many of the extremes would leave the same as at an earlier cut.
 ALL = Choice(Random(), data=1, names=1)
-Cut = tuple[str, Image, Promise]  # the journal mode, what is left, and the promise that holds
+Cut = tuple[str, Image, Promise, DiskFolder | None]  # with the journal mode, and the disk after a mere kill
 
 
 @dataclass(slots=True)
@@ -55,18 +57,19 @@ class Recording:
     name: str
     folder: Path
     calls: list[DiskCall]
+    begin: DiskFolder | None = None  # the disk, if not all of it was safe
     images: int = 0
     lost: list[str] = field(default_factory=list)
     opened: set[bytes] = field(default_factory=set)  # An image is opened once.
 
     def plan(self, images: int, seed: int) -> Counter[int]:
         """Spread so many images over the cuts, in the order of their ranks."""
-        random, now = Random(f"{seed} cuts of {self.name}"), DiskFolder.of(self.folder / BEFORE)
+        random, now = Random(f"{seed} cuts of {self.name}"), self._disk()
         most, ranks = {}, {}
         for number, call in enumerate(self.calls, 1):
             now.apply(call)
             most[number] = 2 ** min(now.unsynced(), 20)
-            ranks[number] = RANKS.get(call.name, OTHER)
+            ranks[number] = RANKS[call.name]
         cuts, shares = sorted(ranks, key=lambda cut: (ranks[cut], random.random())), Counter[int]()
         for turn in count():
             these = [cut for cut in cuts if ranks[cut] <= turn and shares[cut] < most[cut]]
@@ -77,7 +80,7 @@ class Recording:
 
     def at(self, cuts: Counter[int]) -> Iterator[tuple[int, DiskFolder, list[Promise]]]:
         """Yield for each cut its number, the disk, and the promises of which one must hold."""
-        now, given = DiskFolder.of(self.folder / BEFORE), 0
+        now, given = self._disk(), 0
         promises = [json.loads(call.data) for call in self.calls if call.name == PROMISE]
         for number, call in enumerate(self.calls, 1):
             now.apply(call)
@@ -85,6 +88,9 @@ class Recording:
             if cuts[number]:
                 more = [one for one in promises[given : given + 1] if power_scenarios.INSTEAD in one]
                 yield number, now, [promises[given - 1], *more]
+
+    def _disk(self) -> DiskFolder:
+        return deepcopy(self.begin) or DiskFolder.of(self.folder / BEFORE)
 
     def check(self) -> None:
         """Raise RuntimeError if the trace does not lead to what is on the disk: then a call was missed."""
@@ -98,10 +104,10 @@ class Recording:
 
     def open_images(self, images: int, seed: int, journal: str) -> Iterator[Cut | None]:
         """Open so many images; yield for each different one what is left, or None if something is lost."""
-        random, place = Random(f"{seed} {self.name}"), self.folder.parent / "cut"
+        random, place = Random(f"{seed} {self.name}"), self.folder.parent / LIVE / DISK
         cuts = self.plan(images, seed)
         for number, now, promises in self.at(cuts):
-            same = SAME[RANKS.get(self.calls[number - 1].name, OTHER)]
+            same = SAME[RANKS[self.calls[number - 1].name]]
             for choice in islice(disk.choices(random), same, same + cuts[number]):
                 image = now.left(choice)
                 key = hashlib.blake2b(json.dumps(promises).encode())
@@ -113,7 +119,8 @@ class Recording:
                     put(image, place)
                     faults = [lost(place, journal, promise) for promise in promises]
                     self.lost += [] if None in faults else [str(faults[0])]
-                    yield (journal, image, promises[faults.index(None)]) if None in faults else None
+                    was_kill = now if choice.names == 1 and image == now.left(ALL) else None
+                    yield (journal, image, promises[faults.index(None)], was_kill) if None in faults else None
 
     def add(self, other: "Recording") -> None:
         """Count another recording's images here."""
@@ -142,12 +149,13 @@ def recorder(folder: Path, receiver: str) -> Iterator[Recorder]:
         assert orders is not None and answers is not None  # noqa: PT018  # they are pipes
 
         def record(names: dict[str, str]) -> list[Recording]:
+            shutil.rmtree(folder / LIVE, ignore_errors=True)
             print(json.dumps(names), file=orders, flush=True)
             if not answers.readline():
                 raise RuntimeError("the program that is traced has ended; its words stand above")
-            calls = disk.read_trace(log, folder)
+            found = zip(names.items(), disk.read_trace(log, folder), strict=True)
             os.truncate(log, 0)
-            return [Recording(name or place, folder / place, calls[place]) for place, name in names.items()]
+            return [Recording(name or place, folder / place, calls) for (place, name), calls in found]
 
         yield record
 
@@ -188,20 +196,18 @@ def lost(place: Path, journal: str, promise: Promise) -> str | None:
 def _lost_copy(place: Path, names: str, text: str) -> str | None:
     """Verify backups as a restore would; one of the files must have the text."""
     for path in place.glob(names) if names else ():
-        if path.suffix != ".db":
-            if text in path.read_text():
-                return None
-            continue
-        backup.verify(path, path)
-        with closing(sqlite3.connect(path)) as copy:
-            if copy.execute("SELECT 1 FROM comments WHERE message = ?", (text,)).fetchone():
-                return None
+        if is_backup := path.suffix == ".db":
+            backup.verify(path, path)
+            with closing(sqlite3.connect(path)) as copy:
+                found = copy.execute("SELECT 1 FROM comments WHERE message = ?", (text,)).fetchone()
+        if found if is_backup else text in path.read_text():
+            return None
     return f"no file {names} has {text!r}" if names else None
 
 
 def run(images: int, seed: int, record: Recorder) -> bool:
     """Open so many disks and print what was lost; return whether nothing was, and each twin was caught."""
-    began, different, chosen = time.monotonic(), count(), list[Cut]()
+    began, number, chosen = time.monotonic(), Counter[bool](), list[Cut]()
     found = record({str(number): name for number, name in enumerate((*SCENARIOS, *TWINS))})
     for one in found:
         one.check()
@@ -209,7 +215,10 @@ def run(images: int, seed: int, record: Recorder) -> bool:
     sizes = {one.name: (images + turn) // len(SCENARIOS) for turn, one in enumerate(scenarios)}
     for one in scenarios:
         cuts = one.open_images(sizes[one.name], seed, SCENARIOS[one.name][1])
-        chosen += [cut for cut in cuts if cut and next(different) % EACH_AGAIN == 0]
+        for journal, image, promise, now in filter(None, cuts):
+            number[bool(now)] += 1
+            if number[bool(now)] % (EACH_KILL if now else EACH_AGAIN) == 1:
+                chosen.append((journal, image, promise, deepcopy(now)))
         one.say()
     again = cut_again(chosen, seed, scenarios[0].folder.parent, record)
     again.say()
@@ -228,10 +237,11 @@ def cut_again(chosen: list[Cut], seed: int, folder: Path, record: Recorder) -> R
     found = Recording(f"a second cut, after each of {len(chosen):,} images", folder, [])
     for begin in range(0, len(chosen), AT_ONCE):
         cuts = {f"again-{number}": cut for number, cut in enumerate(chosen[begin : begin + AT_ONCE], begin)}
-        for name, (journal, image, promise) in cuts.items():
+        for name, (journal, image, promise, _) in cuts.items():
             put(image, folder / name / BEFORE)
             (folder / name / AFTER).write_text(json.dumps([journal, promise]))
         for one in record(dict.fromkeys(cuts, "")):
+            one.begin = cuts[one.name][3]
             if (fault := one.folder / FAULT).exists():
                 found.lost.append(f"the whole program: {fault.read_text()}")
             else:
@@ -247,7 +257,7 @@ def cut_again(chosen: list[Cut], seed: int, folder: Path, record: Recorder) -> R
 @click.option("--seed", default=1, show_default=True, help="Draws what is lost at each cut.")
 def power(images: int, seed: int) -> None:
     """Cut the power at each moment of what a book does, and open the disks that are left."""
-    memory = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # there no image waits for a real disk
     with (
         TemporaryDirectory(dir=memory) as name,
         Receiver() as receiver,
@@ -255,7 +265,3 @@ def power(images: int, seed: int) -> None:
     ):
         is_proved = run(images, seed, record)
     sys.exit(0 if is_proved else 1)
-
-
-if __name__ == "__main__":
-    power(prog_name="python -m proof.power_cut")

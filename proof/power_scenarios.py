@@ -27,7 +27,7 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.settings import load
 from guestbook.storage import sqlite_file
 from guestbook.storage.database import db
-from proof.disk import DISK, PROMISES
+from proof.disk import DISK, LIVE, PROMISES
 from tests.storage import earlier_books
 from tests.support import fork_server
 from tests.support.visitor import Visitor
@@ -52,6 +52,7 @@ FILE = "file"  # the name of another file, in which the book is
 INSTEAD = "instead"  # whether it takes the place of the promise before, which holds until then
 
 Promise = dict[str, Any]
+Act = Callable[["RecordedBook"], None]
 
 
 def environ_of(disk: Path, journal: str) -> dict[str, str]:
@@ -100,8 +101,7 @@ class RecordedBook:
     def sign(self, message: str) -> None:
         """Sign as a visitor; the book must answer that the comment is there."""
         answer = Visitor(self.app).sign(message=message)
-        if answer.status_code != 303:
-            raise RuntimeError(f"{answer.status}: {answer.text}")
+        assert answer.status_code == 303, answer.text
 
     def close(self) -> None:
         """Close the file of the database, as the end of a program does."""
@@ -136,6 +136,7 @@ class RecordedBook:
         self.start()
         self.run("upgrade" if promise else "init-db")
         self.sign("after the cut")
+        self.run("encrypt-secrets")
         self.promise(**{name: promise[name] for name in (COPY, GONE) if name in promise})
         for one in examination.examine(self.app.config["GUESTBOOK"]):
             if one.state is State.PROBLEM and one.subject in EXPECTED:
@@ -151,12 +152,9 @@ def contents(book: sqlite3.Connection, keyring: Keyring) -> dict[str, list[str]]
     }
 
 
-Act = Callable[[RecordedBook], None]
-
-
 def signing(book: RecordedBook, *, other_before: bool = False) -> None:
     """Sign three times, the last time after the end of the program and a new start."""
-    book.set_up(OTHER[book.journal] if other_before else "")
+    book.set_up({WAL: ROLLBACK, ROLLBACK: WAL}[book.journal] if other_before else book.journal)
     book.begin()
     for number in range(3):
         book.sign(f"now {number}")
@@ -197,8 +195,7 @@ def receiving(book: RecordedBook) -> None:
     url = json.loads(book.run("sources", "add", "CI", *words))["url"]
     book.begin()
     answer = book.app.test_client().post(url, json={})
-    if answer.status_code != 202:
-        raise RuntimeError(answer.status)
+    assert answer.status_code == 202, answer.text
     book.promise()
     book.run("cron")
     book.promise()
@@ -275,7 +272,6 @@ def copying(book: RecordedBook, *, command: str, path: str, found: str = "") -> 
 
 
 WAL, ROLLBACK = "wal", "delete"
-OTHER = {WAL: ROLLBACK, ROLLBACK: WAL}
 BOTH = {"with a write-ahead log": WAL, "with a rollback journal": ROLLBACK}
 IN_BOTH: dict[str, Act] = {
     "signing": signing,
@@ -326,11 +322,6 @@ def in_place(path: Path, text: str, **_how: bool) -> None:
     path.write_text(text)
 
 
-def no_sync_of_data() -> None:
-    """Sync no file before it takes its name."""
-    os.fsync = lambda fd: None  # noqa: ARG005  # its name is that of Python's
-
-
 FIRST_START = "the first start, with a write-ahead log"
 # Each with the scenario in which it loses something.
 TWINS: dict[str, tuple[Callable[[], None], str]] = {
@@ -342,7 +333,7 @@ TWINS: dict[str, tuple[Callable[[], None], str]] = {
     "a new data folder vanishes": (partial(no_sync_of, "new"), FIRST_START),
     "the folder above a new data folder vanishes": (partial(no_sync_of, DISK), FIRST_START),
     "the folder of backups vanishes": (partial(no_sync_of, "book"), "restore, with a write-ahead log"),
-    "an export takes its name too early": (no_sync_of_data, "export"),
+    "an export takes its name too early": (partial(setattr, os, "fsync", lambda _file: None), "export"),
 }
 
 
@@ -366,13 +357,14 @@ def child(fault: Path) -> Iterator[bool]:
 def record(place: Path, name: str) -> None:
     """Record a scenario or a twin in a folder, or else how the book that is there goes on after a cut."""
     if not name:
-        shutil.copytree(place / BEFORE, place / DISK)
         journal, promise = json.loads((place / AFTER).read_text())
-        RecordedBook(place, journal).go_on(promise)
+        book = RecordedBook(place, journal)
+        shutil.copytree(place / BEFORE, place / DISK, dirs_exist_ok=True)
+        book.go_on(promise)
         return
-    if name in TWINS:
-        TWINS[name][0]()
-    act, journal = SCENARIOS[TWINS[name][1] if name in TWINS else name]
+    change, scenario = TWINS.get(name, (lambda: None, name))
+    change()
+    act, journal = SCENARIOS[scenario]
     act(RecordedBook(place, journal))
 
 
@@ -387,9 +379,12 @@ def main(folder: Path) -> None:
         book.close()
     for line in sys.stdin:
         for place, name in json.loads(line).items():
-            with child(folder / place / FAULT) as is_child:
+            (folder / place).mkdir(exist_ok=True)
+            (folder / place).rename(folder / LIVE)
+            with child(folder / LIVE / FAULT) as is_child:
                 if is_child:
-                    record(folder / place, name)
+                    record(folder / LIVE, name)
+            (folder / LIVE).rename(folder / place)
         print("done", flush=True)
 
 

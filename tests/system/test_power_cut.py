@@ -93,13 +93,13 @@ def test_a_trace_leads_to_what_is_on_the_disk(tmp_path: Path) -> None:
         os.unlink(f"{disk}/4")
         os.write(file, b"gone")
     """
-    where = tmp_path / "one"
+    where = tmp_path / disk.LIVE
     (where / "disk").mkdir(parents=True)
     (where / "source").write_bytes(bytes(range(256)) * 600)
     log = tmp_path / "log"
     traced = [*disk.STRACE, "-o", log, sys.executable, "-c", program]
     subprocess.run(traced, cwd=where, check=True, timeout=60)
-    (calls,) = disk.read_trace(log, tmp_path).values()
+    (calls,) = disk.read_trace(log, tmp_path)
     assert (calls[0].name, calls[0].data) == (PROMISE, b'{"\x001"')
     now = DiskFolder()
     for one in calls:
