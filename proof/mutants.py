@@ -146,10 +146,13 @@ def mutate(place: Path, module: str, tests: str) -> tuple[int, int, list[Change]
 
 
 def outside(module: str) -> Iterator[Change]:
-    """Yield what is changed outside of the functions of a module."""
+    """Yield what is changed outside of the functions of a module, as whole lines."""
     for file, pattern, instead in (rule[1:] for rule in OUTSIDE if rule[0] == module):
-        for found in re.finditer(pattern, (ROOT / file).read_text()):
-            yield Change(file, found[1], instead, found.start(1))
+        text = (ROOT / file).read_text()
+        for found in re.finditer(pattern, text):
+            start, end = text.rfind("\n", 0, found.start(1)) + 1, text.find("\n", found.end(1))
+            line = text[start : found.start(1)] + instead + text[found.end(1) : end]
+            yield Change(file, text[start:end], line, start)
 
 
 def is_caught(place: Path, change: Change, tests: str, *, quick: bool = True) -> bool:
@@ -167,9 +170,9 @@ def is_caught(place: Path, change: Change, tests: str, *, quick: bool = True) ->
 
 
 def run(place: Path, *command: str, quick: bool = True) -> "subprocess.CompletedProcess[str]":
-    """Run a module of Python in a copy, at a low priority. Quick tests use SQLite and start no processes."""
+    """Run a module of Python in a copy. Quick tests use SQLite and start no processes."""
     environ = os.environ | ({"GUESTBOOK_TEST_QUICK": "1"} if quick else {})
-    command = ("nice", sys.executable, "-m", *command)
+    command = (sys.executable, "-m", *command)
     return subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, timeout=LIMIT)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.lib import signatures
-from guestbook.lib.verification import Verdict, proof, verify
+from guestbook.lib.verification import Verdict, kinds, proof, verify
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)  # 1614265330, as in the vector
@@ -263,6 +263,17 @@ def test_an_id_with_a_dot_is_refused_because_a_part_of_the_timestamp_could_stand
     assert verdict.sentence.startswith("The header webhook-id holds a dot")
 
 
+def test_the_book_signs_as_the_senders_do() -> None:
+    assert kinds.sign_standard(SECRET, ID, SECONDS, BODY) == STANDARD
+    expected = {"Stripe-Signature": stripe_header("whsec_abc", BODY).rpartition(",")[0]}
+    assert kinds.sign_stripe("whsec_abc", ID, SECONDS, BODY) == expected
+
+
+def test_the_headers_of_the_standard_come_before_those_of_svix() -> None:
+    both = STANDARD | {"svix-id": "x", "svix-timestamp": str(SECONDS), "svix-signature": "v1,AAAA"}
+    assert verified("standard", SECRET, both, BODY).ok
+
+
 def test_svix_own_headers_are_read_too() -> None:
     headers = {name.replace("webhook", "svix"): value for name, value in STANDARD.items()}
     verdict = verified("standard", SECRET, headers, BODY)
@@ -335,7 +346,7 @@ def test_a_token_may_come_as_a_bearer(value: str) -> None:
 
 def test_the_token_itself_is_never_what_is_stored() -> None:
     assert not verified("token", "t0ken", {"x-webhook-token": "t0ken"}, b"").ok
-    assert re.fullmatch("hmac-sha256:[0-9a-f]{64}", proof("t0ken", KEY))
+    assert proof("t0ken", KEY) == "hmac-sha256:" + hexed(KEY, b"inbox token\0t0ken")
     assert proof("t0ken", KEY) != proof("t0ken", "another key")
     assert proof("t0ken", KEY) != "hmac-sha256:" + hexed(KEY, b"t0ken")
 

@@ -266,7 +266,9 @@ def outcomes(hook: str, *ends: tuple[int, Decision, int]) -> list[Outcome]:
 
 def test_the_tally_and_the_counts_of_a_webhook_hold_each_outcome(hook: str) -> None:
     steps = replace(factories.settings(), retry_schedule=(0.0, 0.0, 3600.0))
-    some = outcomes(hook, (200, OK, 5), (200, OK, 5), (500, RETRY, 5), (500, RETRY, 9**9), (502, RETRY, 5))
+    first = TIME_BOUNDS[0]
+    ends = ((200, OK, first), (200, OK, 5), (500, RETRY, 5), (500, RETRY, 9**9), (502, RETRY, 5))
+    some = outcomes(hook, *ends)
     with database.write(db.engine) as connection:
         tally = attempt_recorder.record(connection, some, steps)
     assert (tally.processed, tally.retried, tally.late, tally.failed) == (2, 3, 0, 0)
@@ -276,24 +278,21 @@ def test_the_tally_and_the_counts_of_a_webhook_hold_each_outcome(hook: str) -> N
         for row in factories.deliveries()
         if row.due_at
     )
-    one_more = outcomes(hook, (500, RETRY, 5))
+    last = outcomes(hook, (500, RETRY, 5), (500, RETRY, 5))
+    last[1].host_limit = "few"
     with database.write(db.engine) as connection:
-        tally_of_one = attempt_recorder.record(connection, one_more, factories.settings())
-    assert tally_of_one.retried == 1
+        ended = attempt_recorder.record(connection, last, replace(steps, retry_schedule=(0.0,)))
+    assert (ended.failed, ended.host_limit) == (2, "few")
+    assert [result for _, result in ended.recorded] == ["given up", "given up"]
     found = factories.read(lambda session: list(session.scalars(select(AttemptCount))))
     counts = {(row.outcome, row.bound): (row.number, row.milliseconds) for row in found}
-    first = TIME_BOUNDS[0]
-    assert counts == {("processed", first): (2, 10), ("retried", first): (3, 15), ("retried", 0): (1, 9**9)}
-    total = Tally()
-    for other in (
-        tally,
-        tally_of_one,
-        Tally(late=2, disabled=["x"], local_error="no route", host_limit="few"),
-        tally,
-    ):
-        total.add(other)
-    assert (total.processed, total.retried, total.late, total.disabled) == (4, 7, 2, ["x"])
-    assert (total.local_error, total.host_limit) == ("no route", "few")
+    expected = {("processed", first): (2, first + 5), ("retried", first): (2, 10), ("retried", 0): (1, 9**9)}
+    assert counts == expected | {("failed", first): (2, 10)}
+    total, other = Tally(), Tally(late=2, disabled=["x"], local_error="no route", host_limit="few")
+    for one in (tally, ended, other, tally, ended):
+        total.add(one)
+    assert (total.processed, total.retried, total.late, total.failed) == (4, 6, 2, 4)
+    assert (total.local_error, total.host_limit, total.disabled) == ("no route", "few", ["x"])
 
 
 @pytest.mark.parametrize("as_text", [True, False])

@@ -13,7 +13,7 @@ from guestbook.lib import clock
 from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, Delivery, Webhook
+from guestbook.storage.models import DELIVERIES, INBOUND, Delivery, Webhook
 from tests.support import factories
 
 SECOND = timedelta(seconds=1)
@@ -108,6 +108,25 @@ def test_a_final_row_has_no_due_time_and_no_lease(hook: str, status: str) -> Non
     assert row.finished_at is not None
 
 
+def test_a_final_row_is_neither_finished_again_nor_rescheduled(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    take("me")
+    finish([row_id])
+    before = factories.everything()
+    finish([row_id], "failed")
+    retry = {"row_id": row_id, "due_at": clock.now(), "last_status_code": 500, "last_error": "late"}
+    with database.write(db.engine) as connection:
+        claims.reschedule(connection, DELIVERIES, [retry])
+    assert factories.everything() == before
+
+
+def test_the_failing_ones_among_some_webhooks_are_found(hook: str) -> None:
+    failing, _ = (factories.webhook(failures_in_a_row=count) for count in (1, 2))
+    with database.read(db.engine) as connection:
+        found = claims.run_sql(connection, claims.FAILING, {}, ids=[hook, failing])
+        assert list(found.scalars()) == [failing]
+
+
 def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
     one, two = factories.delivery(hook), factories.delivery(hook)
     take("me")
@@ -126,11 +145,12 @@ def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
 
 def test_a_release_gives_back_the_due_time_that_the_row_had_and_counts_no_attempt(hook: str) -> None:
     was = clock.now() - SECOND
-    row_id = factories.delivery(hook, due_at=was)
+    row_id, other = (factories.delivery(hook, due_at=was) for _ in range(2))
     take("me")
     with database.write(db.engine) as connection:
         claims.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": was}])
-    row = factories.one()
+    row = factories.the(Delivery, row_id)
+    assert factories.the(Delivery, other).claimed_by == "me"
     assert (row.due_at, row.claimed_by, row.attempts, row.claims) == (was, None, 0, 1)
 
 
@@ -211,6 +231,31 @@ def test_the_rows_in_flight_are_those_that_are_leased_and_those_that_are_due_soo
         with database.read(db.engine) as connection:
             leased, due = claims.in_flight(connection, DELIVERIES, row_ids, now=now, soon=now + MINUTE)
         assert (leased, due) == (set(row_ids[:2]), set(row_ids[2:5]))
+
+
+def test_a_lease_takes_only_the_claimed_rows_that_are_still_due(hook: str) -> None:
+    now = clock.now()
+    _, one, two = (factories.delivery(hook, due_at=now - age * SECOND) for age in (3, 2, 1))
+    take("me", limit=1)
+    with database.write(db.engine) as connection:
+        rows = claims.claim(connection, DELIVERIES, ("id", "sequence"), hook, now=now, limit=9)
+        connection.execute(DELIVERIES.update().where(DELIVERIES.c.id == two).values(due_at=now + MINUTE))
+        leased = claims.lease(connection, DELIVERIES, rows, now=now, until=now + MINUTE, token="me")
+    assert leased == {one}
+    assert factories.the(Delivery, two).claimed_by is None
+
+
+@pytest.mark.usefixtures("hook")
+def test_inbound_events_are_claimed_and_leased_alike_and_may_be_locked_by_id() -> None:
+    source = factories.source()
+    row_ids, now = [factories.inbound(source) for _ in range(3)], clock.now()
+    with database.write(db.engine) as connection:
+        terms: dict[str, Any] = {"most": 2, "now": now, "until": now + MINUTE, "token": "me"}
+        taken = claims.take(connection, INBOUND, ("id", "1 AS sequence"), {source: 9}, **terms)
+        assert [row.id for row in taken[source]] == row_ids[:2]
+        locked = claims.locked(connection, INBOUND, row_ids[1:])
+        assert [(row.id, row.claimed_by) for row in locked] == [(row_ids[1], "me"), (row_ids[2], None)]
+        assert list(claims.locked(connection, INBOUND, [])) == []
 
 
 def test_a_lease_that_the_relay_takes_counts_no_claim(hook: str) -> None:

@@ -79,7 +79,8 @@ def test_a_reason_explains_each_survivor_that_has_its_texts(
 
 @pytest.mark.parametrize("module", MODULES.sections())
 def test_each_reason_names_a_line_of_the_program_and_says_why(module: str) -> None:
-    program = " ".join((mutants.ROOT / module).read_text().split())
+    files = {module, *(rule[1] for rule in mutants.OUTSIDE if rule[0] == module)}
+    program = " ".join(" ".join((mutants.ROOT / file).read_text() for file in files).split())
     for text, reason in MODULES[module].items():
         assert reason
         if text.endswith("tests"):
