@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -18,48 +21,36 @@ SMALL = ("small",)
 FULL = ("live", "retries", "deep", "large")
 VIOLATED = (12, 13)  # TLC's exit codes: of a safety property, of a liveness property
 JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx2g")  # Most explorations are short.
-LIMIT = 600.0  # seconds for one exploration
+LIMIT = 1800.0  # seconds for one exploration
 STATES = re.compile(r"^\d+ states generated, (\d+) distinct states found, 0 states left", re.MULTILINE)
 STEP = re.compile(r"^State \d+: <(\w+) line", re.MULTILINE)
 BROKEN = re.compile(r"^Error: (?:Invariant|Action property) (\w+) is violated", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
-    """A defect: this text of the model, which stands there once, and what takes its place."""
+class Twin(NamedTuple):
+    """A defect of the model and of the program; `twins.cfg` says what is what."""
 
     name: str
     text: str
     instead: str
     configuration: str = "small"
+    file: str = ""
+    line: str = ""
+    broken_line: str = ""
+    tests: str = ""
 
 
-TWINS = (
-    Twin("no fence", "/\\ Owned(t) /\\ t.state", "/\\ t.state"),
-    Twin("no look at the lease before sending", "/\\ t.left > 0\n", "/\\ TRUE\n"),
-    Twin("no margin for clocks that differ", "until == Clock(p) + Lease + Skew", "until == Clock(p) + Lease"),
-    Twin("no order among the events of a comment", "    /\\ IsNext(d)\n", "    /\\ TRUE\n"),
-    Twin("a release without its token", "IF Owned(t) THEN [row EXCEPT", "IF TRUE THEN [row EXCEPT"),
-    Twin("recorded before it is sent", "![d].due = until,", '![d].due = 0, ![d].status = "processed",'),
-    Twin(
-        "retention takes rows that are due", 'Same(d) \\in {"processed"', 'Same(d) \\in {"new", "processed"'
-    ),
-    Twin("a redelivery without the later ones", "e[3] >= d[3] /\\ Same(e)", "e = d /\\ Same(e)"),
-    Twin("a redelivery of what is being sent", "row[e].due > 0 => row[e].by = 0", "TRUE"),
-    Twin("a redelivery of a deletion that waits", "row[e].due > 0 => ~Untried(e)", "TRUE"),
-    Twin("a redelivery of what was deleted", "d \\in these /\\ ~Over(d)", "d \\in these"),
-    Twin("a deletion that does not wait", "Min(row[e].due, Lease + Skew)", "0"),
-    Twin(
-        "a deletion that waits without the margin", "Min(row[e].due, Lease + Skew)", "Min(row[e].due, Lease)"
-    ),
-    Twin("a lease that asks only one clock", "Shorter(hand[p], 9)", "hand[p]"),
-    Twin(
-        "a lease that never ends",
-        "row[d].due <= Clock(p)",
-        "row[d].due <= Clock(p) /\\ row[d].by = 0",
-        "live",
-    ),
-)
+def _twins() -> Iterator[Twin]:
+    listed = ConfigParser(delimiters=["=>"], interpolation=None)
+    listed.read(FOLDER / "twins.cfg")
+    for name in listed.sections():
+        one = listed[name]
+        changes = ((part.strip() for part in one[key].split("--->")) for key in ("model", "file", "line"))
+        (text, instead), (file, tests), (line, broken_line) = changes
+        yield Twin(name, text, instead, one.get("configuration", "small"), file, line, broken_line, tests)
+
+
+TWINS = tuple(_twins())
 
 
 @dataclass(frozen=True, slots=True)

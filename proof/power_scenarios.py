@@ -1,68 +1,80 @@
-"""What a book does while its disk is recorded, and the twins of the program with one line changed.
+"""What a book does while its disk is traced, and the twins of the program with one line changed.
 
-`python -m proof.power_scenarios FOLDER NAME…` runs them, each in a forked child; power_cut starts it.
+`python -m proof.power_scenarios FOLDER` runs those that power_cut asks for, each in a forked child.
 """
 
-import ctypes
 import json
 import os
-import re
 import shutil
+import signal
 import sqlite3
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import create_engine
 
 import guestbook
+from guestbook.background.doctor import State, examination
 from guestbook.lib import files
-from guestbook.lib.encryption import CannotDecrypt, Keyring, of_row
+from guestbook.lib.encryption import Keyring, of_row
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.settings import Settings, load
+from guestbook.settings import load
 from guestbook.storage import sqlite_file
 from guestbook.storage.database import db
+from proof.disk import DISK, LIVE, PROMISES
+from tests.storage import earlier_books
+from tests.support import fork_server
+from tests.support.visitor import Visitor
 
-OLD_SCHEMA = (
-    Path(__file__).parents[1] / "tests/storage/schemas/0024.sql"
-)  # the first version that is upgraded
-BOOK, DATABASE = "book", "guestbook.db"  # names of the data folder, and of the file in it
+BOOK, DATABASE = "new/book", "guestbook.db"  # the data folder, which is in a new one, and the file in it
 RECEIVER = "PROOF_RECEIVER"  # the variable with the address of a receiver
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-COMMENTS = 3  # in a book before it is recorded
-WHEN = "2026-01-31T23:59:59.123Z"
-OLD_ROWS: dict[str, dict[str, str | int]] = {
-    "webhooks": {
-        **{"id": "w" * 32, "name": "Bot", "url": "http://127.0.0.1:1/", "format": "json", "headers": "{}"},
-        **{"events": "comment.created", "secret": SECRET, "created_at": WHEN},
-        **{"failures_in_a_row": 0, "unreachable_in_a_row": 0},
-    },
-    "comments": {"id": "c" * 32, "name": "Ada", "message": "old", "status": "published", "created_at": WHEN},
+BEFORE, FAULT = "before", "fault"  # in the folder of a recording: the disk at its begin, and why it failed
+AFTER = "after"  # there, the journal mode, and the promise after which the power was cut
+LIMIT = 120  # seconds for a recording
+COMMENTS = 3  # in a book before it is traced
+EXPECTED = ("database", "tables", "secret key", "damage", "writing", "secrets", "keys")  # doctor's subjects
+QUERIES = {
+    "comments": "SELECT id || message FROM comments",
+    "deliveries": "SELECT id || event FROM deliveries",
+    "attempts": "SELECT delivery_id || number FROM attempts",
+    "inbound events": "SELECT id FROM inbound_events",
 }
+# What a promise may say beside what the book holds.
+COPY = "copy"  # the pattern of a file's name, and a text that one of these files has
+GONE = "gone"  # the texts of comments that were deleted
+FILE = "file"  # the name of another file, in which the book is
+INSTEAD = "instead"  # whether it takes the place of the promise before, which holds until then
+
+Promise = dict[str, Any]
+Act = Callable[["RecordedBook"], None]
 
 
 def environ_of(disk: Path, journal: str) -> dict[str, str]:
     """Return the settings of the book on a disk; its secret key is in the data folder."""
-    url = f"sqlite:///{disk / BOOK / DATABASE}?journal_mode={journal}"
     return {
         "GUESTBOOK_DATA_DIR": str(disk / BOOK),
-        "GUESTBOOK_DATABASE_URL": url,
+        "GUESTBOOK_DATABASE_URL": f"sqlite:///{disk / BOOK / DATABASE}?journal_mode={journal}",
         "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
     }
 
 
 class RecordedBook:
-    """A book whose disk is recorded from `begin` on."""
+    """A book whose disk is traced from its first promise on."""
+
+    app: Flask
 
     def __init__(self, folder: Path, journal: str) -> None:
-        self.folder, self.disk, self.journal = folder, folder / "disk", journal
-        self.disk.mkdir(parents=True)
+        self.folder, self.disk, self.journal = folder, folder / DISK, journal
+        self.path = self.disk / BOOK / DATABASE
+        self.disk.mkdir(parents=True, exist_ok=True)
         self.environ = environ_of(self.disk, journal)
-        self.receiver = os.environ[RECEIVER]
-        self._recorder: Any
-        self.app: Flask
+        self._promises = os.open(folder / PROMISES, os.O_WRONLY | os.O_CREAT)
 
     def start(self) -> None:
         """Start the program."""
@@ -79,24 +91,17 @@ class RecordedBook:
         """Make a book with a webhook, as the owner would."""
         self.start()
         self.run("init-db")
-        self.run("webhooks", "add", self.receiver, "--secret", SECRET)
+        self.run("webhooks", "add", os.environ[RECEIVER])
 
-    def set_up(self) -> None:
+    def set_up(self, journal: str = "") -> None:
         """Start with a copy of the book with a webhook and comments that `main` has made."""
-        shutil.copytree(self.folder.parent / self.journal / "disk", self.disk, dirs_exist_ok=True)
+        shutil.copytree(self.folder.parent / (journal or self.journal) / DISK, self.disk, dirs_exist_ok=True)
         self.start()
 
     def sign(self, message: str) -> None:
         """Sign as a visitor; the book must answer that the comment is there."""
-        client = self.app.test_client()
-        page = client.get("/").get_data(as_text=True)
-        inputs = re.findall(r"<input[^>]*type=.?hidden[^>]*>", page.partition('action="/comments"')[2])
-        form = {
-            re.findall(r'name="?([^" >]+)', one)[0]: re.findall(r'value="([^"]*)', one)[0] for one in inputs
-        }
-        answer = client.post("/comments", data=form | {"name": "Ada", "website": "", "message": message})
-        if answer.status_code != 303:
-            raise RuntimeError(f"{answer.status}: {answer.get_data(as_text=True)}")
+        answer = Visitor(self.app).sign(message=message)
+        assert answer.status_code == 303, answer.text
 
     def close(self) -> None:
         """Close the file of the database, as the end of a program does."""
@@ -105,55 +110,51 @@ class RecordedBook:
             db.engine.dispose()
 
     def begin(self, **more: Any) -> None:
-        """Keep what is on the disk, and record from here on; what the book holds is promised."""
+        """Keep what is on the disk; it is traced from here on. What the book holds is promised."""
         with self._promised(more) as promise:
-            pass  # what reads the book is closed again, and leaves nothing beside it
-        paths = {path.relative_to(self.disk).as_posix(): path for path in self.disk.rglob("*")}
-        numbers = {name: path.stat().st_ino for name, path in paths.items()}
-        shutil.copytree(self.disk, self.folder / "before")
-        (self.folder / "numbers").write_text(json.dumps(numbers))
-        self._recorder = ctypes.CDLL(os.environ["LD_PRELOAD"])
-        self._recorder.record_begin(bytes(self.disk), bytes(self.folder / "log"))
-        self._recorder.record_promise(promise)
+            pass  # What reads the book is closed again, and leaves nothing beside it.
+        shutil.copytree(self.disk, self.folder / BEFORE)
+        os.write(self._promises, promise)
 
     def promise(self, **more: Any) -> None:
         """Note what the book holds now: it was answered or recorded, so it must survive."""
         with self._promised(more) as promise:
             # The book is closed afterwards: that may sync what the program did not.
-            self._recorder.record_promise(promise)
+            os.write(self._promises, promise)
 
     @contextmanager
-    def _promised(self, more: dict[str, Any]) -> Iterator[bytes]:
-        path = self.disk / BOOK / DATABASE
-        if not path.exists():
+    def _promised(self, more: Promise) -> Iterator[bytes]:
+        if not self.path.exists():
             yield b"{}"
             return
-        with closing(sqlite3.connect(path)) as book:
+        with closing(sqlite3.connect(self.path)) as book:
             yield json.dumps(contents(book, load(self.environ).keyring) | more).encode()
+
+    def go_on(self, promise: Promise) -> None:
+        """Go on after a cut as the owner would. Raise RuntimeError if doctor finds a fault."""
+        os.write(self._promises, json.dumps(promise).encode())
+        self.start()
+        self.run("upgrade" if promise else "init-db")
+        self.sign("after the cut")
+        self.run("encrypt-secrets")
+        self.promise(**{name: promise[name] for name in (COPY, GONE) if name in promise})
+        for one in examination.examine(self.app.config["GUESTBOOK"]):
+            if one.state is State.PROBLEM and one.subject in EXPECTED:
+                raise RuntimeError(f"{one.subject}: {one.sentence}")
 
 
 def contents(book: sqlite3.Connection, keyring: Keyring) -> dict[str, list[str]]:
-    """Return the comments, deliveries, attempts and secrets of a book, each as a text."""
-    queries = {
-        "comments": "SELECT id || message FROM comments",
-        "deliveries": "SELECT id || event FROM deliveries",
-        "attempts": "SELECT delivery_id || number FROM attempts",
+    """Return what a book must not lose, each row as a text. Raise CannotDecrypt."""
+    found = {name: sorted(one for (one,) in book.execute(query)) for name, query in QUERIES.items()}
+    secrets = book.execute("SELECT id, secret FROM webhooks").fetchall()
+    return found | {
+        "secrets": [keyring.decrypt(value, of_row("webhook secret", key)) for key, value in secrets]
     }
-    found = {name: sorted(one for (one,) in book.execute(query)) for name, query in queries.items()}
-    rows = book.execute("SELECT id, secret FROM webhooks").fetchall()
-    return found | {"secrets": sorted(f"{key} {_secret(keyring, key, value)}" for key, value in rows)}
 
 
-def _secret(keyring: Keyring, key: str, value: str) -> str:
-    try:
-        return keyring.decrypt(value, of_row("webhook secret", key))
-    except CannotDecrypt:
-        return "cannot be decrypted"
-
-
-def signing(book: RecordedBook) -> None:
+def signing(book: RecordedBook, *, other_before: bool = False) -> None:
     """Sign three times, the last time after the end of the program and a new start."""
-    book.set_up()
+    book.set_up({WAL: ROLLBACK, ROLLBACK: WAL}[book.journal] if other_before else book.journal)
     book.begin()
     for number in range(3):
         book.sign(f"now {number}")
@@ -187,6 +188,39 @@ def first_start(book: RecordedBook) -> None:
     book.promise()
 
 
+def receiving(book: RecordedBook) -> None:
+    """Receive a webhook, and let a pass make a comment of it."""
+    book.set_up()
+    words = ("--verify", "none", "--action", "comment", "--template", "hello", "--json")
+    url = json.loads(book.run("sources", "add", "CI", *words))["url"]
+    book.begin()
+    answer = book.app.test_client().post(url, json={})
+    assert answer.status_code == 202, answer.text
+    book.promise()
+    book.run("cron")
+    book.promise()
+
+
+def deleting(book: RecordedBook) -> None:
+    """Delete a comment; it must not come back."""
+    book.set_up()
+    book.begin()
+    with closing(sqlite3.connect(book.path)) as rows:
+        key, message = rows.execute("SELECT id, message FROM comments").fetchone()
+    book.run("comments", "delete", key, "--yes")
+    book.promise(gone=[key + message], instead=True)
+
+
+def importing(book: RecordedBook) -> None:
+    """Import comments."""
+    book.set_up()
+    path, rows = book.folder / "comments.csv", (f"Ada,{number},2026-01-31\n" for number in range(30))
+    path.write_text("".join(("name,message,created_at\n", *rows)))
+    book.begin()
+    book.run("comments", "import", str(path))
+    book.promise()
+
+
 def encrypting(book: RecordedBook) -> None:
     """Change the secret key, and encrypt the secrets with the new one, while visitors sign."""
     book.set_up()
@@ -196,30 +230,15 @@ def encrypting(book: RecordedBook) -> None:
     book.promise()
 
 
-def backing_up(book: RecordedBook) -> None:
-    """Make a backup in place of an earlier one."""
-    book.set_up()
-    path = str(book.disk / BOOK / "copy.db")
-    book.run("backup", path)
-    book.begin(backup=["copy.db", "before 0"])
-    book.sign("now")
-    book.run("backup", path)
-    book.promise(backup=["copy.db", "now"])
-
-
 def upgrading(book: RecordedBook) -> None:
     """Upgrade a book of the first version that can be."""
-    (book.disk / BOOK).mkdir()
-    with closing(sqlite3.connect(book.disk / BOOK / DATABASE)) as old:
-        old.executescript(OLD_SCHEMA.read_text())
-        for table, row in OLD_ROWS.items():
-            places = ", ".join(f":{name}" for name in row)
-            old.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", row)
-        old.commit()
+    book.path.parent.mkdir(parents=True)
+    earlier_books.fill(engine := create_engine(f"sqlite:///{book.path}"))
+    engine.dispose()
     book.start()
     book.begin()
     book.run("upgrade")
-    book.promise(backup=["backups/*.db", "old"])
+    book.promise(copy=[f"{BOOK}/backups/*.db", str(earlier_books.ROWS["comments"]["message"])])
 
 
 def restoring(book: RecordedBook) -> None:
@@ -230,107 +249,144 @@ def restoring(book: RecordedBook) -> None:
     book.sign("since")
     book.begin()
     book.run("restore", path, "--yes")
-    book.promise(backup=["backups/*.db", "since"], instead=True)
+    book.promise(copy=[f"{BOOK}/backups/*.db", "since"], instead=True)
 
 
-SCENARIOS: dict[str, tuple[Callable[[RecordedBook], None], str]] = {
-    "signing, with a write-ahead log": (signing, "wal"),
-    "signing, with a rollback journal": (signing, "delete"),
-    "a pass, with a write-ahead log": (sending, "wal"),
-    "a pass, with a rollback journal": (sending, "delete"),
-    "the first start, with a write-ahead log": (first_start, "wal"),
-    "the first start, with a rollback journal": (first_start, "delete"),
-    "backup": (backing_up, "wal"),
-    "encrypt-secrets": (encrypting, "wal"),
-    "upgrade": (upgrading, "wal"),
-    "restore": (restoring, "wal"),
+def moving(book: RecordedBook) -> None:
+    """Copy the book to another file."""
+    book.set_up()
+    book.begin()
+    book.run("migrate-to", f"sqlite:///{book.path.with_name('moved.db')}")
+    book.promise(file="moved.db")
+
+
+def copying(book: RecordedBook, *, command: str, path: str, found: str = "") -> None:
+    """Write something in place of an earlier one; a time in its name may differ."""
+    book.set_up()
+    found = found or path.replace(".", "*.")
+    book.run(*command.split(), str(book.disk / path))
+    book.begin(copy=[found, "before 0"])
+    book.sign("now")
+    book.run(*command.split(), str(book.disk / path))
+    book.promise(copy=[found, "now"])
+
+
+WAL, ROLLBACK = "wal", "delete"
+BOTH = {"with a write-ahead log": WAL, "with a rollback journal": ROLLBACK}
+IN_BOTH: dict[str, Act] = {
+    "signing": signing,
+    "signing after a change of the journal": partial(signing, other_before=True),
+    "a pass": sending,
+    "the first start": first_start,
+    "backup": partial(copying, command="backup", path=f"{BOOK}/copy.db"),
+    "encrypt-secrets": encrypting,
+    "upgrade": upgrading,
+    "restore": restoring,
+}
+SCENARIOS: dict[str, tuple[Act, str]] = {
+    **{f"{name}, {how}": (act, mode) for name, act in IN_BOTH.items() for how, mode in BOTH.items()},
+    "receiving a webhook": (receiving, WAL),
+    "deleting a comment": (deleting, ROLLBACK),
+    "import": (importing, WAL),
+    "backup --keep": (partial(copying, command="backup --keep 1", path=f"{BOOK}/copy.db"), WAL),
+    "export": (partial(copying, command="comments export", path=f"{BOOK}/comments.jsonl"), WAL),
+    "export-site": (partial(copying, command="export-site", path="site", found="site/index.html"), WAL),
+    "migrate-to": (moving, WAL),
 }
 
 
-def normal_synchronous() -> None:
+def less_synchronous(mode: str) -> None:
     """Let SQLite wait for the disk less often."""
     set_pragmas = sqlite_file.set_pragmas
 
     def set_less(connection: sqlite3.Connection, journal: str, read_wait: float) -> None:
         set_pragmas(connection, journal, read_wait)
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {mode}")
 
     sqlite_file.set_pragmas = set_less
 
 
-def no_folder_sync() -> None:
-    """Do not sync the folder in which a file was renamed."""
+def no_sync_of(*folders: str) -> None:
+    """Do not sync folders with these names, or any folder."""
+    sync_folder = files.sync_folder
 
-    def wait_for_nothing(_folder: Path) -> None:
-        pass
+    def sync_others(folder: Path) -> None:
+        if folders and folder.name not in folders:
+            sync_folder(folder)
 
-    files.sync_folder = wait_for_nothing  # type: ignore[assignment]  # in this process alone
-
-
-def key_in_place() -> None:
-    """Write the secret key's file where it stays."""
-
-    def write(path: Path, text: str, **_how: bool) -> None:
-        path.write_text(text)
-
-    files.replace_file = write
+    files.sync_folder = sync_others
 
 
+def in_place(path: Path, text: str, **_how: bool) -> None:
+    """Write a file where it stays."""
+    path.write_text(text)
+
+
+FIRST_START = "the first start, with a write-ahead log"
 # Each with the scenario in which it loses something.
 TWINS: dict[str, tuple[Callable[[], None], str]] = {
-    "synchronous = NORMAL with a rollback journal": (normal_synchronous, "signing, with a rollback journal"),
-    "no fsync of the folder after a rename": (no_folder_sync, "encrypt-secrets"),
-    "a key file written in place": (key_in_place, "the first start, with a write-ahead log"),
+    "synchronous = NORMAL": (partial(less_synchronous, "NORMAL"), "signing, with a rollback journal"),
+    "synchronous = FULL": (partial(less_synchronous, "FULL"), "signing, with a rollback journal"),
+    "no fsync of the folder after a rename": (no_sync_of, "backup, with a write-ahead log"),
+    "a key file written in place": (partial(setattr, files, "replace_file", in_place), FIRST_START),
+    "the old key comes back": (partial(no_sync_of, "book"), "encrypt-secrets, with a write-ahead log"),
+    "a new data folder vanishes": (partial(no_sync_of, "new"), FIRST_START),
+    "the folder above a new data folder vanishes": (partial(no_sync_of, DISK), FIRST_START),
+    "the folder of backups vanishes": (partial(no_sync_of, "book"), "restore, with a write-ahead log"),
+    "an export takes its name too early": (partial(setattr, os, "fsync", lambda _file: None), "export"),
 }
 
 
-def settings_of(disk: Path, journal: str) -> Settings:
-    """Read the settings of a book on a disk that lost its power, as a command would."""
-    return load(environ_of(disk, journal), alone=True)
-
-
-def scenario_of(name: str) -> tuple[Callable[[RecordedBook], None], str]:
-    """Return what runs under the name of a scenario or a twin, and the journal mode."""
-    return SCENARIOS[TWINS[name][1] if name in TWINS else name]
-
-
 @contextmanager
-def child() -> Iterator[bool]:
-    """Fork; the child gets True, and ends with the block. Raise RuntimeError here if it fails."""
+def child(fault: Path) -> Iterator[bool]:
+    """Fork; the child gets True, ends with the block, and writes why it failed."""
     if pid := os.fork():
         yield False
         if os.waitpid(pid, 0)[1]:
-            raise RuntimeError("a recorded book failed; its words stand above")
+            fault.write_text(f"It was killed after {LIMIT} seconds.")
         return
-    code = 1
+    signal.alarm(LIMIT)
     try:
         yield True
-        code = 0
     except BaseException:
-        import traceback
-
-        traceback.print_exc()
+        fault.write_text(traceback.format_exc())
     finally:
-        sys.stderr.flush()
-        os._exit(code)
+        os._exit(0)
 
 
-def main(folder: Path, names: list[str]) -> None:
-    """Record the scenarios and twins with these names, in folders that are numbered."""
-    for journal in ("wal", "delete"):
+def record(place: Path, name: str) -> None:
+    """Record a scenario or a twin in a folder, or else how the book that is there goes on after a cut."""
+    if not name:
+        journal, promise = json.loads((place / AFTER).read_text())
+        book = RecordedBook(place, journal)
+        shutil.copytree(place / BEFORE, place / DISK, dirs_exist_ok=True)
+        book.go_on(promise)
+        return
+    change, scenario = TWINS.get(name, (lambda: None, name))
+    change()
+    act, journal = SCENARIOS[scenario]
+    act(RecordedBook(place, journal))
+
+
+def main(folder: Path) -> None:
+    """Record what standard input names, a line of JSON for all that an answer waits for."""
+    fork_server.warm_up()
+    for journal in (WAL, ROLLBACK):
         book = RecordedBook(folder / journal, journal)
         book.make()
         for number in range(COMMENTS):
             book.sign(f"before {number}")
         book.close()
-    for number, name in enumerate(names):
-        with child() as is_child:
-            if is_child:
-                if name in TWINS:
-                    TWINS[name][0]()
-                act, journal = scenario_of(name)
-                act(RecordedBook(folder / str(number), journal))
+    for line in sys.stdin:
+        for place, name in json.loads(line).items():
+            (folder / place).mkdir(exist_ok=True)
+            (folder / place).rename(folder / LIVE)
+            with child(folder / LIVE / FAULT) as is_child:
+                if is_child:
+                    record(folder / LIVE, name)
+            (folder / LIVE).rename(folder / place)
+        print("done", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]))

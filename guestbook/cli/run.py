@@ -69,13 +69,14 @@ def _print_link(base_url: str, *, err: bool = False) -> None:
     """Print the link with which the owner of a book without a password sets it up, or of an older book."""
     try:
         storage_database.require_version(db.engine)
+        if link := setup_code.new_link(base_url):
+            click.echo(f"Set up your book within 30 minutes at {link}", err=err)
     except WrongVersion as error:
         if error.fault.repair:
             how = f"Update the book at {base_url}/admin/ or type {app_command.typed(error.fault.repair)}"
             click.echo(f"{error.fault.value}. {how}", err=err)
-        return
-    if link := setup_code.new_link(base_url):
-        click.echo(f"Set up your book within 30 minutes at {link}", err=err)
+    finally:
+        db.engine.dispose()  # These connections wait as long as a command may, not a visitor.
 
 
 def listening(listen: str, threads: int = THREADS, url_prefix: str = "") -> tuple[Any, str]:
@@ -197,10 +198,9 @@ def _serve(port: int, host: str) -> None:
         server, _ = listening(f"{host}:{port}")
     except OSError:
         _refuse(port)
-    address = f"http://{HOST}:{port}"
     with passes_beside():
-        click.echo(f"The guestbook is at {address}/ and Ctrl-C stops it.")
-        click.echo(f"The admin pages are at {address}/admin/")
+        click.echo(f"The guestbook is at http://{HOST}:{port}/ and Ctrl-C stops it.")
+        click.echo(f"The admin pages are at http://{HOST}:{port}/admin/")
         _print_link(app_command.settings().base_url)
         server.run()
 

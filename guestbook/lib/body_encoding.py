@@ -109,7 +109,6 @@ def _form_parts(decoder: MultipartDecoder) -> Iterator[Part]:
 # Some senders leave out zlib's header with deflate.
 WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
-
 UNKNOWN_PACKING = Translatable(
     "The body is compressed in an unknown way. Only gzip and deflate are supported."
 )

@@ -95,30 +95,30 @@ def refuse_link(path: Path) -> None:
 
 def replace_file(path: Path, text: str, *, is_secret: bool = False, is_first: bool = False) -> None:
     """Put a file with this text at the path; raises OSError."""
-    with replacing(path, is_secret=is_secret, is_first=is_first) as file:
+    with replacing(path, "utf-8", is_secret=is_secret, is_first=is_first) as file:
         file.write(text)
 
 
 @contextmanager
 def replacing(
-    path: Path, encoding: str = "utf-8", *, is_secret: bool = False, is_first: bool = False
+    path: Path, encoding: str, *, is_secret: bool = False, is_first: bool = False, syncs: bool = False
 ) -> Iterator[TextIO]:
     """Give a file to write, which takes the path in the end; raises OSError, and leaves nothing then.
 
-    A secret can be read by its owner alone, is on the disk before it takes the path, and survives a power cut
-    from then on. With `is_first` the file of another process that was faster stays.
+    A secret can be read by its owner alone. It `syncs`: it is on the disk before it takes the path, and
+    survives a power cut from then on. With `is_first` the file of another process that was faster stays.
     """
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if is_secret else 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding=encoding, newline="") as file:
             yield file
-            if is_secret:
+            if is_secret or syncs:
                 file.flush()
                 os.fsync(descriptor)
         if not (is_first and _linked(fresh, path)):
             fresh.replace(path)
-        if is_secret:
+        if is_secret or syncs:
             sync_folder(path.parent)
     finally:
         with suppress(OSError):
@@ -178,10 +178,12 @@ def replacing_folder(folder: Path, mark: str) -> Iterator[Path]:
         _check(folder, mark)
         if not os.path.samestat(part.lstat(), os.fstat(held)):
             raise Refused(f"{part} was replaced meanwhile.")
+        getattr(ctypes.CDLL(None), "syncfs", lambda _held: os.sync())(held)  # one call for thousands of files
         if folder.exists():
             _exchange(part, folder)
         else:
             part.rename(folder)
+        sync_folder(folder.parent)
     finally:
         _remove(part, mark)
         os.close(held)
@@ -191,11 +193,9 @@ def _check(folder: Path, mark: str) -> None:
     parent = folder.parent
     if os.access(parent, os.X_OK) and not os.access(parent, os.W_OK):  # else the folder's own right misleads
         raise Refused(f"{folder} cannot be replaced: this user may not make a new folder in {parent}.")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise Refused(f"{folder} is not a folder.")
-    if any(folder.iterdir()) and not (folder / mark).exists():
+    if folder.exists() and any(folder.iterdir()) and not (folder / mark).exists():
         raise Refused(f"{folder} has other files, which would be lost. Name a new folder or an empty one.")
 
 

@@ -60,7 +60,7 @@ def retry_after(text: str | None, now: datetime) -> float:
     try:
         seconds = float(text or "")
     except ValueError:
-        with suppress(ValueError, TypeError, OverflowError, IndexError):  # it is no date either
+        with suppress(ValueError, OverflowError, IndexError):  # it is no date either
             moment = parsedate_to_datetime(text or "")
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             seconds = moment.timestamp() - now.timestamp()

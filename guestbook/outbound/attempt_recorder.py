@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import pause_and_disable
-from guestbook.outbound.delivery_tasks import Outcome
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.queue import claims, comment_order
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
     """Record the outcomes whose lease is still ours, in the caller's write transaction.
 
-             nothing sent ─────────────────────────▶ released: due as before the claim
+             nothing sent ─────────────────────────▶ released: due as before the claim, or now
              sent, lease lost to another pass ─────▶ dropped: that pass sends and records
     outcome  sent, success ────────────────────────▶ processed
              sent, failure, attempts left ─────────▶ due again later
@@ -74,9 +74,8 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     now = clock.now()
     tally.local_error = next((outcome.error for outcome in outcomes if outcome.is_local_error), None)
     tally.host_limit = next((outcome.host_limit for outcome in outcomes if outcome.host_limit), None)
-    back = [outcome.task for outcome in outcomes if outcome.started_at is None]
-    if back:
-        rows = [{"row_id": task.id, "token": task.token, "due_at": task.due_at} for task in back]
+    if back := [outcome.task for outcome in outcomes if outcome.started_at is None]:
+        rows = [{"row_id": task.id, "token": task.token, "due_at": _due_released(task, now)} for task in back]
         claims.release(connection, DELIVERIES, rows)
     sent = [outcome for outcome in outcomes if outcome.started_at is not None]
     ours = claims.owned(connection, DELIVERIES, {outcome.task.lease for outcome in sent})
@@ -143,6 +142,11 @@ def _record_deliveries(
         comment_order.hold_back(connection, orders)
 
 
+def _due_released(task: DeliveryTask, now: datetime) -> datetime | str:
+    """Return the time before the claim, but now if the clock was set back since: it does not come again."""
+    return min(task.due_at, clock.to_text(now)) if isinstance(task.due_at, str) else task.due_at
+
+
 def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> datetime | None:
     if outcome.decision.abort:
         return None  # The receiver wants no further attempt.
@@ -155,7 +159,7 @@ def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> d
 
 
 def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
-    receiver = outcome.task.receiver
+    receiver, time = outcome.task.receiver, outcome.milliseconds
     if outcome.ok:
         tally.processed += 1
         kind = result = "processed"
@@ -166,7 +170,6 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
         tally.given_up[receiver.name, receiver.webhook_id] += 1
         kind, result = "failed", "given up"
     tally.recorded.append((outcome, result))
-    time = outcome.milliseconds
     key = receiver.webhook_id, kind, next((bound for bound in TIME_BOUNDS if time <= bound), 0)
     tally.attempts[key] += 1
     tally.milliseconds[key] += time

@@ -75,6 +75,7 @@ class MailSender:
 INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}
 NO_ENDPOINT = "The website takes no webmentions, so nothing was sent."
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
+SET_BACK = 10.0  # seconds: if more are left by the clock that somebody may set, somebody has
 ATTEMPT_ERROR_LIMIT = 300  # characters
 NO_MORE = "asked for no further attempt (webhook-delivery: abort-message)"
 
@@ -125,7 +126,9 @@ class Sender:
         # Nobody sets this clock, but it stops while the host sleeps.
         left = task.lease_end - time.monotonic()
         if task.leased_until:  # By the other the delivery is due again, and our own pass may claim it again.
-            left = min(left, (task.leased_until - clock.now()).total_seconds())
+            by_clock = (task.leased_until - clock.now()).total_seconds()
+            # If it was set back, another pass frees the lease: see clock_repair.
+            left = min(left, by_clock) if by_clock - left < SET_BACK else 0
         if task.receiver.is_locked or not seconds or left < seconds + MARGIN:
             return Outcome(task)  # Nothing is sent unsigned, or beyond the end of the pass or the lease.
         started_at, start = clock.now(), time.monotonic()

@@ -43,10 +43,10 @@ SMALL_FOR = 0.2  # seconds after a visitor has written
 
 
 class TickPace:
-    """The pace of one pass."""
+    """The pace of one pass, which lasts `until` that moment of the monotonic clock."""
 
-    def __init__(self, poller: Poller, pool: WorkerPool[Any, Any]) -> None:
-        self._poller = poller
+    def __init__(self, poller: Poller, pool: WorkerPool[Any, Any], until: float) -> None:
+        self._poller, self._until = poller, until
         self._pool = pool
         self._newest = poller.newest_from_visitors()
         self._small_until = 0.0  # on the monotonic clock
@@ -55,7 +55,7 @@ class TickPace:
         """Wait until the next tick.
 
         The threads may send for the usual time, or longer if our work is `owed` so many seconds. Then an
-        outcome is waited for, for `outcome_wait` seconds at most.
+        outcome is waited for, for `outcome_wait` seconds at most. Without threads each wait sends something.
         """
         self._poller.mark()
         newest, now = self._poller.newest_from_visitors(), time.monotonic()
@@ -64,9 +64,9 @@ class TickPace:
         self._pool.limit_ticks(SMALL_TICK if now < self._small_until else None)
         stop.wait(LEAST_PAUSE)
         self._pool.wait_while_sending(max(TICK_PAUSE, owed) - LEAST_PAUSE)
-        if self._poller.others_wrote() and not stop.is_set():
+        if self._poller.others_wrote() and not stop.is_set() and time.monotonic() < self._until:
             self._pool.wait_while_sending(STEP_BACK * tick_took)
-        if not stop.is_set():
+        if not stop.is_set() and time.monotonic() < self._until:
             self._pool.wait(outcome_wait)
 
 
@@ -206,7 +206,7 @@ class Dispatcher:
         after_tick: Callable[[], object],
         shares: TimeShares,
     ) -> None:
-        is_woken, pace = False, TickPace(poller, self.pool)
+        is_woken, pace = False, TickPace(poller, self.pool, until)
         while not stop.is_set() and time.monotonic() < until and not self.tally.local_error:
             self._repair.look()
             self._tick(poller, is_woken=is_woken)
@@ -288,16 +288,16 @@ class Dispatcher:
         webhooks = [*webhooks[first:], *webhooks[:first]]
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
-        lease_end, until = time.monotonic() + self._lease.total_seconds(), now + self._lease + self._skew
+        lease_end, ends = time.monotonic() + self._lease.total_seconds(), now + self._lease
         limits = {row.id: self._most(row, rooms[row.id], budgets.get(row.id)) for row in webhooks}
-        terms: Any = {"most": self.pool.most_claimed, "now": now, "until": until, "token": token}
+        terms: Any = {"most": self.pool.most_claimed, "now": now, "until": ends + self._skew, "token": token}
         leased = claims.take(connection, DELIVERIES, delivery_tasks.TASK_COLUMNS, limits, **terms)
         claimed = []
         for row in webhooks:
             if row.id in leased:
                 due, to, budget = leased[row.id], self._receivers.of(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
-                make = partial(delivery_tasks.delivery_task, token=token, receiver=to, leased_until=until)
+                make = partial(delivery_tasks.delivery_task, token=token, receiver=to, leased_until=ends)
                 made = [
                     make(one, lease_end=lease_end, slot=slot) for one, slot in zip(due, slots, strict=True)
                 ]

@@ -69,7 +69,7 @@ class DeliveryTask:
     comment_id: str | None = None  # It is about this comment, if any.
     sequence: int | None = None  # Its place among the events about the comment.
     slot: Slot | None = None  # The permission to begin, if the webhook has a rate limit.
-    leased_until: datetime | None = None  # The stored end of the lease; None for what no thread sends.
+    leased_until: datetime | None = None  # The same by the host's clock; None for what no thread sends.
 
     @property
     def lease(self) -> tuple[str, str]:
@@ -178,9 +178,8 @@ def open_with_due(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
 
 def open_among(connection: Connection, webhook_ids: Collection[str], now: datetime) -> Sequence[Row[Any]]:
     """Return the open ones of these, with the same columns."""
-    if not webhook_ids:
-        return ()
-    return connection.execute(_OPEN_ROWS.where(Webhook.id.in_(webhook_ids)), {"now": now}).all()
+    query = _OPEN_ROWS.where(Webhook.id.in_(webhook_ids))
+    return connection.execute(query, {"now": now}).all() if webhook_ids else ()
 
 
 NOTHING_SENT = "Nothing was sent: "
@@ -215,8 +214,7 @@ class Receivers:
         locked = [row for row in rows if self.of(row, now).is_locked]
         if not locked:
             return list(rows)
-        ids = {row.id for row in locked}
-        until = now + UNREADABLE_PAUSE
+        ids, until = {row.id for row in locked}, now + UNREADABLE_PAUSE
         pause = update(Webhook).where(Webhook.id.in_(ids))
         connection.execute(pause.values(paused_until=until, unreadable_until=until))
         if ids - self._named:  # The transaction may run twice.
@@ -263,9 +261,8 @@ def receiver(
 
 def _values(row: Row[Any] | Webhook, headers: str, now: datetime) -> tuple[Any, ...]:
     """Return what `receiver` takes after the id."""
-    is_github = row.github_headers_since is not None
-    needed = needed_secrets(row, now)
-    return row.name, row.url, headers, needed, row.format, row.key_only_since is not None, is_github
+    signs_alone, is_github = row.key_only_since is not None, row.github_headers_since is not None
+    return row.name, row.url, headers, needed_secrets(row, now), row.format, signs_alone, is_github
 
 
 def _headers(stored: str, keyring: Keyring, purpose: str) -> dict[str, str]:

@@ -98,10 +98,9 @@ def take(
     now = clock.now()
     if replaced:
         claims.make_due(connection, DELIVERIES, _leased_to(replaced, webhook.id, now), now)
-    columns, until, limits = delivery_tasks.TASK_COLUMNS, now + PULL_LEASE, {webhook.id: limit}
-    leased = claims.take(
-        connection, DELIVERIES, columns, limits, most=limit, now=now, until=until, token=token
-    )
+    columns, limits = delivery_tasks.TASK_COLUMNS, {webhook.id: limit}
+    terms: Any = {"most": limit, "now": now, "until": now + PULL_LEASE, "token": token}
+    leased = claims.take(connection, DELIVERIES, columns, limits, **terms)
     agent, timestamp, taken = webhook_signatures.user_agent(settings.base_url), int(now.timestamp()), []
     for row in leased.get(webhook.id, ()):
         task = _task(row, webhook, "")

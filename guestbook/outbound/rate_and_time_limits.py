@@ -44,8 +44,7 @@ class TimeLimit:
             return webhooks
         open_ = [row for row in webhooks if row.id not in self.skipped]
         healthy = [row for row in open_ if not row.unreachable_in_a_row and row.id not in self.slow]
-        chosen = healthy or open_
-        return random.sample(chosen, len(chosen))
+        return random.sample(healthy or open_, len(healthy or open_))
 
 
 NO_LIMIT = TimeLimit()
@@ -146,9 +145,8 @@ class RateLimiter:
 
     def _budget(self, row: Any, claimed: float, at: float) -> Budget:
         """Read a row's log, and correct the entries of slots that were used since the last claim."""
-        budget = Budget(
-            SlidingLog(RateLimit.stored(row.rate), row.rate_log or "", at), row.rate_log, claimed, at
-        )
+        log = SlidingLog(RateLimit.stored(row.rate), row.rate_log or "", at)
+        budget = Budget(log, row.rate_log, claimed, at)
         for slot in self._slots.get(row.id, ()):
             if slot.is_used:
                 budget.log.move(slot.entry, slot.begun)

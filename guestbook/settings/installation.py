@@ -28,8 +28,7 @@ def in_checkout() -> bool:
 
 def one_file() -> Path | None:
     """Return the path of guestbook.pyz, if the program runs from it."""
-    path = os.environ.get(ONE_FILE)
-    return Path(path) if path else None
+    return Path(path) if (path := os.environ.get(ONE_FILE)) else None
 
 
 def typed(words: str) -> str:
@@ -142,9 +141,10 @@ def hides_settings(path: Path) -> bool:
 def make_folder(path: Path) -> None:
     """Make the folder if it is missing, readable by its owner alone: it will hold secrets."""
     try:
-        if not path.is_dir():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            files.sync_folder(path.parent)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(path, os.R_OK) and not any(path.iterdir()):
+            for folder in path.parents:  # Some may be new, also those of an earlier start that was killed.
+                files.sync_folder(folder)
     except FileExistsError:
         raise SettingsError(f"{DATA_DIR} is {path}: that is no folder.") from None
     except OSError as error:

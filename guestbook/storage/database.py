@@ -254,7 +254,7 @@ def _announce(bind: Engine | Connection, info: dict[Any, Any]) -> None:
 
 PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
 RETRY_FOR = 10.0  # seconds for a transaction whose connection broke
-RETRY_CONFLICTS_FOR = 60.0  # seconds; MariaDB lets a pass wait 50 for a single lock
+RETRY_CONFLICTS_FOR = 60.0  # seconds, twice as long as a pass waits for a lock
 
 T = TypeVar("T")
 

@@ -128,14 +128,14 @@ class Waits:
     on_server: int  # seconds for a lock of a server; 0 leaves it to the server
     at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
-    answer: float | None = 60.0  # seconds for an answer of a server, more than MariaDB waits for a lock
+    answer: float | None = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
 
 
-FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
+FOR_PASSES = Waits(write=20.0, read=10.0, on_server=30, at_once=1_000_000)
 # Half of the README's threads may wait. A request waits only once for a lock on a server.
 FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0, answer=15.0)
 FOR_SHORT_PASSES = replace(FOR_REQUESTS, write=0.5, read=0.5, on_server=1, retry=0.5)  # inside a request
-FOR_LONG_WORK = replace(FOR_PASSES, answer=None)  # A statement of `upgrade` or `restore` may take hours.
+FOR_LONG_WORK = replace(FOR_PASSES, on_server=0, answer=None)  # One statement of `restore` may take hours.
 chosen_waits: ContextVar[Waits | None] = ContextVar("waits", default=None)  # how long this thread waits now
 
 

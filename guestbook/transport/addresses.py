@@ -117,7 +117,7 @@ def is_own(address: Address) -> bool:
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), 9))
-            return ip_address(probe.getsockname()[0].partition("%")[0]) == address
+            return ip_address(probe.getsockname()[0]) == address
     except OSError as error:
         if error.errno in LOCAL_ERRORS:
             raise

@@ -25,7 +25,6 @@ BAD_PORTS = frozenset((
 # Redis and memcached read a line as a command, whatever was before it, and often ask for no password.
 REFUSED_PORT = BAD_PORTS | {6379, 11211}
 
-
 URL_LIMIT = 2000  # characters
 OWN_HEADERS_LIMIT = 10
 HEADER_NAME_LIMIT = 64  # characters

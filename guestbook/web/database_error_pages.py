@@ -16,10 +16,8 @@ from guestbook.web.error_pages import BookUpdating
 DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign", "website_form.sign_on_website")
 BOOK_UPDATING = Translatable("The book is being updated. Please try again in a few minutes.")
-TRY_AGAIN = "Please try again in a minute."
 VERSION_ADVICE = {  # fault → sentence on admin pages
-    Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
-    "{}",
+    Fault.OLD_TABLES: "The tables are older than the program. Run this on the server and reload the page: {}",
     Fault.TOO_OLD: f"{Fault.TOO_OLD.value}. Upgrade the book with an earlier program first.",
     Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
 }
@@ -60,9 +58,10 @@ def log(error: SQLAlchemyError) -> Fault:
 
 
 def _page(error: SQLAlchemyError) -> Response:
-    fault = log(error)
-    if fault is Fault.BROKEN:
+    if (fault := log(error)) is Fault.BROKEN:
         raise error
+    if getattr(error, "statement", "") is None:  # No connection could be made: a visitor must not wait twice.
+        g.preferences_are_away = True
     is_admin = response_headers.is_admin_page()
     can_set_up = isinstance(error, WrongVersion) or fault is Fault.NO_TABLES
     if is_admin and can_set_up and fault.repair and request.method == "GET" and not error_pages.is_setup():
@@ -83,8 +82,7 @@ def _page(error: SQLAlchemyError) -> Response:
             command=installation.named(fault.repair or ""),
         )
     elif is_admin and fault in (Fault.AWAY, Fault.DAMAGED):
-        advice = TRY_AGAIN if fault is Fault.AWAY else database_errors.advice_on_damage(error)
-        reason = _for_owner(fault, error, advice)
+        reason = _for_owner(fault, error)
     if fault in MAY_PASS:
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     return error_pages.answer(InternalServerError(reason))
@@ -97,8 +95,9 @@ def _elsewhere(error: SecondHost) -> Translatable:
     )
 
 
-def _for_owner(fault: Fault, error: SQLAlchemyError, advice: str) -> str:
+def _for_owner(fault: Fault, error: SQLAlchemyError) -> str:
     """Return the reason for the owner. The login is open to strangers, so it hides the database's words."""
     if g.get("login") is None:
         return f"{fault.value}. To find out why, run this on the server: {installation.named('doctor')}"
-    return f"{fault.value}: {database_errors.words(error)}. {advice}"
+    hint = "Please try again in a minute." if fault is Fault.AWAY else database_errors.advice_on_damage(error)
+    return f"{fault.value}: {database_errors.words(error)}. {hint}"

@@ -123,7 +123,6 @@ ERROR_TEXTS = {
     ),
 }
 
-
 log = logging.getLogger(__name__)
 
 NOTHING_STORED = Translatable("Nothing was stored.")

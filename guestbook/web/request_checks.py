@@ -18,6 +18,8 @@ from guestbook.web import error_pages
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
 MOST_PROXIES = 11
+RAW_BYTE, LONG_NUMBER = re.compile(rb"[\x80-\xff]"), re.compile(r"[^\"]*[0-9]{6}")  # An ETag has quotes.
+DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # Nothing else of a stranger's header is shown.
 
 
@@ -27,13 +29,19 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     `check_version` raises WrongVersion, or the error of a database that cannot be read.
     """
     settings: Settings = app.config["GUESTBOOK"]
+    app.before_request(make_readable)
     app.before_request(partial(observe, settings, HostNote(settings, hosts_sharing_sqlite.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
-    others = (*ANY_VERSION, *AFTER_TOKEN)
     app.before_request(
-        lambda: None if request.endpoint in others or error_pages.is_setup() else require_version()
+        lambda: None if request.endpoint in ANY_VERSION or error_pages.is_setup() else require_version()
     )
+
+
+def make_readable() -> None:
+    """Escape raw bytes of the query, and forget dates with long numbers: Werkzeug fails over both."""
+    request.query_string = RAW_BYTE.sub(lambda found: b"%%%02X" % found[0][0], request.query_string)
+    request.environ |= {name: "" for name in DATES if LONG_NUMBER.match(request.environ.get(name, ""))}
 
 
 def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -> None:
@@ -97,8 +105,8 @@ def _parts(stream: io.RawIOBase, size: int) -> Iterator[bytes]:
         yield part
 
 
-ANY_VERSION = ("static", "public.picture", "admin.doctor.examine")  # endpoints that answer on any book
-AFTER_TOKEN = ("metrics.show",)  # those that call `require_version` when they have checked a token
+# Endpoints that answer on any book; the last one calls `require_version` when it has checked a token.
+ANY_VERSION = ("static", "public.picture", "admin.doctor.examine", "metrics.show")
 VERSION_CHECK, CHECKED = "guestbook version check", "guestbook version"  # keys of the app's extensions
 
 

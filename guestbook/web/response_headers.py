@@ -162,9 +162,7 @@ def _compress(response: Response) -> None:
         response.set_etag(etag, weak=True)
 
 
-@lru_cache(maxsize=16)
-def _compressed(file: bytes) -> bytes:
-    return gzip.compress(file, mtime=0)
+_compressed = lru_cache(maxsize=16)(partial(gzip.compress, mtime=0))
 
 
 def request_id() -> str:

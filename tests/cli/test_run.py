@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 from click.testing import CliRunner
+from flask import Flask
 from sqlalchemy import text
 
+from guestbook.cli import run as run_module
 from guestbook.cli.run import PASS_COMMAND, run
 from guestbook.storage import cron_token, database
 from guestbook.storage.database import db
@@ -160,3 +162,16 @@ def test_serve_starts_without_tables_too(environ: dict[str, str], forks: Forks) 
     processes.wait_for(lambda: processes.answers(f"http://{place}/admin/setup/"), 60, lambda: server.printed)
     assert "Set up" not in server.printed
     server.end()
+
+
+def test_visitors_get_no_connection_that_waits_as_long_as_a_command(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+
+    class Server:
+        run = staticmethod(lambda: left.append(db.engine.pool.checkedin()))  # type: ignore[attr-defined]  # of this pool
+
+    monkeypatch.setattr(run_module, "listening", lambda *_: (Server, "http://127.0.0.1:1"))
+    assert app.test_cli_runner().invoke(args=["serve"]).exit_code == 0
+    assert left == [0]

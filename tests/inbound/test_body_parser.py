@@ -246,28 +246,6 @@ def test_any_value_comes_back_as_it_was_sent(value: object, ascii_only: bool) ->
     assert parse({**JSON, "content-encoding": "gzip"}, gzip.compress(body)) == value
 
 
-KINDS = st.sampled_from(
-    ["application/json", "application/x-www-form-urlencoded", FILES["content-type"], "text/plain", "é;;=", ""]
-)
-ENCODINGS = st.sampled_from(["", "gzip", "deflate", "identity", "br", "é"])
-PIECES = st.sampled_from(
-    [b"[", b"{", b'"', b"\\ud800", b":", b",", b"NaN", b"1e999", b"\xff", b"\0", b"payload=", b"9" * 5000]
-)
-OF_FILES = st.sampled_from(
-    [b"--x", b"--", b"\r\n", b"\n\n", b"Content-Disposition: form-data; name=a", b"; filename=", b"charset="]
-)
-BODIES = st.binary() | st.lists(PIECES | OF_FILES).map(b"".join)
-
-
-@given(KINDS, ENCODINGS, BODIES, st.sampled_from([bytes, gzip.compress, zlib.compress]))
-def test_nothing_but_a_body_fault_is_raised(kind: str, encoding: str, body: bytes, pack: type[bytes]) -> None:
-    try:
-        value = parse({"content-type": kind, "content-encoding": encoding}, pack(body))
-    except BodyError:
-        return
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-
-
 def test_a_stack_that_is_half_used_up_changes_nothing() -> None:
     def deeper(levels: int) -> None:
         if levels:

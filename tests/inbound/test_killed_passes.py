@@ -1,9 +1,6 @@
 """Passes over the inbox that are killed, overlap or come late: each event has one effect."""
 
 import json
-import random
-import signal
-import time
 from datetime import timedelta
 
 import pytest
@@ -18,13 +15,11 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
-from tests.support import amount, databases, factories, inbound_factories
+from tests.support import factories, inbound_factories
 from tests.support.at_once import at_once
 from tests.support.forks import Forks
 from tests.support.processes import wait_for
 
-KILLS = amount.kills(5)
-STORED = 30  # events before each kill
 pytestmark = pytest.mark.usefixtures("any_app")
 
 
@@ -70,33 +65,6 @@ def test_an_event_that_kills_each_pass_is_given_up(environ: dict[str, str], fork
     assert by_text["poison"].status == "failed"
     assert by_text["poison"].error == f"{event_processor.PASSES_ENDED} ({event_processor.MOST_LOST_PASSES})"
     assert sorted(inbound_factories.messages()) == ["after", "before"]
-    inbound_factories.check()
-
-
-# The kill inside an action shows what a rollback journal does.
-@pytest.mark.parametrize("each_environ", databases.KINDS, indirect=True)
-@pytest.mark.timeout(200)
-def test_random_kills_of_overlapping_passes_make_one_comment_of_each_event(
-    each_environ: dict[str, str], forks: Forks, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    luck, stored, killed = random.Random(20261125), 0, 0
-    source_id = inbound_factories.source()
-    while killed < KILLS and stored < 4 * KILLS * STORED:
-        for _ in range(STORED):
-            stored += 1
-            factories.inbound(source_id, payload=json.dumps({"text": f"n{stored}"}))
-        hosts = [tmp_path_factory.mktemp("host") for _ in range(2)]
-        alive = [forks.start({**each_environ, "GUESTBOOK_DATA_DIR": str(host)}, "cron") for host in hosts]
-        alive[0].is_at_work()
-        time.sleep(luck.uniform(0, 0.05))
-        alive[0].signal(signal.SIGKILL)
-        killed += alive[0].wait() == -signal.SIGKILL
-        assert alive[1].wait() == 0
-        inbound_factories.expire()
-    forks.run(each_environ, "cron")
-    assert killed == KILLS  # else most passes are over before they are killed
-    assert {one.status for one in inbound_factories.rows()} == {"processed"}
-    assert sorted(inbound_factories.messages()) == sorted(f"n{number}" for number in range(1, stored + 1))
     inbound_factories.check()
 
 

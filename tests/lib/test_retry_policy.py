@@ -1,5 +1,7 @@
 """When to try again: later and later, within its jitter, never in the past, never beyond the cap."""
 
+import random
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -53,6 +55,19 @@ def test_the_jitter_is_a_fifth_either_way(steps: tuple[float, ...], data: st.Dat
     assert 0.8 * steps[made] - 0.001 <= seconds <= 1.2 * steps[made] + 0.001
 
 
+def test_the_first_attempt_is_due_at_once_and_no_wait_is_longer_than_the_longest() -> None:
+    assert retry_policy.next_due(USUAL, 0, NOW) == NOW
+    assert wait(USUAL, 9, luck=1) == retry_policy.longest_wait(USUAL).total_seconds() == 1.2 * DAY
+
+
+def test_chance_moves_a_wait_to_both_sides_and_uses_the_whole_fifth() -> None:
+    random.seed(7)
+    waits = [wait((100.0,), 0) or 0 for _ in range(300)]
+    assert 80 <= min(waits) < 82
+    assert 118 < max(waits) <= 120
+    assert [wait((100.0,), 0, luck=luck) for luck in (-1, 0, 1)] == [80, 100, 120]
+
+
 @given(STEPS, REQUESTED_WAITS, LUCK)
 def test_what_the_receiver_asks_is_a_floor_up_to_a_day(
     steps: tuple[float, ...], requested_wait: float, luck: float
@@ -69,6 +84,23 @@ def test_pauses_double_up_to_an_hour_and_never_overflow(pauses: int, luck: float
     seconds = (retry_policy.pause_until(NOW, pauses, luck) - NOW).total_seconds()
     plain = min(30 * 2 ** min(pauses, 10), 3600)
     assert 0.8 * plain - 0.001 <= seconds <= 1.2 * plain + 0.001
+
+
+def test_a_pause_doubles_and_moves_by_its_luck() -> None:
+    waits = [retry_policy.pause_until(NOW, pauses, luck=0) - NOW for pauses in (0, 1, 2, 6, 7)]
+    assert [one.total_seconds() for one in waits] == [30, 60, 120, 1920, 3600]
+    assert (retry_policy.pause_until(NOW, 0, luck=1) - NOW).total_seconds() == 36
+
+
+@pytest.mark.parametrize("timeout", [1, 10])
+def test_a_lease_holds_for_two_time_outs_and_half_a_minute(timeout: float) -> None:
+    assert retry_policy.lease(timeout).total_seconds() == 2 * timeout + 30
+
+
+def test_servers_that_are_too_busy_or_broken_may_answer_with_another_status_later() -> None:
+    statuses = (200, 400, 404, 408, 410, 425, 429, 499, 500, 521, 599)
+    passing = [status for status in statuses if retry_policy.may_pass(status)]
+    assert passing == [408, 425, 429, 500, 521, 599]
 
 
 RETRY_AFTER: dict[float, list[str | None]] = {
@@ -97,6 +129,10 @@ def test_every_form_of_retry_after(seconds: float, text: str | None) -> None:
     assert retry_policy.retry_after(text, NOW) == pytest.approx(seconds)
 
 
-@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, ?\d+[ -][A-Z][a-z]{2}[ -]\d+ \d+:\d+:\d+ ([A-Z]+|[+-]\d+)"))
-def test_no_retry_after_raises_or_asks_for_the_past_or_for_ever(text: str) -> None:
-    assert 0 <= retry_policy.retry_after(text, NOW) <= DAY
+def test_a_date_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        seconds = retry_policy.retry_after("Sat Jan 31 12:00:30 2026", NOW)
+    time.tzset()
+    assert seconds == 30

@@ -71,6 +71,27 @@ def verified(
     return verify(kind, known, headers, body, received_at, scheme=scheme)
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    [one for one in ALL if one.hash_name != ED25519],
+    ids=lambda scheme: scheme.words + scheme.prefix,
+)
+def test_the_book_signs_as_a_sender_with_the_scheme_does(scheme: SignatureScheme) -> None:
+    timestamp = SECONDS + ("000" if scheme.content == IN_MILLISECONDS else "")
+    signed = scheme.sign(SECRET, int(SECONDS), BODY)
+    assert {name.lower(): value for name, value in signed.items()} == sent(scheme, timestamp=timestamp)
+
+
+@pytest.mark.parametrize("tolerance", [60, None])
+def test_a_source_says_each_part_of_its_scheme_or_the_default_is_meant(tolerance: int | None) -> None:
+    parts = {"hash": "sha512", "encoding": "base64", "prefix": "p=", "timestamp_header": "X-Time"}
+    stored = {**parts, "content": IN_MILLISECONDS, "tolerance": str(tolerance or "soon")}
+    expected = SignatureScheme("X-A", *parts.values(), tolerance or kinds.TOLERANCE, IN_MILLISECONDS)  # type: ignore[arg-type]  # they have this order
+    assert SignatureScheme.of("X-A", stored, is_ed25519=False) == expected
+    assert SignatureScheme.of("X-A", {}, is_ed25519=False) == SignatureScheme("X-A")
+    assert SignatureScheme.of("X-A", {"hash": "sha512"}, is_ed25519=True) == SignatureScheme("X-A", ED25519)
+
+
 @pytest.mark.parametrize("scheme", ALL, ids=lambda scheme: scheme.words + scheme.prefix)
 def test_every_scheme_proves_what_it_signed_and_nothing_else(scheme: SignatureScheme) -> None:
     headers = sent(scheme)

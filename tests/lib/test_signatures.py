@@ -165,6 +165,28 @@ def test_what_is_no_private_key_is_refused(text: str) -> None:
             read(text)
 
 
+def test_a_key_is_completed_with_its_public_key_whether_it_has_one_or_not() -> None:
+    key = signatures.new_key()
+    seed = base64.b64decode(key.removeprefix("whsk_"))[:32]
+    alone = "whsk_" + base64.b64encode(seed).decode()
+    assert signatures.completed_key(alone) == signatures.completed_key(key) == key
+
+
+@pytest.mark.parametrize(("length", "ok"), [(23, False), (24, True), (64, True), (65, False)])
+def test_a_secret_holds_24_to_64_bytes(length: int, ok: bool) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(length)).decode()
+    assert signatures.standard_form(secret) == secret
+    if ok:
+        assert signatures.key_of(secret) == bytes(length)
+    else:
+        with pytest.raises(ValueError, match="A secret is"):
+            signatures.key_of(secret)
+
+
+def test_a_text_has_16_to_100_characters() -> None:
+    assert [length for length in range(1, 120) if signatures.is_text("x" * length)] == [*range(16, 101)]
+
+
 def test_a_private_key_beside_another_public_key_is_refused() -> None:
     mixed = base64.b64encode(signatures.seed_of(KEY) + signatures.public_bytes(b"k" * 32)).decode()
     with pytest.raises(ValueError, match="no pair"):

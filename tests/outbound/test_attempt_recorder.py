@@ -1,5 +1,6 @@
 """A pass records the deliveries, the attempts and the webhooks' health."""
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -7,16 +8,18 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.lib import clock
 from guestbook.outbound import attempt_recorder, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import Outcome
-from guestbook.outbound.response_policy import OK, RETRY
+from guestbook.outbound.response_policy import OK, RETRY, Decision
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Webhook
+from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage.models.delivery import TIME_BOUNDS, AttemptCount
 from tests.support import factories
 from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
@@ -240,6 +243,92 @@ def test_of_two_outcomes_of_a_delivery_only_that_under_its_lease_is_recorded(hoo
         attempt_recorder.record(connection, [late, mine], factories.settings())
     assert (factories.one().status, factories.one().attempts) == ("processed", 1)
     assert [attempt.status_code for attempt in factories.attempts(row_id)] == [200]
+
+
+def outcomes(hook: str, *ends: tuple[int, Decision, int]) -> list[Outcome]:
+    """Return outcomes of one delivery each, that were sent under the lease of this pass."""
+    now = clock.now()
+    receiver = delivery_tasks.of_webhook(factories.the(Webhook, hook), {}, now)
+    token = {"claimed_by": "pass.1", "claims": 3, "attempts": 2, "schedule_start": 1}
+    rows = [factories.the(Delivery, factories.delivery(hook, **token)) for _ in ends]
+    return [
+        Outcome(
+            delivery_tasks.delivery_task(row, "pass.1", 0.0, receiver),
+            now,
+            milliseconds=milliseconds,
+            status_code=status,
+            decision=decision,
+            error=None if decision is OK else "No.",
+        )
+        for row, (status, decision, milliseconds) in zip(rows, ends, strict=True)
+    ]
+
+
+def test_the_tally_and_the_counts_of_a_webhook_hold_each_outcome(hook: str) -> None:
+    steps = replace(factories.settings(), retry_schedule=(0.0, 0.0, 3600.0))
+    first = TIME_BOUNDS[0]
+    ends = ((200, OK, first), (200, OK, 5), (500, RETRY, 5), (500, RETRY, 9**9), (502, RETRY, 5))
+    some = outcomes(hook, *ends)
+    with database.write(db.engine) as connection:
+        tally = attempt_recorder.record(connection, some, steps)
+    assert (tally.processed, tally.retried, tally.late, tally.failed) == (2, 3, 0, 0)
+    # They have made two attempts since the schedule began anew after one.
+    assert all(
+        2800 * SECOND < row.due_at - clock.now() < 4400 * SECOND
+        for row in factories.deliveries()
+        if row.due_at
+    )
+    last = outcomes(hook, (500, RETRY, 5), (500, RETRY, 5))
+    last[1].host_limit = "few"
+    with database.write(db.engine) as connection:
+        ended = attempt_recorder.record(connection, last, replace(steps, retry_schedule=(0.0,)))
+    assert (ended.failed, ended.host_limit) == (2, "few")
+    assert [result for _, result in ended.recorded] == ["given up", "given up"]
+    found = factories.read(lambda session: list(session.scalars(select(AttemptCount))))
+    counts = {(row.outcome, row.bound): (row.number, row.milliseconds) for row in found}
+    expected = {("processed", first): (2, first + 5), ("retried", first): (2, 10), ("retried", 0): (1, 9**9)}
+    assert counts == expected | {("failed", first): (2, 10)}
+    total, other = Tally(), Tally(late=2, disabled=["x"], local_error="no route", host_limit="few")
+    for one in (tally, ended, other, tally, ended):
+        total.add(one)
+    assert (total.processed, total.retried, total.late, total.failed) == (4, 6, 2, 4)
+    assert (total.local_error, total.host_limit, total.disabled) == ("no route", "few", ["x"])
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("ago", [60, -3600])
+def test_what_was_not_sent_is_due_as_before_but_now_if_the_clock_was_set_back(
+    hook: str, as_text: bool, ago: int
+) -> None:
+    [outcome] = outcomes(hook, (200, OK, 5))
+    was, now = clock.now() - ago * SECOND, clock.now()
+    outcome.task.due_at = clock.to_text(was) if as_text else was
+    with database.write(db.engine) as connection:
+        attempt_recorder.record(connection, [Outcome(outcome.task)], factories.settings())
+    row = factories.one()
+    assert (row.status, row.claimed_by, row.attempts) == ("new", None, 2)
+    assert row.due_at is not None
+    assert (now <= row.due_at <= clock.now()) if as_text and ago < 0 else row.due_at == was
+
+
+def test_each_outcome_is_logged_with_its_fields(hook: str, caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("a pass")
+    good, bad = outcomes(hook, (200, OK, 5), (500, RETRY, 7))
+    tally = Tally(recorded=[(good, "processed"), (bad, "given up")])
+    with caplog.at_level(logging.WARNING, "a pass"):
+        attempt_recorder.log_outcomes(log, tally)
+    assert caplog.records == []
+    with caplog.at_level(logging.INFO, "a pass"):
+        attempt_recorder.log_outcomes(log, tally)
+    assert caplog.messages == [
+        f"{good.task.id} comment.created to one: processed (5 ms).",
+        f"{bad.task.id} comment.created to one: given up (7 ms). No.",
+    ]
+    fields = ("delivery_id", "webhook_id", "event", "attempt", "status_code", "milliseconds")
+    assert [tuple(vars(record)[name] for name in fields) for record in caplog.records] == [
+        (good.task.id, hook, "comment.created", 3, 200, 5),
+        (bad.task.id, hook, "comment.created", 3, 500, 7),
+    ]
 
 
 @pytest.mark.usefixtures("each_app")

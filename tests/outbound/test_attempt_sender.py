@@ -217,15 +217,21 @@ def test_a_poisoned_row_is_that_attempts_outcome(
     assert send().ok
 
 
-@pytest.mark.parametrize("clock_is_set", [False, True])
-def test_a_lease_that_is_too_short_sends_nothing(send: Send, receiver: Receiver, clock_is_set: bool) -> None:
-    left = 3 + attempt_sender.MARGIN - 0.1
-    if clock_is_set:
-        outcome = send(leased_until=clock.now() + timedelta(seconds=left))
-    else:
-        outcome = send(lease_end=time.monotonic() + left)
-    assert (outcome.started_at, outcome.ok, outcome.error) == (None, False, None)
-    assert receiver.requests == []
+@pytest.mark.parametrize(("left", "by_clock", "is_sent"), [
+    (60, 60, True),
+    (4.9, 60, False),
+    (60, 4.9, False),
+    (60, 60 + attempt_sender.SET_BACK - 1, True),
+    (60, 60 + attempt_sender.SET_BACK + 1, False),
+])  # fmt: skip
+def test_a_lease_that_is_too_short_by_one_of_two_clocks_or_longer_than_it_was_sends_nothing(
+    send: Send, receiver: Receiver, left: float, by_clock: float, is_sent: bool
+) -> None:
+    assert left in (60, 3 + attempt_sender.MARGIN - 0.1)
+    until = clock.now() + timedelta(seconds=by_clock)
+    outcome = send(lease_end=time.monotonic() + left, leased_until=until)
+    assert (outcome.started_at is not None, outcome.ok, outcome.error) == (is_sent, is_sent, None)
+    assert len(receiver.requests) == is_sent
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection, event, update
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import clock
+from guestbook.comments import comment_actions
+from guestbook.lib import clock, retry_policy
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
 from guestbook.outbound import attempt_recorder, delivery_tasks
@@ -21,10 +22,11 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.worker_pool import START_CAP
+from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import Webhook
-from tests.support import amount, databases
+from guestbook.storage.models import DELIVERIES, Webhook
+from tests.support import amount, databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.processes import quickest
@@ -40,6 +42,60 @@ def drain(book: Book, seconds: float = 20) -> Tally:
     """Send what is due from this process."""
     dispatch = Dispatcher(book.engine, book.settings, concurrency=CONCURRENCY)
     return dispatch.run(until=time.monotonic() + seconds, stay=False, stop=StopFlag())
+
+
+@pytest.mark.parametrize("server", [True, False])
+def test_on_a_server_a_lease_has_a_margin_for_a_host_whose_clock_is_ahead(
+    book: Book, monkeypatch: pytest.MonkeyPatch, server: bool
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    book.webhook("https://receiver.example")
+    book.publish()
+    settings = replace(book.settings, database_url="mariadb://" if server else "sqlite://")
+    [(_, [task], *_)] = database.write_with_retry(
+        book.engine, Dispatcher(book.engine, settings, concurrency=1).claim
+    )
+    lease = retry_policy.lease(settings.timeout)
+    assert task.leased_until == now + lease
+    assert book.delivery().due_at == now + lease + (claims.CLOCK_SKEW if server else timedelta())
+
+
+def test_a_claim_takes_a_probe_of_an_unreachable_webhook_and_what_a_rate_limit_lets_begin(book: Book) -> None:
+    def hook(path: str, **columns: int | str) -> str:
+        hook_id = book.webhook(f"https://receiver.example/{path}", **columns)
+        book.stock(hook_id, 5)
+        return hook_id
+
+    expected = {  # how many are claimed, and how many of these have a slot
+        hook("free"): (5, 0),
+        hook("one", rate="1/s"): (1, 1),
+        hook("many", rate="4/s"): (START_CAP, START_CAP),  # What waited for a thread would use its slot late.
+        hook("nearly", unreachable_in_a_row=retry_policy.PAUSE_AFTER - 1): (5, 0),
+        hook("unreachable", unreachable_in_a_row=retry_policy.PAUSE_AFTER): (1, 0),
+    }
+    dispatcher = Dispatcher(book.engine, book.settings, concurrency=16)
+    claimed = database.write_with_retry(book.engine, dispatcher.claim)
+    found = {row[0]: (len(row[1]), sum(task.slot is not None for task in row[1])) for row in claimed}
+    assert found == expected
+    # The next tick begins with another webhook, under another token.
+    with database.write(book.engine) as connection:
+        connection.execute(update(DELIVERIES).values(claimed_by=None, due_at=clock.now()))
+        connection.execute(update(Webhook).values(rate_log=None, next_slot_at=None))
+    again = database.write_with_retry(book.engine, dispatcher.claim)
+    assert [row[0] for row in again] == [*[row[0] for row in claimed][1:], claimed[0][0]]
+    assert {row[1][0].token for row in claimed}.isdisjoint(row[1][0].token for row in again)
+
+
+def test_what_is_claimed_of_an_erased_comment_is_dropped_and_nothing_else(book: Book) -> None:
+    book.webhook("https://receiver.example")
+    erased, other = book.sign("erase me"), book.sign("keep me")
+    dispatcher = Dispatcher(book.engine, book.settings, concurrency=1)
+    for tasks in database.write_with_retry(book.engine, dispatcher.claim):
+        dispatcher.pool.load(*tasks)
+    factories.change(erased, comment_actions.delete)
+    dispatcher._drop_erased()
+    assert [task.comment_id for task in dispatcher.pool.take_back()] == [other]
 
 
 # --- one webhook beside the others

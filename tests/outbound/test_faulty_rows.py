@@ -129,9 +129,12 @@ def test_an_outcome_that_the_database_refuses_costs_no_other_one(receiver: Recei
 
 
 @pytest.mark.usefixtures("app")
-def test_a_database_that_refuses_all_outcomes_lets_nothing_more_be_sent(receiver: Receiver) -> None:
+@pytest.mark.parametrize("count", [2, 40])
+def test_a_database_that_refuses_all_outcomes_lets_nothing_more_be_sent(
+    receiver: Receiver, count: int
+) -> None:
     hook = factories.webhook(receiver.url("/hook"))
-    for _ in range(40):
+    for _ in range(count):
         factories.delivery(hook)
     refuse = "CREATE TRIGGER refuse BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'refused'); END"
     with db.engine.begin() as connection:

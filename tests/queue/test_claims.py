@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
 from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, Delivery, Webhook
+from guestbook.storage.models import DELIVERIES, INBOUND, Delivery, Webhook
 from tests.support import factories
 
 SECOND = timedelta(seconds=1)
@@ -108,6 +108,25 @@ def test_a_final_row_has_no_due_time_and_no_lease(hook: str, status: str) -> Non
     assert row.finished_at is not None
 
 
+def test_a_final_row_is_neither_finished_again_nor_rescheduled(hook: str) -> None:
+    row_id = factories.delivery(hook)
+    take("me")
+    finish([row_id])
+    before = factories.everything()
+    finish([row_id], "failed")
+    retry = {"row_id": row_id, "due_at": clock.now(), "last_status_code": 500, "last_error": "late"}
+    with database.write(db.engine) as connection:
+        claims.reschedule(connection, DELIVERIES, [retry])
+    assert factories.everything() == before
+
+
+def test_the_failing_ones_among_some_webhooks_are_found(hook: str) -> None:
+    failing, _ = (factories.webhook(failures_in_a_row=count) for count in (1, 2))
+    with database.read(db.engine) as connection:
+        found = claims.run_sql(connection, claims.FAILING, {}, ids=[hook, failing])
+        assert list(found.scalars()) == [failing]
+
+
 def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
     one, two = factories.delivery(hook), factories.delivery(hook)
     take("me")
@@ -126,11 +145,12 @@ def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
 
 def test_a_release_gives_back_the_due_time_that_the_row_had_and_counts_no_attempt(hook: str) -> None:
     was = clock.now() - SECOND
-    row_id = factories.delivery(hook, due_at=was)
+    row_id, other = (factories.delivery(hook, due_at=was) for _ in range(2))
     take("me")
     with database.write(db.engine) as connection:
         claims.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": was}])
-    row = factories.one()
+    row = factories.the(Delivery, row_id)
+    assert factories.the(Delivery, other).claimed_by == "me"
     assert (row.due_at, row.claimed_by, row.attempts, row.claims) == (was, None, 0, 1)
 
 
@@ -152,6 +172,109 @@ def test_waiting_rows_are_made_due_leased_or_not_and_no_others(hook: str) -> Non
         assert claims.make_due(connection, DELIVERIES, DELIVERIES.c.due_at > now + SECOND, now) == 2
     due = {row.id: (row.due_at, row.claimed_by) for row in factories.deliveries()}
     assert due == {free: (now, None), leased: (now, None), near: (now + SECOND, None), final: (None, None)}
+
+
+def test_rows_are_postponed_while_they_wait_and_nobody_has_them_in_hand(hook: str) -> None:
+    now = clock.now()
+    leased = factories.delivery(hook, due_at=now - MINUTE)
+    take("me")
+    free, other, final = (
+        factories.delivery(hook, due_at=now),
+        factories.delivery(hook, due_at=now),
+        factories.delivery(hook, status="failed"),
+    )
+    before = {row.id: row.due_at for row in factories.deliveries()}
+    with database.write(db.engine) as connection:
+        rows = [{"row_id": row_id, "due_at": now + MINUTE} for row_id in (leased, free, final)]
+        claims.postpone(connection, DELIVERIES, rows)
+    assert {row.id: row.due_at for row in factories.deliveries()} == before | {free: now + MINUTE}
+    assert before[other] == now
+
+
+def test_a_worker_takes_over_what_was_handed_to_it_and_the_old_token_is_void(hook: str) -> None:
+    handed, left, elsewhere = (factories.delivery(hook) for _ in range(3))
+    take("the relay", limit=2)
+    take("a pass")
+    final = factories.delivery(hook, status="processed")
+    until = clock.now() + 5 * MINUTE
+    with database.write(db.engine) as connection:
+        named = {(one, "the relay") for one in (handed, elsewhere, final, "no such row")}
+        rows = claims.handed_over(connection, DELIVERIES, named, ["payload", "id"])
+        assert [(row.id, row.claimed_by, row.payload) for row in rows] == [(handed, "the relay", "{}")]
+        assert claims.handed_over(connection, DELIVERIES, [], ["payload"]) == []
+        claims.take_over(connection, DELIVERIES, [handed, final], until=until, token="a worker")
+    found = {row.id: (row.claimed_by, row.claims) for row in factories.deliveries()}
+    expected = {handed: ("a worker", 2), left: ("the relay", 1), elsewhere: ("a pass", 1), final: (None, 0)}
+    assert found == expected
+    assert factories.the(Delivery, handed).due_at == until
+    assert owned({handed: "the relay"}) == set()
+
+
+def test_the_rows_in_flight_are_those_that_are_leased_and_those_that_are_due_soon(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    lease = {"claimed_by": "a worker", "claims": 1}
+    rows: list[dict[str, Any]] = [
+        {"due_at": now + 5 * MINUTE, **lease},
+        {"due_at": now + SECOND, **lease},
+        {"due_at": now, **lease},  # the lease has run out
+        {"due_at": now - SECOND},
+        {"due_at": now + MINUTE},
+        {"due_at": now + MINUTE + SECOND},
+        {"status": "processed"},
+    ]
+    row_ids = [factories.delivery(hook, **row) for row in rows]
+    factories.delivery(hook, due_at=now)
+    for size in (1, 2, 500):
+        monkeypatch.setattr(claims, "IDS_PER_QUERY", size)
+        with database.read(db.engine) as connection:
+            leased, due = claims.in_flight(connection, DELIVERIES, row_ids, now=now, soon=now + MINUTE)
+        assert (leased, due) == (set(row_ids[:2]), set(row_ids[2:5]))
+
+
+def test_a_lease_takes_only_the_claimed_rows_that_are_still_due(hook: str) -> None:
+    now = clock.now()
+    _, one, two = (factories.delivery(hook, due_at=now - age * SECOND) for age in (3, 2, 1))
+    take("me", limit=1)
+    with database.write(db.engine) as connection:
+        rows = claims.claim(connection, DELIVERIES, ("id", "sequence"), hook, now=now, limit=9)
+        connection.execute(DELIVERIES.update().where(DELIVERIES.c.id == two).values(due_at=now + MINUTE))
+        leased = claims.lease(connection, DELIVERIES, rows, now=now, until=now + MINUTE, token="me")
+    assert leased == {one}
+    assert factories.the(Delivery, two).claimed_by is None
+
+
+@pytest.mark.usefixtures("hook")
+def test_inbound_events_are_claimed_and_leased_alike_and_may_be_locked_by_id() -> None:
+    source = factories.source()
+    row_ids, now = [factories.inbound(source) for _ in range(3)], clock.now()
+    with database.write(db.engine) as connection:
+        terms: dict[str, Any] = {"most": 2, "now": now, "until": now + MINUTE, "token": "me"}
+        taken = claims.take(connection, INBOUND, ("id", "1 AS sequence"), {source: 9}, **terms)
+        assert [row.id for row in taken[source]] == row_ids[:2]
+        locked = claims.locked(connection, INBOUND, row_ids[1:])
+        assert [(row.id, row.claimed_by) for row in locked] == [(row_ids[1], "me"), (row_ids[2], None)]
+        assert list(claims.locked(connection, INBOUND, [])) == []
+
+
+def test_a_lease_that_the_relay_takes_counts_no_claim(hook: str) -> None:
+    factories.delivery(hook)
+    now = clock.now()
+    with database.write(db.engine) as connection:
+        lease: dict[str, Any] = {"now": now, "until": now + MINUTE, "token": "the relay", "counted": False}
+        claims.take(connection, DELIVERIES, ("id", "sequence"), {hook: 1}, most=1, **lease)
+    row = factories.one()
+    assert (row.claimed_by, row.claims) == ("the relay", 0)
+
+
+@pytest.mark.parametrize("name", ["mysql+pymysql", "mariadb+pymysql", "postgresql+psycopg", "sqlite"])
+def test_statements_by_id_name_the_index_to_mysql_and_mariadb_alone(name: str) -> None:
+    dialect = make_url(f"{name}://").get_dialect()()
+    query = claims.use_index(select(DELIVERIES), DELIVERIES, claims.BY_ID)
+    for statement in (query, claims.by_id(DELIVERIES, ["x"])):
+        text = str(statement.compile(dialect=dialect))
+        assert ("deliveries FORCE INDEX (PRIMARY)" in text) == (dialect.name in ("mysql", "mariadb")), text
 
 
 def test_the_table_itself_refuses_a_state_that_cannot_be(hook: str) -> None:

@@ -10,18 +10,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from guestbook.background import whole_pass
 from guestbook.background.whole_pass import Options
 from guestbook.comments import comment_actions
-from guestbook.lib import clock, retry_policy
+from guestbook.lib import clock, ids, retry_policy
+from guestbook.outbound import attempt_recorder
 from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_dispatcher import Dispatcher
+from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.queue import claims, clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Delivery, Webhook
+from guestbook.storage.models import Comment, Delivery, Pass, Webhook
 from tests.support import factories
 from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
@@ -29,6 +32,7 @@ from tests.web.conftest import Later
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 
 
@@ -158,6 +162,37 @@ def test_a_long_pass_notices_a_clock_that_goes_back(receiver: Receiver, later: L
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
 
 
+def test_after_a_jump_back_nothing_is_sent_that_was_claimed_before(
+    hook: str, book: Book, receiver: Receiver, later: Later
+) -> None:
+    later.ahead = HOUR
+    factories.alter(Webhook, hook, events="comment.created comment.published")
+    factories.sign()
+    held = Dispatcher(db.engine, book.settings, concurrency=1)
+    [claimed] = database.write_with_retry(db.engine, held.claim)
+    held.pool.load(*claimed)
+    later.ahead = timedelta()
+    factories.run_pass()  # It frees the lease.
+    assert [row.status for row in factories.deliveries()] == ["processed", "processed"]
+    held.pool.wait(0)
+    assert [outcome.started_at for outcome in held.pool.collect()] == [None]
+    assert len(receiver.requests) == 2
+
+
+def test_after_a_jump_back_a_claimed_retry_that_is_given_back_is_due_at_once(
+    hook: str, book: Book, later: Later
+) -> None:
+    later.ahead = HOUR
+    factories.delivery(hook, attempts=1, claims=1)
+    held = Dispatcher(db.engine, book.settings, concurrency=1)
+    [(_, [task], *_)] = database.write_with_retry(db.engine, held.claim)
+    later.ahead = timedelta()
+    with database.write(db.engine) as connection:
+        attempt_recorder.record(connection, [Outcome(task)], book.settings)
+    row = factories.one()
+    assert (row.claimed_by, row.due_at <= clock.now()) == (None, True)
+
+
 @pytest.mark.parametrize("monotonic_by", [0.0, -3600.0])
 def test_a_clock_put_back_ends_no_lease(
     hook: str, later: Later, monkeypatch: Any, monotonic_by: float
@@ -172,6 +207,76 @@ def test_a_clock_put_back_ends_no_lease(
     monkeypatch.setattr(clock_repair, "time", beside)
     each_minute.look()
     assert {row.claimed_by for row in factories.deliveries()} == {"mine.1", None}
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("passed", "shown", "due"),
+    [(0, 0, False), (59.9, 59.9, False), (60, 60, True), (-1, 0, True), (30, -30, False), (30, -31, True)],
+)
+def test_a_pass_looks_each_minute_and_as_soon_as_a_clock_went_back(
+    monkeypatch: pytest.MonkeyPatch, passed: float, shown: float, due: bool
+) -> None:
+    began, settings = clock.now(), factories.settings()
+    monkeypatch.setattr(clock, "now", lambda: began)
+    monkeypatch.setattr(clock_repair, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    each_minute = clock_repair.PeriodicRepair(db.engine, settings.timeout, settings.retry_schedule)
+    waits = factories.delivery(factories.webhook(), due_at=began + 5 * HOUR, attempts=1, claims=1)
+    monkeypatch.setattr(clock, "now", lambda: began + shown * SECOND)
+    monkeypatch.setattr(clock_repair, "time", SimpleNamespace(monotonic=lambda: 1000.0 + passed))
+    assert each_minute.is_due() == due
+    each_minute.look()
+    assert not each_minute.is_due()
+    went_back = (due and shown < 0) or passed < 0
+    assert (factories.the(Delivery, waits).due_at < began + HOUR) == went_back
+
+
+@pytest.mark.parametrize("kind", ["deliveries", "inbound events", "pauses"])
+def test_what_a_right_clock_explains_is_left_alone(
+    hook: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    now, settings, schedule = clock.now(), factories.settings(), (3600.0, 60.0)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    source, token = factories.source(), {"claimed_by": "a pass", "claims": 1}
+    relay = now + retry_policy.RELAY_LEASE + claims.CLOCK_SKEW
+    wait = now + retry_policy.longest_wait(schedule) + claims.CLOCK_SKEW
+    tried: dict[str, Any] = {"attempts": 1, "claims": 1}
+    rows: dict[str, list[tuple[Any, dict[str, Any]]]] = {  # each with the last moment that a clock explains
+        "deliveries": [
+            (relay + claims.CLOCK_SKEW, token),
+            (now + HOUR + claims.CLOCK_SKEW, {}),
+            (wait, tried),
+        ],
+        "inbound events": [(relay, token), (relay, {}), (wait, tried), (now + MINUTE, {})],
+        "pauses": [],
+    }
+    store, owner = (factories.delivery, hook) if kind == "deliveries" else (factories.inbound, source)
+    expected = {store(owner, due_at=last, **values): last for last, values in rows[kind]}
+    late = [store(owner, due_at=max(last, relay) + SECOND, **values) for last, values in rows[kind]]
+    factories.alter(Webhook, hook, paused_until=wait + (SECOND if kind == "pauses" else SECOND * 0))
+    assert clock_repair.repair(db.engine, settings.timeout, schedule) is None
+    found = [*factories.deliveries(), *factories.inbound_events()]
+    assert {row.id: row.due_at for row in found} == expected | dict.fromkeys(late, now)
+    assert factories.the(Webhook, hook).paused_until == (None if kind == "pauses" else wait)
+
+
+def test_only_passes_of_this_host_show_that_its_clock_went_back(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, settings = clock.now(), factories.settings()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    timing = db.engine, settings.timeout, settings.retry_schedule
+    waits = factories.delivery(hook, due_at=now + HOUR, attempts=1, claims=1)
+    started = {"before": now - HOUR, "soon": now + clock_repair.CLOCK_SLACK, "elsewhere": now + DAY}
+    for name, moment in started.items():
+        host = "another" if name == "elsewhere" else ids.host_name()
+        factories.execute(insert(Pass).values(id=name, started_at=moment, host=host))
+    assert clock_repair.repair(*timing) == now + DAY
+    assert factories.the(Delivery, waits).due_at == now + HOUR
+    assert clock_repair.repair(*timing, went_back=True) is None
+    assert factories.the(Delivery, waits).due_at == now
+    passes = {row.id: row.started_at for row in factories.rows(Pass)}
+    assert passes == started | {"soon": now}
 
 
 def test_when_the_clock_has_gone_steadily_for_days_old_rows_are_pruned(

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from proof import model
 from proof.model import TWINS, Twin
 
+ROOT = Path(__file__).parents[2]
 SMALL = [twin for twin in TWINS if twin.configuration == "small"]
 
 
@@ -16,7 +17,7 @@ def test_the_small_model_holds_and_each_of_its_twins_is_caught_by_the_steps_that
     done = CliRunner().invoke(model.model, ["--small"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     first, *lines = done.stdout.splitlines()
-    assert first.startswith("small: 45577 distinct states, ")
+    assert first.startswith("small: 46189 distinct states, ")
     assert [line.partition(" by ")[0] for line in lines] == [f"twin {twin.name}: caught" for twin in SMALL]
     assert all(": Publish, " in line for line in lines)
 
@@ -49,3 +50,10 @@ def test_at_least_eight_twins_have_names_of_their_own_and_each_changes_one_line(
             pair for pair in zip(before, model.broken(twin).splitlines(), strict=True) if len({*pair}) > 1
         ]
         assert len(changed) == 1, twin.name
+
+
+def test_each_twin_names_a_line_of_the_program_that_stands_there_once_and_tests_that_exist() -> None:
+    for twin in TWINS:
+        assert (ROOT / twin.file).read_text().count(twin.line) == 1, twin.name
+        assert twin.broken_line != twin.line
+        assert (ROOT / twin.tests).exists(), twin.name

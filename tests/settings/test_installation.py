@@ -161,3 +161,18 @@ def test_the_line_for_crontab_names_this_very_installation(tmp_path: Path) -> No
 def test_the_line_for_crontab_names_no_folder_where_the_default_holds() -> None:
     line = installation.crontab_line(installation.CHECKOUT / "instance")
     assert line == f"* * * * * {sys.prefix}/bin/flask --app guestbook cron"
+
+
+def test_the_folders_above_an_empty_data_folder_are_synced_also_if_it_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(installation.files, "sync_folder", synced.append)
+    data_dir = tmp_path / "new/book"
+    for _ in range(2):  # the first start may have been killed before it had synced them
+        installation.make_folder(data_dir)
+        assert synced[:3] == [tmp_path / "new", tmp_path, tmp_path.parent]
+        synced.clear()
+    (data_dir / "secret_key").touch()
+    installation.make_folder(data_dir)
+    assert synced == []

@@ -4,12 +4,18 @@ The folder `exports` has a small conversation for each of the other programs, in
 or export code, with every state that it knows. `cusdis.sql` came out of pg_dump.
 """
 
+import io
 import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+
+from guestbook.comments.exchange import comment_import, file_formats
+from guestbook.comments.exchange.comment_import import CheckedComment
 
 ISSO_TABLES = """
     CREATE TABLE preferences (key VARCHAR PRIMARY KEY, value VARCHAR);
@@ -101,3 +107,21 @@ def write_samples(folder: Path) -> None:
     isso(folder / "comments.db", [(1, 1, 1580515140.5, 1, "Ada", None, "Hello")])
     wordpress(folder / "wordpress.xml", guestbook=[{}])
     (folder / "guests.csv").write_text(SPREADSHEET)
+
+
+def assert_kept_by_export(comment: CheckedComment, now: datetime) -> None:
+    """Export a comment in both formats, and read it back: nothing about it may change."""
+    fields = {**comment.draft.values, **comment.columns}
+    if comment.reply:
+        fields |= {"reply": comment.reply["message"], "reply_created_at": comment.reply["created_at"]}
+    if comment.origin:
+        fields |= {field: comment.origin[name] for name, field in file_formats.ORIGIN_FIELDS.items()}
+    texts = {name: file_formats._text(fields.get(name)) for name in file_formats.FIELDS}
+    sheet = io.StringIO(newline="")
+    file_formats.write_csv(sheet, iter([texts]))
+    lines = file_formats.json_line(texts)
+    for row in (
+        *file_formats.read_csv(io.BytesIO(sheet.getvalue().encode()), {}),
+        *file_formats.read_json_lines(io.BytesIO(lines.encode())),
+    ):
+        assert comment_import.check_row(row, now) == replace(comment, note=None)

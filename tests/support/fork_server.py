@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -21,12 +22,13 @@ from typing import Any, NoReturn
 
 import flask.cli
 import requests  # noqa: F401  so that no child has to import it
+from flask import Flask
 from sqlalchemy import create_engine
 
 import guestbook
 import guestbook.cli.idle_cron  # likewise
 import guestbook.web
-from guestbook.background import whole_pass  # noqa: F401  likewise
+from guestbook.background import whole_pass
 from guestbook.cli import program
 from guestbook.lib.encryption import Keyring
 from guestbook.outbound.delivery_dispatcher import Dispatcher
@@ -56,6 +58,20 @@ def warm_up() -> None:
             database.db.engine.dispose()
 
 
+prepared: list[Flask] = []
+
+
+def prepare(environ: dict[str, str]) -> None:
+    """Make the app of a book, and let it do a pass: then children that use it need not prepare its SQL."""
+    _load_driver(environ["GUESTBOOK_DATABASE_URL"].partition(":")[0])
+    prepared[:] = [app := guestbook.create_app(environ)]
+    with app.app_context():
+        whole_pass.run(database.db.engine, app.config["GUESTBOOK"], whole_pass.Options())
+        database.db.session.remove()
+        database.db.engine.dispose()
+    gc.freeze()
+
+
 def serve() -> None:
     """Answer until stdin ends; then nothing of ours is left running."""
     children: set[int] = set()
@@ -67,6 +83,9 @@ def serve() -> None:
             children.add(pid := _fork(order))
             codes.pop(pid, None)
             answer: dict[str, Any] = {"pid": pid}
+        elif order["do"] == "prepare":
+            prepare(order["environ"])
+            answer = {}
         elif order["do"] == "end":
             _end(children)
             answer = {}
@@ -131,11 +150,23 @@ def _become(order: dict[str, Any]) -> NoReturn:
     _announce(folder / "name")
     if order.get("point"):
         getattr(kill_points, order["point"])()
+    if order.get("is_prepared"):
+        _use_prepared(order)
     sys.argv = [order["program"], "--app", *order["command"]]
     if order["program"] == "celery":
         sys.exit(import_module("celery.bin.celery").main())
     flask.cli.main()
     raise AssertionError(f"{guestbook.__name__} commands end by SystemExit")
+
+
+def _use_prepared(order: dict[str, Any]) -> NoReturn:
+    """Run the command with the app that is here already, and a data folder of its own."""
+    [app] = prepared
+    folder = Path(order["environ"]["GUESTBOOK_DATA_DIR"])
+    folder.mkdir(exist_ok=True)
+    app.config["GUESTBOOK"] = replace(app.config["GUESTBOOK"], data_dir=folder)
+    info = flask.cli.ScriptInfo(create_app=lambda *_: app)
+    sys.exit(app.cli.main(args=order["command"][1:], prog_name="flask", obj=info))
 
 
 @cache

@@ -93,11 +93,19 @@ class Forks:
         """Start `flask --app guestbook …`, on a terminal if one is named, to die at a point likewise."""
         return self._start(environ, "flask", "guestbook", *command, point=point, terminal=terminal)
 
-    def start_celery(self, environ: Mapping[str, str], *command: str) -> Command:
+    def start_celery(self, environ: Mapping[str, str], *command: str, point: str | None = None) -> Command:
         """Start `celery --app guestbook.worker …`, as the first of a process group."""
-        return self._start(environ, "celery", "guestbook.worker", *command)
+        return self._start(environ, "celery", "guestbook.worker", *command, point=point)
 
-    def _start(self, environ: Any, program: str, *command: str, **how: str | None) -> Command:
+    def prepare(self, environ: Mapping[str, str]) -> None:
+        """Make the app of a book, and let it do a pass, before `start_prepared`."""
+        self.ask(do="prepare", environ=dict(environ))
+
+    def start_prepared(self, environ: Mapping[str, str], *command: str, point: str) -> Command:
+        """Start a command that shares its app's beginning with others, which takes half the time."""
+        return self._start(environ, "flask", "guestbook", *command, point=point, is_prepared=True)
+
+    def _start(self, environ: Any, program: str, *command: str, **how: Any) -> Command:
         self._count += 1
         folder = self._folder / f"command{self._count}"
         folder.mkdir(parents=True)

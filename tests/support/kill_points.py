@@ -9,26 +9,31 @@ import re
 import resource
 import signal
 import statistics
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.background import whole_pass
 from guestbook.inbound import event_actions, event_processor, verify_and_decide
-from guestbook.lib import clock, http_server
-from guestbook.outbound import pause_and_disable
+from guestbook.lib import clock, http_server, ids
+from guestbook.outbound import delivery_dispatcher, pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
-from guestbook.storage import backup, restore, row_changes, table_copy
+from guestbook.storage import backup, database, database_errors, engines, restore, row_changes, table_copy
+from guestbook.storage.models import DELIVERIES
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
 WRITE = re.compile(r"\s*(CREATE|DROP|INSERT|UPDATE|DELETE|LOCK)\b")
@@ -174,6 +179,73 @@ def inside_restore() -> None:
         event.listen(Engine, "commit", die_before_commit)
 
 
+CALLS = {
+    *("open", "write", "flush", "fsync", "rename", "replace", "unlink", "mkdir", "rmdir", "flock", "close"),
+    *("connect", "send", "sendall", "recv", "recv_into"),
+    *("execute", "executemany", "executescript", "commit", "rollback", "backup"),
+}
+
+
+def at_a_call() -> None:
+    """Die at a call that concerns a file, a socket or a database, as GUESTBOOK_TEST_CALL has it.
+
+    Its two words are a number and seconds: die so long after so many begins and ends of such calls. Who comes
+    to an end writes their number to stderr. GUESTBOOK_TEST_TWIN names a function here that plants a defect.
+    """
+    words = os.environ["GUESTBOOK_TEST_CALL"].split()
+    wanted, delay, moments, end = int(words[0]), float(words[1]), count(1), os._exit
+
+    def look(frame: FrameType, what: str, called: Any) -> None:
+        code = frame.f_code
+        if what.startswith("c_"):
+            name = "" if isinstance(called.__self__, str) else called.__name__
+        else:  # Its own C code makes no such events.
+            name = code.co_name if "psycopg" in code.co_filename else ""
+        if name in CALLS and next(moments) == wanted:
+            if not delay:
+                die()
+            threading.Timer(delay, die).start()
+
+    def tell_and_end(code: int) -> NoReturn:
+        os.write(2, f"\n{next(moments) - 1}".encode())
+        end(code)
+
+    if twin := os.environ.get("GUESTBOOK_TEST_TWIN"):
+        globals()[twin]()
+    # The tokens of all leases shall name the process.
+    names = SimpleNamespace(new=lambda: f"{os.getpid()}.{ids.new()}")
+    consumer = sys.modules.get("guestbook.background.celery.delivery_consumer")
+    for module in filter(None, (delivery_dispatcher, event_processor, consumer)):
+        vars(module)["ids"] = names
+    os._exit = tell_and_end
+    threading.setprofile(look)
+    sys.setprofile(look)
+
+
+def recorded_first() -> None:
+    """Call a delivery processed when it is claimed, before its request."""
+    lease = claims.lease
+
+    def lease_and_finish(connection: Any, table: Any, *values: Any, **terms: Any) -> set[str]:
+        leased = lease(connection, table, *values, **terms)
+        if table is DELIVERIES and leased:
+            claims.finish(connection, table, leased, "processed", finished_at=terms["now"])
+        return leased
+
+    claims.lease = lease_and_finish
+
+
+def without_lease() -> None:
+    """Let what was claimed be due at once, as if nobody had it."""
+    lease = claims.lease
+    claims.lease = lambda *values, **terms: lease(*values, **terms | {"until": terms["now"]})
+
+
+def without_order() -> None:
+    """Claim a delivery while an earlier one about its comment waits."""
+    claims.ONLY_NEXT = ""
+
+
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
     begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, whole_pass.prune
@@ -259,3 +331,28 @@ def _memory(line: str) -> float:
     """Return the MB of `VmRSS`, in use now, or `VmHWM`, the most that was ever in use."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{line}:")[2].split()[0]) / 1024
+
+
+def without_limit_on_silence() -> None:
+    """Wait for a server that freezes as long as it takes."""
+    engines.limit_silence = lambda *_: None
+
+
+def without_server_codes() -> None:
+    """Take an interrupted statement for a fault of the program."""
+    for codes in (database_errors.POSTGRESQL_FAULTS, database_errors.MARIADB_FAULTS):
+        codes.clear()  # type: ignore[attr-defined]  # both are dicts
+
+
+def without_look_at_commits() -> None:
+    """Take each commit for made."""
+
+    @contextmanager
+    def write(engine: Engine, **_: Any) -> Iterator[Connection]:
+        with engine.connect() as connection:
+            transaction = connection.begin()
+            yield connection
+            with suppress(SQLAlchemyError):
+                transaction.commit()
+
+    database.write = write

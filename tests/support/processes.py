@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import html5lib
+import psutil
 
 from tests.support import databases, visitor
 
@@ -108,6 +109,14 @@ def group(leader: int) -> list[tuple[int, str]]:
     return found
 
 
+def signal_tree(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and to those that it has started."""
+    parent = psutil.Process(pid)
+    for one in (parent, *parent.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            one.send_signal(number)
+
+
 def free_port() -> int:
     """Return a port that nobody uses, for a server that is yet to start.
 
@@ -180,11 +189,13 @@ def browser(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirec
 _opener = browser()
 
 
-def fetch(url: str, form: dict[str, str] | None = None, opener: Any = _opener) -> tuple[int, str]:
+def fetch(
+    url: str, form: dict[str, str] | None = None, opener: Any = _opener, seconds: float = 20
+) -> tuple[int, str]:
     """Return status and text; with a form it is a POST. Redirects are not followed."""
     data = urlencode(form).encode() if form is not None else None
     try:
-        with opener.open(url, data, timeout=20) as response:
+        with opener.open(url, data, timeout=seconds) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

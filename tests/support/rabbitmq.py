@@ -67,6 +67,11 @@ class Node:
         self._process = None
         wait_for(lambda: not self._listens(), 10)
 
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to the broker and to all that it has started."""
+        assert self._process, "it does not run"
+        processes.signal_tree(self._process.pid, number)
+
     @property
     def runs(self) -> bool:
         """Whether it was started and not killed."""

@@ -146,6 +146,15 @@ class Receiver:
         """Return how often each event arrived at a path."""
         return Counter(request.event_id for request in self.at(path))
 
+    def rates(self, since: float, seconds: float) -> list[float]:
+        """Return the requests a second in each window of so many, from that moment on the monotonic clock."""
+        counts: Counter[int] = Counter()
+        for request in reversed(self.requests):
+            if request.at < since:
+                break
+            counts[int((request.at - since) / seconds)] += 1
+        return [counts[number] / seconds for number in range(int((time.monotonic() - since) / seconds))]
+
     def wait_for(self, count: int, path: str | None = None, seconds: float = 20.0) -> list[Request]:
         """Wait until so many requests have arrived, and return them; AssertionError when time is up."""
         found: list[Request] = []

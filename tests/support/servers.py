@@ -19,6 +19,7 @@ from tests.support import processes
 from tests.support.processes import free_port, wait_for
 
 DEBIAN_PYTHON = "/usr/bin/python3"
+CONNECTIONS = 40  # as many as an own server allows
 USERS = {"postgresql": "postgres", "mariadb": "mysql"}  # neither server runs as root
 MODULES = "/usr/lib/apache2/modules"
 # Of what setup.cfg names, all that serving a book needs.
@@ -56,7 +57,7 @@ class OwnServer:
     """A server in a folder of its own."""
 
     def __init__(self, mode: str, folder: Path) -> None:
-        self._mode = mode
+        self.mode = mode
         self._folder = folder
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,23 +67,35 @@ class OwnServer:
 
     def set_up(self) -> None:
         """Make its files, and an empty database."""
-        command = _set_up_command(self._mode, self._folder)
-        subprocess.run(command, user=USERS[self._mode], check=True, capture_output=True, cwd=self._folder)
+        command = _set_up_command(self.mode, self._folder)
+        subprocess.run(command, user=USERS[self.mode], check=True, capture_output=True, cwd=self._folder)
         self.start()
         with self._engine().connect() as connection:
             connection.execute(text("CREATE DATABASE book"))
 
     def _engine(self) -> Engine:
-        first = "postgres" if self._mode == "postgresql" else "mysql"
+        first = "postgres" if self.mode == "postgresql" else "mysql"
         url = f"{self._server_url}/{first}"
         return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to it and to the processes that it has started."""
+        assert self._process
+        processes.signal_tree(self._process.pid, number)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         wait_for(self._is_up, 60, lambda: (self._folder / "log").read_text(errors="replace")[-2000:])
 
-    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it at once, as a power cut does, or in another way."""
+    def kill(self) -> None:
+        """End it at once, as a power cut does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it as an administrator does, who does not wait for its clients."""
+        self._end(signal.SIGINT if self.mode == "postgresql" else signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._process:
             self._process.send_signal(how)
             self._process.wait(60)
@@ -98,9 +111,11 @@ class OwnServer:
     def _spawn(self) -> None:
         if self._process:
             processes.unguard(self._process.pid)
-        command = _start_command(self._mode, self._folder, self._port)
+        command = _start_command(self.mode, self._folder, self._port)
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, user=USERS[self._mode], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, user=USERS[self.mode], stdout=log, stderr=log, start_new_session=True
+            )
         processes.guard(self._process.pid)
 
     def _answers(self) -> bool:
@@ -112,16 +127,16 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(mode: str) -> Iterator[OwnServer]:
-    """Give a server with an empty database."""
-    folder = Path(tempfile.mkdtemp(prefix="guestbook-server-"))
+def own_server(mode: str, inside: Path | None = None) -> Iterator[OwnServer]:
+    """Give a server with an empty database; its files are inside that folder."""
+    folder = Path(tempfile.mkdtemp(prefix="guestbook-server-", dir=inside))
     shutil.chown(folder, USERS[mode])
     server = OwnServer(mode, folder)
     try:
         server.set_up()
         yield server
     finally:  # a PostgreSQL that is killed would leave memory in /dev/shm
-        server.stop(signal.SIGINT if mode == "postgresql" else signal.SIGKILL)
+        server.stop() if mode == "postgresql" else server.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -140,7 +155,15 @@ def _program(mode: str) -> Path | None:
 def _set_up_command(mode: str, folder: Path) -> list[str]:
     program = _program(mode)
     if mode == "postgresql":
-        return [str(program.with_name("initdb")), "-D", str(folder / "data"), "-A", "trust", "--no-sync"]
+        return [
+            str(program.with_name("initdb")),
+            "-D",
+            str(folder / "data"),
+            "-A",
+            "trust",
+            "--no-sync",
+            "--wal-segsize=1",
+        ]
     options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     return ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", *options]
 
@@ -149,6 +172,8 @@ def _start_command(mode: str, folder: Path, port: int) -> list[str]:
     program = str(_program(mode))
     if mode == "postgresql":
         settings = [f"unix_socket_directories={folder}", "listen_addresses=127.0.0.1", f"port={port}"]
+        settings += ["max_wal_size=32MB", f"max_connections={CONNECTIONS}"]
         return [program, "-D", f"{folder}/data", *(part for one in settings for part in ("-c", one))]
     places = [f"--datadir={folder}/data", f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
-    return [program, "--no-defaults", *places, "--bind-address=127.0.0.1", f"--port={port}"]
+    limits = [f"--max-connections={CONNECTIONS}", "--innodb-log-file-size=8M"]
+    return [program, "--no-defaults", *places, *limits, "--bind-address=127.0.0.1", f"--port={port}"]

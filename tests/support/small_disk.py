@@ -37,10 +37,10 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """Give a disk of two megabytes on that folder."""
+def small_disk(folder: Path, size: int = SIZE) -> Iterator[SmallDisk]:
+    """Give a disk of so many kilobytes on that folder."""
     folder.mkdir(exist_ok=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={SIZE}k,mode=700", "tmpfs", str(folder))
+    _run("mount", "-t", "tmpfs", "-o", f"size={size}k,mode=755", "tmpfs", str(folder))
     try:
         yield SmallDisk(folder)
     finally:

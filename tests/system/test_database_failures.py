@@ -224,7 +224,7 @@ def test_a_server_that_is_restarted_and_stopped_under_load(
 
     running_pass = forks.start(environ, "cron")
     wait_for(lambda: len(receiver.requests) > 10)
-    server.stop()  # kill -9: what it had not committed is gone
+    server.kill()  # kill -9: what it had not committed is gone
     server.start()
     assert running_pass.wait() in (
         0,
@@ -238,7 +238,7 @@ def test_a_server_that_is_restarted_and_stopped_under_load(
     before = len(receiver.requests)
     running_pass = forks.start(environ, "cron")
     wait_for(lambda: len(receiver.requests) > before + 10)
-    server.stop()
+    server.kill()
     assert running_pass.wait() == 75
     assert running_pass.printed.startswith(AWAY)
     assert running_pass.printed.count("\n") == 1

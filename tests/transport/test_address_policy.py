@@ -1,5 +1,6 @@
 """Whom a stranger's URL may make us connect to: nobody but public hosts, whatever it is called."""
 
+import errno
 import re
 import socket
 from ipaddress import ip_address, ip_network
@@ -104,6 +105,31 @@ def test_a_literal_is_refused_however_it_is_written(host: str, strict: Transport
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_admitted(address: str) -> None:
     assert AddressPolicy().admits(address)
+
+
+@pytest.mark.parametrize("networks", [[], [ip_network("10.0.0.0/8")]])
+def test_the_operator_may_allow_a_name_where_any_network_is_allowed(networks: list[Any]) -> None:
+    policy = AddressPolicy(networks)
+    hosts = ("10.1.2.3", "11.0.0.1", "name.example")
+    assert [policy.may_allow(host) for host in hosts] == [bool(networks), False, bool(networks)]
+
+
+@pytest.mark.parametrize(("text", "own"), [("127.0.0.1", True), ("::1", True), ("192.0.2.1", False)])
+def test_the_host_knows_its_own_addresses_of_both_kinds(text: str, own: bool) -> None:
+    assert addresses.is_own(ip_address(text)) == own
+
+
+def test_an_address_without_a_route_is_not_ours_and_without_a_socket_nobody_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(code: int) -> Any:
+        raise OSError(code, "no socket")
+
+    monkeypatch.setattr(socket, "socket", lambda *_: fail(errno.ENETUNREACH))
+    assert not addresses.is_own(ip_address("8.8.8.8"))
+    monkeypatch.setattr(socket, "socket", lambda *_: fail(errno.EMFILE))
+    with pytest.raises(OSError, match="no socket"):
+        addresses.is_own(ip_address("8.8.8.8"))
 
 
 def test_the_host_s_own_addresses_are_refused_though_public(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,27 @@ def test_without_a_thread_names_are_looked_up_too(
     assert Lookups().find("book.example", 80, 5) == HERE
 
 
+def test_a_name_waits_for_the_only_thread_which_no_later_limit_gives_back(resolver: Resolver) -> None:
+    lookups = Lookups(2)
+    lookups.limit(1)
+    lookups.limit(9)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lookups.find, "book.example", 80, 20)
+        while not resolver.queries:
+            time.sleep(0.01)
+        second = pool.submit(lookups.find, "another.example", 80, 20)
+        with pytest.raises(TimeoutError):
+            lookups.find("third.example", 80, 0.2)
+        assert resolver.queries == ["book.example"]
+        resolver.go.set()
+        assert [first.result(), second.result()] == [HERE, HERE]
+
+
+@pytest.mark.parametrize("most", [0, 8])
+def test_an_address_is_found_once_with_its_port(most: int) -> None:
+    assert Lookups(most).find("127.0.0.1", 80, 20) == HERE
+
+
 @pytest.mark.usefixtures("resolver")
 def test_a_pass_among_names_that_hang_serves_the_others_and_ends(app: Flask, receiver: Receiver) -> None:
     app.config["GUESTBOOK"] = replace(factories.settings(), timeout=0.3)

@@ -1,12 +1,13 @@
 """Each fault of the database has its own answer, and what was stored is never answered with an error."""
 
 import re
+import sqlite3
 from dataclasses import replace
 
 import pymysql
 import pytest
 from flask import Flask, Response, request
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from guestbook.storage import engines, preferences
@@ -148,3 +149,20 @@ def test_what_the_owner_has_set_is_not_replaced_by_the_defaults_when_it_cannot_b
     answer = Visitor(app).send(form)
     assert (answer.status_code, fields(parse(answer))["message"]) == (503, "Hello")
     assert stored() == []
+
+
+def test_a_page_whose_connection_cannot_be_made_tries_it_once(app: Flask) -> None:
+    """A server that freezes would let its visitor wait for each of them."""
+    tries = []
+
+    def refuse(*_: object) -> None:
+        tries.append(1)
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    with app.app_context():
+        db.engine.dispose()
+        event.listen(db.engine, "do_connect", refuse, insert=True)
+    assert Visitor(app).get("/admin/login").status_code == 503
+    assert len(tries) == 1

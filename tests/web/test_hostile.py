@@ -107,15 +107,6 @@ def encoded(form: dict[str, str]) -> str:
     return "&".join(f"{field}={quote_from_bytes(value)}" for field, value in sent.items())
 
 
-@given(query=st.binary(max_size=80))
-@settings(parent=ONE_APP)
-def test_no_address_breaks_the_book(app: Flask, query: bytes) -> None:
-    for field in ("before", "signed", "v"):
-        response = Visitor(app).get(f"/?{field}={quote_from_bytes(query)}")
-        assert response.status_code in (200, 404)
-        parse(response)
-
-
 def test_an_answer_with_reasons_escapes_what_was_typed(visitor: Visitor) -> None:
     hostile = '"><script>alert(1)</script>'
     page = parse(visitor.sign(name=hostile * 9, website=hostile, message=""))

@@ -68,13 +68,13 @@ class Takeover:
         ]:
             claims.release(connection, DELIVERIES, back)
         self.rates.store(connection, budgets)
-        token, until = f"worker.{ids.new()}", now + self.lease + self._skew
+        token, until, ends = f"worker.{ids.new()}", now + self.lease + self._skew, now + self.lease
         if kept:
             claims.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
         current = {webhook_id: self._receivers.of(row, now) for webhook_id, row in webhooks.items()}
         tasks: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
         for row, slot in kept:
-            terms = token, lease_end, current[row.webhook_id], slot, until
+            terms = token, lease_end, current[row.webhook_id], slot, ends
             tasks[row.webhook_id].append(delivery_tasks.delivery_task(row, *terms))
         return [
             (row.id, tasks[row.id], row.unreachable_in_a_row, bool(row.answered_before))

@@ -72,10 +72,10 @@ _environment = Environment(trim_blocks=True, lstrip_blocks=True, cache_size=0)
 
 
 class Rendered(NamedTuple):
-    """The output of a template: its text, and the names that it has `set` at its top level."""
+    """The output of a template: its text, and the texts and numbers that it has `set` at its top level."""
 
     text: str
-    names: Mapping[str, Any]
+    names: Mapping[str, Any]  # without lists, because nobody has paid for printing them
     steps: int  # how many of TEMPLATE_STEPS it took
 
 
@@ -172,7 +172,8 @@ class Run:
     def template(self, template: nodes.Template) -> Rendered:
         """Return what it gives."""
         self._do(template.body)
-        names = {name: value for name, value in self._scopes[1].items() if not name.startswith("_")}
+        found = self._scopes[1].items()
+        names = {name: one for name, one in found if name[0] != "_" and isinstance(one, str | int | float)}
         return Rendered("".join(self._parts), names, TEMPLATE_STEPS - self.budget.left)
 
     # Statements

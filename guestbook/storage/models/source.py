@@ -193,7 +193,6 @@ class InboundEvent(QueueRow, Base):
 INBOUND = InboundEvent.__table__
 FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # the same for inbound events
 
-
 BIN_PATH = "/bin/"  # The addresses of bins begin so, after that of the book.
 
 

@@ -71,7 +71,6 @@ def _request(event: EventType) -> dict[str, Any]:
 
 WEBHOOK_REQUESTS = {event.name: {"post": _request(event)} for event in EVENTS.values()}
 
-
 calls = Calls("events", **EVENT_SCHEMAS)
 
 

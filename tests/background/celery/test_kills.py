@@ -2,7 +2,6 @@
 
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment
 from tests.background.celery.works import ON_TWO, Worker, Works
-from tests.support import amount, busy_comments, factories
-from tests.support.busy_comments import BusyComments
+from tests.support import amount, factories
 from tests.support.forks import Command
+from tests.support.killed_passes import HASTY, KilledPasses
 from tests.support.processes import wait_for
 from tests.support.receiver import Receiver, at_random
 
@@ -29,7 +28,6 @@ INBOUND_EVENTS = 5  # that come in before each kill
 EVENTS_AHEAD = 12  # stored before each kill, for each webhook; more than may be sent until then
 CONCURRENCY = 8  # threads of a worker
 MOST_REPEATED = UNRECORDED_PER_THREAD * CONCURRENCY  # what a worker's death can make us send twice
-HASTY = {"GUESTBOOK_TIMEOUT": "5", "GUESTBOOK_RETRY_SCHEDULE": ",".join(["0"] * 40)}
 MOST_BETWEEN = 40  # requests between two kills
 
 
@@ -112,16 +110,13 @@ def busy_receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-@ON_TWO
 @pytest.mark.timeout(200)
 def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little(
-    works: Works, busy_receiver: Receiver, request: pytest.FixtureRequest
+    works: Works, busy_receiver: Receiver
 ) -> None:
     works.environ |= HASTY
     chaos = Chaos(works, busy_receiver, factories.source(action="comment", template="{{ payload.text }}"))
-    # A start of the broker costs more than all else. test_broker_outage has one that goes away on each.
-    kinds = VICTIMS if request.node.callspec.params["environ"] == "sqlite-wal" else VICTIMS[1:]
-    victims = chaos.luck.sample(kinds, len(kinds))
+    victims = chaos.luck.sample(VICTIMS, len(VICTIMS))
     for number in range(4):
         works.book.webhook(busy_receiver.url(f"/{number}"))
     for victim in victims:
@@ -145,32 +140,7 @@ def _check_what_came_in() -> None:
 
 @ON_TWO
 @pytest.mark.timeout(200)
-def test_kills_of_workers_and_relays_change_nothing_of_the_order_of_a_comments_events(works: Works) -> None:
-    """The leases of the killed run out when nobody sends any more: a token does not name its worker."""
-    works.environ |= HASTY
-    luck, comments = random.Random(SEED), BusyComments(works.book, SEED)
-    kills, steps = amount.kills(4), 12
-    with Receiver(program=at_random(SEED, (0.002, 0.05), 0.1)) as receiver:
-        paths = busy_comments.webhooks(works.book, receiver, 3)
-        relay, workers = works.start_relay("--stay"), [works.start_worker(CONCURRENCY) for _ in range(2)]
-        for number in range(kills):
-            for _ in range(steps):
-                comments.act()
-                time.sleep(luck.uniform(0, 0.02))
-            before = len(receiver.requests)
-            receiver.wait_for(before + 1, seconds=40)
-            if number % 2:
-                relay.kill()
-                relay = works.start_relay("--stay")
-            else:
-                workers.pop(0).kill()
-                workers.append(works.start_worker(CONCURRENCY))
-        relay.terminate()
-        assert relay.wait() in (0, -signal.SIGTERM), relay.printed
-        for worker in workers:
-            worker.stop()
-        comments.all_due()
-        with works.worker(CONCURRENCY), works.staying_relay():
-            wait_for(lambda: not works.book.statuses()["new"], 60, works.show)
-    works.book.check()
-    assert comments.check(receiver.requests, paths) > kills * steps / 2
+def test_kills_of_workers_and_relays_at_any_call_repeat_only_what_these_had_in_hand(works: Works) -> None:
+    wanted = {"relay": 1, "worker": 2}
+    passes = KilledPasses(works.book, works.forks, works.environ | HASTY, random.Random(SEED), wanted)
+    assert passes.play(amount.kills(4))["requests"] > 0

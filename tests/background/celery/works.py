@@ -16,6 +16,7 @@ import pytest
 from tests.support import processes
 from tests.support.book import Book
 from tests.support.forks import Command, Forks
+from tests.support.killed_passes import ALONE
 from tests.support.processes import ROOT, free_port, wait_for
 from tests.support.rabbitmq import Vhost
 from tests.support.receiver import Receiver
@@ -26,8 +27,6 @@ INBOX = "guestbook.inbound"
 ON_TWO = pytest.mark.parametrize("environ", ["sqlite-wal", "postgresql"], indirect=True)
 ON_THREE = pytest.mark.parametrize("environ", ["sqlite-wal", "postgresql", "mariadb"], indirect=True)
 CELERY = str(Path(sys.executable).with_name("celery"))
-# Without the second in which a worker asks whether there are others, and what these then tell each other.
-ALONE = ("--without-mingle", "--without-gossip")
 START_LIMIT = 30.0  # seconds
 
 

@@ -87,6 +87,11 @@ def test_names_that_are_set_at_the_top_are_handed_on() -> None:
     assert template_sandbox.render(source, {}).names == {"name": "X"}
 
 
+def test_a_list_that_holds_another_one_many_times_is_not_handed_on() -> None:
+    source = "{% set a = ['x'] %}" + "{% set a = [a, a] %}" * 40 + "{% set name = a %}{% set b = 1 %}"
+    assert template_sandbox.render(source, {}).names == {"b": 1}
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -150,6 +150,42 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
 # --- retries
 
 
+def test_what_follows_a_retry_gets_its_due_time_unless_its_own_is_later(hook: str, comment_id: str) -> None:
+    now, other_comment = clock.now(), factories.sign()
+    factories.execute(DELIVERIES.delete())
+    first, retried = (stored(hook, comment_id, number, due_at=now) for number in (1, 2))
+    next_one, much_later = (
+        stored(hook, comment_id, 3, due_at=now),
+        stored(hook, comment_id, 4, due_at=now + HOUR),
+    )
+    free = [stored(hook, comment_id, None), stored(hook, other_comment, 3), stored(hook, None, None)]
+    before = {row.id: row.due_at for row in factories.deliveries()}
+    with database.write(db.engine) as connection:
+        comment_order.hold_back(connection, {(comment_id, hook): (2, now + MINUTE)})
+    after = {row.id: row.due_at for row in factories.deliveries()}
+    assert after == before | {next_one: now + MINUTE}
+    assert {first, retried, much_later, *free} < set(after)
+
+
+def test_a_new_event_waits_in_each_webhook_for_the_last_that_is_retried(hook: str, comment_id: str) -> None:
+    now, other = clock.now(), factories.webhook()
+    for webhook_id, minutes in ((hook, 1), (hook, 3), (other, 2)):
+        stored(webhook_id, comment_id, minutes, due_at=now + minutes * MINUTE)
+    stored(other, comment_id, 9, due_at=now + HOUR, claimed_by="a pass", claims=1)
+    stored(factories.webhook(), comment_id, 1, status="processed")
+    with database.read(db.engine) as connection:
+        found = comment_order.next_due(connection, comment_id)
+    assert found == {hook: now + 3 * MINUTE, other: now + 2 * MINUTE}
+
+
+def test_those_that_wait_behind_others_are_named(hook: str, comment_id: str) -> None:
+    first, second, third = (stored(hook, comment_id, number) for number in (1, 2, 3))
+    final = stored(hook, comment_id, 4, status="processed")
+    assert comment_order.behind(db.session(), [first, second, final]) == {second}
+    assert comment_order.behind(db.session(), []) == set()
+    assert comment_order.behind(db.session(), [first, second, third]) == {second, third}
+
+
 def test_what_follows_waits_until_the_retry_and_a_pass_comes_to_its_end(hook: str) -> None:
     with Receiver() as receiver:
         receiver.answer("/hook", Answer(500))

@@ -10,7 +10,7 @@ from guestbook.lib import clock
 from guestbook.queue import comment_order, redelivery
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Delivery
+from guestbook.storage.models import Comment, Delivery
 from tests.queue.comments.steps import HOUR, change, claimed, move, reply, rows_of, stored
 from tests.support import factories
 
@@ -86,6 +86,23 @@ def test_nothing_is_redelivered_after_the_deletion(each_app: Flask, hook: str, h
     assert redeliver(end) == [4]
     move(comment_id, "published")
     assert redeliver(heard[1], end) == [4, 5, *([6] if 6 in rows_of(hook) else [])]
+
+
+def test_only_what_came_before_the_deletion_to_the_same_webhook_is_over(hook: str, comment_id: str) -> None:
+    other, other_comment = factories.webhook(), factories.sign()
+    final = {"status": "processed"}
+    before = stored(hook, comment_id, 1, **final)
+    end = stored(hook, comment_id, 2, event="comment.deleted", **final)
+    after = stored(hook, comment_id, 3, **final)
+    others = [stored(other, comment_id, 1, **final), stored(hook, other_comment, 1, **final)]
+    over = [one for one in (before, end, after, *others) if comment_order.is_over(db.session(), one)]
+    assert over == [before]
+    factories.alter(Comment, comment_id, status="trash")
+    over = [one for one in (before, end, after, *others) if comment_order.is_over(db.session(), one)]
+    assert over == [before, after, others[0]]
+    change(others[1], erased_at=clock.now())
+    db.session.rollback()
+    assert comment_order.is_over(db.session(), others[1])
 
 
 def test_a_deletion_that_waits_for_a_request_is_not_sent_sooner(hook: str) -> None:
