@@ -33,6 +33,7 @@ from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
 from guestbook.storage import backup, database, database_errors, engines, restore, row_changes, table_copy
+from guestbook.storage.database_errors import Fault
 from guestbook.storage.models import DELIVERIES
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
@@ -338,10 +339,9 @@ def without_limit_on_silence() -> None:
     engines.limit_silence = lambda *_: None
 
 
-def without_server_codes() -> None:
-    """Take an interrupted statement for a fault of the program."""
-    for codes in (database_errors.POSTGRESQL_FAULTS, database_errors.MARIADB_FAULTS):
-        codes.clear()  # type: ignore[attr-defined]  # both are dicts
+def without_fault_away() -> None:
+    """Take each error of a server for a fault of the program."""
+    database_errors.fault_of = lambda _error: Fault.BROKEN
 
 
 def without_look_at_commits() -> None:
