@@ -158,5 +158,4 @@ OF_BROKER = ("killed", "frozen", "halting")
 TWINS: dict[str, tuple[str, str, float]] = {
     "without_limit_on_silence": ("postgresql", "frozen", 140),
     "without_fault_away": ("postgresql", "killed", 4),
-    "without_look_at_commits": ("mariadb", "connections ended", 30),
 }
