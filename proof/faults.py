@@ -1,8 +1,7 @@
 """Let a server fail in each way that servers do, under a book at work, and see what becomes of it.
 
 Each fault has a server, a book and processes of its own. Two hosts run one pass after the other, a publisher
-keeps them busy, and visitors open pages, sign and send webhooks. The receivers take a second. So
-the rate depends on what waits, not on how fast this machine is. A twin of the program must not come through.
+keeps them busy, and visitors come. The receivers take a second, so that the rate depends on what waits.
 """
 
 import logging
@@ -153,7 +152,8 @@ def fails(site: Site, name: str, seconds: float, disk: SmallDisk, luck: Random) 
             site.passes.watch(seconds, step)
         during = statistics.mean(site.receiver.rates(began, 1))
         after, took = site.rate_within(MOST_OVER, BACK * before)
-        site.breaches += [f"only {after:.1f} requests a second"] if after < BACK * before else []
+        if after < BACK * before and not site.passes.point:  # A twin must do worse than be slow.
+            site.breaches.append(f"only {after:.1f} requests a second")
     ended, pages = site.passes.ended, site.visitors.statuses
     return (
         f"{before:.0f} requests/s, {during:.0f} meanwhile, {after:.0f} after {took:.0f} s; "
@@ -190,7 +190,7 @@ def run(forks: Forks, folder: Path, seed: int, mode: str, name: str, seconds: fl
 def faults(modes: tuple[str, ...], names: tuple[str, ...], twins: tuple[str, ...], seed: int) -> None:
     """Let servers fail in each way while a book works."""
     logging.getLogger("psycopg").setLevel(logging.ERROR)
-    some = [(mode, name) for mode in modes or MODES for name in names or FAULTS if not twins]
+    some = [(mode, name) for mode in modes or MODES for name in names or FAULTS if names or not twins]
     some = [one for one in some if one[0] != "rabbitmq" or one[1] in OF_BROKER]
     changed = twins or (() if modes + names else TWINS)
     todo = [(*one, FAULTS[one[1]][0], "") for one in some] + [(*TWINS[one], one) for one in changed]

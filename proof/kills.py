@@ -28,8 +28,7 @@ from tests.support.forks import Forks, open_forks
 from tests.support.killed_commands import KilledCommands
 from tests.support.killed_passes import KilledPasses, opened_book
 
-BROKER = "rabbitmq"
-MODES = (*databases.MODES, BROKER)
+MODES = (*databases.MODES, BROKER := "rabbitmq")
 ROUND, SHARE_OF_BROKER = 90, 4  # Kills; a worker takes seconds to start, so rounds with a broker are smaller.
 KILLS_OF_TWIN, TRIES = 12, 8
 FIGURES = "requests", "repeats", "overtaken by a deletion"

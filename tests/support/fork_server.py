@@ -73,30 +73,35 @@ def prepare(environ: dict[str, str]) -> None:
 
 
 def serve() -> None:
-    """Answer until stdin ends; then nothing of ours is left running."""
+    """Answer until stdin ends or nobody reads any more; then nothing of ours is left running."""
     children: set[int] = set()
     codes: dict[int, int] = {}  # of those that have ended
     gc.freeze()  # or each child would copy the memory that its garbage collection looks at
-    for line in sys.stdin:
-        order = json.loads(line)
-        if order["do"] == "start":
-            children.add(pid := _fork(order))
-            codes.pop(pid, None)
-            answer: dict[str, Any] = {"pid": pid}
-        elif order["do"] == "prepare":
-            prepare(order["environ"])
-            answer = {}
-        elif order["do"] == "end":
-            _end(children)
-            answer = {}
-        else:
-            pid = order["pid"]
-            if pid in children and (code := _wait(pid, order["seconds"])) is not None:
-                children.discard(pid)
-                codes[pid] = code
-            answer = {"exit": codes.get(pid)}
-        print(json.dumps(answer), flush=True)
-    _end(children)
+    try:
+        for line in sys.stdin:
+            print(json.dumps(_answer(json.loads(line), children, codes)), flush=True)
+    except (BrokenPipeError, KeyboardInterrupt):
+        pass
+    finally:
+        _end(children)
+
+
+def _answer(order: dict[str, Any], children: set[int], codes: dict[int, int]) -> dict[str, Any]:
+    if order["do"] == "start":
+        children.add(pid := _fork(order))
+        codes.pop(pid, None)
+        return {"pid": pid}
+    if order["do"] == "prepare":
+        prepare(order["environ"])
+        return {}
+    if order["do"] == "end":
+        _end(children)
+        return {}
+    pid = order["pid"]
+    if pid in children and (code := _wait(pid, order["seconds"])) is not None:
+        children.discard(pid)
+        codes[pid] = code
+    return {"exit": codes.get(pid)}
 
 
 def _end(children: set[int]) -> None:

@@ -12,8 +12,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.background import whole_pass
 from guestbook.inbound import event_actions, event_processor, verify_and_decide
@@ -32,7 +30,8 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
-from guestbook.storage import backup, database, database_errors, engines, restore, row_changes, table_copy
+from guestbook.storage import backup, database_errors, engines, restore, row_changes, table_copy
+from guestbook.storage.database_errors import Fault
 from guestbook.storage.models import DELIVERIES
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
@@ -338,21 +337,6 @@ def without_limit_on_silence() -> None:
     engines.limit_silence = lambda *_: None
 
 
-def without_server_codes() -> None:
-    """Take an interrupted statement for a fault of the program."""
-    for codes in (database_errors.POSTGRESQL_FAULTS, database_errors.MARIADB_FAULTS):
-        codes.clear()  # type: ignore[attr-defined]  # both are dicts
-
-
-def without_look_at_commits() -> None:
-    """Take each commit for made."""
-
-    @contextmanager
-    def write(engine: Engine, **_: Any) -> Iterator[Connection]:
-        with engine.connect() as connection:
-            transaction = connection.begin()
-            yield connection
-            with suppress(SQLAlchemyError):
-                transaction.commit()
-
-    database.write = write
+def without_fault_away() -> None:
+    """Take each error of a server for a fault of the program."""
+    database_errors.fault_of = lambda _error: Fault.BROKEN

@@ -157,6 +157,5 @@ OF_BROKER = ("killed", "frozen", "halting")
 # By the point of kill_points.py at which the program is changed: what fails, and for how many seconds.
 TWINS: dict[str, tuple[str, str, float]] = {
     "without_limit_on_silence": ("postgresql", "frozen", 140),
-    "without_server_codes": ("postgresql", "connections ended", 30),
-    "without_look_at_commits": ("mariadb", "connections ended", 30),
+    "without_fault_away": ("postgresql", "killed", 4),
 }

@@ -206,6 +206,7 @@ class SimulatedBook:
         self.skews = [drawn.uniform(-29, 29) if drawn.random() < 0.4 else 0.0] * 3
         if self.skews[0]:  # Several hosts share a server; else one host has one clock, which may jump.
             self.skews = [drawn.uniform(-29, 29) for _ in self.skews]
+        self.engine.dispose()  # A broken year may have left a transaction.
         with self.engine.connect() as connection, connection.begin():
             for table in reversed(db.metadata.sorted_tables):
                 connection.execute(table.delete())
@@ -370,7 +371,9 @@ class SimulatedBook:
     def go(self, one: Pass, budget: int) -> None:
         """Let a pass run, and look at what it did."""
         one.resume(budget)
+        self.current = one  # What it did is looked at by its clock.
         self.rules.look(one)
+        self.current = self.owner
         if one.over:
             self.running.remove(one)
             self.kills += one.dead
