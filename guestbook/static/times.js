@@ -4,9 +4,10 @@
 (() => {
   const { lang } = document.documentElement;
   const form = { day: "numeric", month: "long", year: "numeric" };
-  const tag = lang === "en" ? "en-GB" : lang;
+  const tag = lang === "en" ? "en-GB" : `${lang}-u-nu-latn`; // The book writes Western digits in Arabic too.
   const dates = new Intl.DateTimeFormat(tag, form);
-  const hours = new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+  const hours = new Intl.DateTimeFormat(tag, clock);
   for (const time of document.querySelectorAll("time")) {
     const before = time.textContent;
     const moment = new Date(time.dateTime);

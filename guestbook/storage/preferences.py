@@ -34,7 +34,12 @@ BADGE_TEXT_LIMIT = 24  # characters: two rows in 88 pixels
 OWN_CSS_LIMIT = 10_000  # bytes. A first visit loads it, and with it must stay below 30 kB.
 COMMENTS = range(1, 10_001)  # A limit allows so many.
 
-BOOK_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}
+BOOK_LANGUAGES = {
+    **{"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "nl": "Nederlands"},
+    **{"it": "Italiano", "pt": "Português", "pl": "Polski", "cs": "Čeština", "sv": "Svenska"},
+    **{"ja": "日本語", "ar": "العربية"},
+}
+RIGHT_TO_LEFT = ("ar",)
 LOOKS = {
     "paper": "Paper: warm and quiet",
     "plain": "Plain: little more than the browser itself",

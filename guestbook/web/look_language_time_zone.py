@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from guestbook.lib import clock
 from guestbook.lib.errors import Translatable
-from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS, Preferences
+from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS, RIGHT_TO_LEFT, Preferences
 from guestbook.web import embed, request_context, response_headers
 
 pages = Blueprint("looks", __name__)
@@ -69,6 +69,11 @@ def shows_extras() -> bool:
 def language() -> str:
     """Return the language of the current page; the owner's for the pages of a static site."""
     return request_context.once("language", _language)
+
+
+def is_right_to_left() -> bool:
+    """Whether the current page is written from right to left."""
+    return language() in RIGHT_TO_LEFT
 
 
 def may_choose_language() -> bool:

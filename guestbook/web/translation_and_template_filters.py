@@ -253,6 +253,7 @@ GLOBALS = {
     "may_choose_look": look_language_time_zone.may_choose_look,
     "own_css_address": look_language_time_zone.own_css_address,
     "language": look_language_time_zone.language,
+    "is_right_to_left": look_language_time_zone.is_right_to_left,
     "languages": BOOK_LANGUAGES,
     "may_choose_language": look_language_time_zone.may_choose_language,
     "is_in_visitors_zone": look_language_time_zone.is_in_visitors_zone,

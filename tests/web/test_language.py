@@ -6,7 +6,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from guestbook.comments import comment_actions
-from guestbook.storage.preferences import BOOK_LANGUAGES
+from guestbook.lib.errors import Translatable
+from guestbook.storage.preferences import BOOK_LANGUAGES, RIGHT_TO_LEFT
+from guestbook.web.translation_and_template_filters import translated
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import GREETING, Visitor, add, by_class, parse, set_, text
@@ -16,9 +18,33 @@ HEADINGS = {
     "de": "Was Gäste geschrieben haben",
     "fr": "Ce que les visiteurs ont écrit",
     "es": "Lo que han escrito las visitas",
+    "nl": "Wat bezoekers hebben geschreven",
+    "it": "Che cosa hanno scritto gli ospiti",
+    "pt": "O que os visitantes escreveram",
+    "pl": "Co napisali goście",
+    "cs": "Co napsali návštěvníci",
+    "sv": "Vad besökare har skrivit",
+    "ja": "みなさんの書き込み",
+    "ar": "ما كتبه الزوار",
 }
-DAYS = {"en": "5 March 2026", "de": "5. März 2026", "fr": "5 mars 2026", "es": "5 de marzo de 2026"}
-LIMITS = {"en": "4,000", "de": "4.000", "fr": "4\u202f000", "es": "4.000"}
+DAYS = {
+    **{"en": "5 March 2026", "de": "5. März 2026", "fr": "5 mars 2026", "es": "5 de marzo de 2026"},
+    **{"nl": "5 maart 2026", "it": "5 marzo 2026", "pt": "5 de março de 2026", "pl": "5 marca 2026"},
+    **{"cs": "5. března 2026", "sv": "5 mars 2026", "ja": "2026年3月5日", "ar": "5 مارس 2026"},
+}
+LIMITS = {
+    **dict.fromkeys(("en", "ja", "ar"), "4,000"),
+    **dict.fromkeys(("de", "es", "nl", "it", "pt"), "4.000"),
+    **dict.fromkeys(("pl", "cs", "sv"), "4\xa0000"),
+    "fr": "4\u202f000",
+}
+# Numbers that need forms of their own: how long a visitor must wait.
+MINUTES = {
+    "pl": {1: "1 minutę", 2: "2 minuty", 5: "5 minut", 12: "12 minut", 22: "22 minuty"},
+    "cs": {1: "1 minutu", 2: "2 minuty", 5: "5 minut", 22: "22 minut"},
+    "ar": {1: "دقيقة واحدة", 2: "دقيقتين", 3: "3 دقائق", 15: "15 دقيقة", 100: "100 دقيقة"},
+    "ja": {1: "1分", 2: "2分"},
+}
 CHOICE = "guestbook_language"
 
 
@@ -40,6 +66,7 @@ def test_the_book_speaks_the_language_of_the_browser(visitor: Visitor, code: str
     [comment_id] = add(["Hello"], created_at=datetime(2026, 3, 5, tzinfo=UTC))
     page = parse(asking(visitor, f"{code}-XX,{code};q=0.9"))
     assert page.attrib["lang"] == code
+    assert page.attrib.get("dir", "ltr") == ("rtl" if code in RIGHT_TO_LEFT else "ltr")
     assert text(page.find(".//h2[@id='comments']")) == HEADINGS[code]
     assert text(page.find(".//time")) == DAYS[code]
     assert LIMITS[code] in text(page.find(".//*[@id='message-hint']"))
@@ -55,15 +82,25 @@ def test_the_first_day_of_a_month_is_an_ordinal_in_french(visitor: Visitor) -> N
     assert text(parse(asking(visitor, "de")).find(".//time")) == "1. März 2026"
 
 
+@pytest.mark.parametrize("code", MINUTES)
+def test_a_number_has_the_form_that_the_language_has_for_it(visitor: Visitor, code: str) -> None:
+    with visitor.app.test_request_context(headers={"Accept-Language": code}):
+        said = {
+            count: translated(Translatable.plural("%(count)s minute", "%(count)s minutes", count))
+            for count in MINUTES[code]
+        }
+    assert said == MINUTES[code]
+
+
 def test_the_best_language_that_the_book_speaks_is_shown(visitor: Visitor) -> None:
-    best = {"": "en", "*": "en", "nl, de;q=0.5": "de", "en-GB, de;q=0.9": "en", "de;q=0, fr;q=0.1": "fr"}
-    best |= {"fr;q=0.2, es;q=0.8": "es", "DE-at": "de", "pl, nl": "en", ";;=,\x7f": "en"}
+    best = {"": "en", "*": "en", "fi, de;q=0.5": "de", "en-GB, de;q=0.9": "en", "de;q=0, fr;q=0.1": "fr"}
+    best |= {"fr;q=0.2, es;q=0.8": "es", "DE-at": "de", "fi, da": "en", ";;=,\x7f": "en"}
     assert {accepted: spoken(asking(visitor, accepted)) for accepted in best} == best
 
 
 def test_the_owner_s_language_is_for_other_browsers_or_for_all(visitor: Visitor) -> None:
     set_(language="fr")
-    assert [spoken(asking(visitor, accepted)) for accepted in ("nl", "de")] == ["fr", "de"]
+    assert [spoken(asking(visitor, accepted)) for accepted in ("fi", "de")] == ["fr", "de"]
     set_(visitor_languages="no")
     answer = asking(visitor, "de")
     assert spoken(answer) == "fr"
