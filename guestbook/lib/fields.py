@@ -64,11 +64,13 @@ def number(default: int, label: str, hint: str, limits: range, **more: Any) -> A
     return line(default, label, hint, check, schema=schema, attributes=NUMBER_INPUT, **more)
 
 
-def choice(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:
-    """Return the attribute for one of a few values, whose words are on the page in place of the hint."""
+def choice(
+    default: str, label: str, hint: str, choices: Mapping[str, str], control: str = "choice", **more: Any
+) -> Any:
+    """Return the attribute for one of a few values: their words stand in place of the hint, or in a list."""
     check = partial(_choice, choices=choices)
     more = {"schema": {"type": "string", "enum": list(choices)}, "choices": choices} | more
-    return _attribute("choice", default, label, hint, check, **more)
+    return _attribute(control, default, label, hint, check, **more)
 
 
 def select(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:

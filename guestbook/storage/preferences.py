@@ -178,6 +178,7 @@ class Preferences:
         "Language",
         "The language of feeds, and of pages for browsers that speak none of ours.",
         BOOK_LANGUAGES,
+        control="select",
         place="book/Language",
     )
     visitor_languages: bool = fields.box(

@@ -53,6 +53,8 @@ def chosen(page: Element) -> dict[str, str]:
     """What a browser would send of the settings."""
     boxes = [box for box in page.findall(".//main//input") if box.attrib.get("type") in ("radio", "checkbox")]
     ticked = {box.attrib["name"]: box.attrib["value"] for box in boxes if "checked" in box.attrib}
+    languages = page.findall(".//main//select[@name='language']/option[@selected]")
+    ticked |= dict(zip(["language"], (option.attrib["value"] for option in languages), strict=False))
     lines = {one.attrib["name"]: one.attrib["value"] for one in page.findall(".//main//input[@type='text']")}
     areas = {area.attrib["name"]: (area.text or "").strip() for area in page.findall(".//main//textarea")}
     return lines | areas | ticked
