@@ -84,8 +84,10 @@ def run(kills: int, seed: int, modes: tuple[str, ...], file: Path, folder: Path)
             one = {"mode": mode, "name": name, **{figure: found.pop(figure, 0) for figure in FIGURES}}
             rounds.append(one | {"kills": found, "fault": fault, "seconds": time.monotonic() - began})
             files.replace_file(file, json.dumps(rounds, indent=1))
-            shutil.rmtree(folder / "forks")
+            shutil.rmtree(folder / "forks", ignore_errors=True)
             print(f"{name}: {fault or 'nothing lost'}, {found.total()} kills", flush=True)
+            if fault:
+                break  # A lasting fault would come again for ever.
         for mode in modes:
             mine = [one for one in rounds if one["mode"] == mode]
             total = sum((Counter(one["kills"]) for one in mine), Counter[str]())

@@ -13,7 +13,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log
 from guestbook.storage.models import BookState
 
-PREFIX = "form "  # of the row of a key
+PREFIX = "form:"  # The name of the row of a key begins so.
 KEY_BYTES = 9
 FORMS_LIMIT = 100
 PAGE_LIMIT = 500  # characters

@@ -178,7 +178,9 @@ def replacing_folder(folder: Path, mark: str) -> Iterator[Path]:
         _check(folder, mark)
         if not os.path.samestat(part.lstat(), os.fstat(held)):
             raise Refused(f"{part} was replaced meanwhile.")
-        getattr(ctypes.CDLL(None), "syncfs", lambda _held: os.sync())(held)  # one call for thousands of files
+        if getattr(ctypes.CDLL(None, use_errno=True), "syncfs", lambda _held: os.sync())(held):
+            number = ctypes.get_errno()  # One call syncs thousands of files, and can fail as a write can.
+            raise OSError(number, os.strerror(number), str(part))
         if folder.exists():
             _exchange(part, folder)
         else:

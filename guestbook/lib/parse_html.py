@@ -62,12 +62,16 @@ def of_html(html: str) -> str:
 
 def unescaped(text: str) -> str:
     """Return the text with the characters that `&lt;` and the like stand for."""
-    return unescape(readable_by_python(text))
+    return unescape(_with_short_numbers(text))
 
 
 def readable_by_python(html: str) -> str:
-    """Return the same HTML without two errors of Python: numbers of thousands of digits, and most `<![`."""
-    return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html.replace("<![", "<! ["))
+    """Return the same HTML without what Python's parser fails at: very long numbers, and most `<![`."""
+    return _with_short_numbers(html.replace("<![", "<! ["))
+
+
+def _with_short_numbers(html: str) -> str:
+    return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html)
 
 
 class _Words(HTMLParser):

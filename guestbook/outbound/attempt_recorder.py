@@ -143,7 +143,7 @@ def _record_deliveries(
 
 
 def _due_released(task: DeliveryTask, now: datetime) -> datetime | str:
-    """Return the time before the claim, but now if the clock was set back since: it does not come again."""
+    """Return when it was due before the claim; now if the clock was set back since."""
     return min(task.due_at, clock.to_text(now)) if isinstance(task.due_at, str) else task.due_at
 
 

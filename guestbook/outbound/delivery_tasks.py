@@ -69,7 +69,9 @@ class DeliveryTask:
     comment_id: str | None = None  # It is about this comment, if any.
     sequence: int | None = None  # Its place among the events about the comment.
     slot: Slot | None = None  # The permission to begin, if the webhook has a rate limit.
-    leased_until: datetime | None = None  # The same by the host's clock; None for what no thread sends.
+    leased_until: datetime | None = (
+        None  # The end of the lease by the host's clock; None for what no thread sends.
+    )
 
     @property
     def lease(self) -> tuple[str, str]:

@@ -44,7 +44,8 @@ class TimeLimit:
             return webhooks
         open_ = [row for row in webhooks if row.id not in self.skipped]
         healthy = [row for row in open_ if not row.unreachable_in_a_row and row.id not in self.slow]
-        return random.sample(healthy or open_, len(healthy or open_))
+        chosen = healthy or open_
+        return random.sample(chosen, len(chosen))
 
 
 NO_LIMIT = TimeLimit()

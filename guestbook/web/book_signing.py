@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
@@ -43,7 +43,7 @@ def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
     entry, book = _read_form(), request_context.preferences()
     token, answer = _line("token"), _line("answer")
-    if not token and PREVIEW_FIELD in request.form:  # The plain form on another website.
+    if not token and PREVIEW_FIELD in request.form:  # A plain form on another website has no token.
         token = visitor_tokens.new_token()
     if book.question and not comment_form.is_right_answer(answer, book.answers):
         entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
@@ -65,16 +65,24 @@ def sign() -> ResponseReturnValue:
 def _submit(
     entry: Draft, sender: submission.Visitor, form: Form, token: str, address: Callable[[Comment], str]
 ) -> ResponseReturnValue:
-    """Store the comment and lead its visitor to the address, or show the form again."""
+    """Store the comment and lead its visitor to the address, or show the form again.
+
+    Anybody can repeat what a public form has sent, so only the request that stores a comment may change it.
+    """
+    made: list[str] = []
     try:
-        comment = submission.submit(entry, sender, form.key(entry))
+        comment = submission.submit(entry, sender, form.key(entry), lambda _, new: made.append(new.id))
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
-    return visitor_tokens.give_cookie(redirect(address(comment), 303), comment)
+    answer = redirect(address(comment), 303)
+    is_theirs = comment.id in made or not form.is_public
+    return visitor_tokens.give_cookie(answer, comment) if is_theirs else answer
 
 
 website_forms_pages = Blueprint("website_form", __name__)
 
+SECOND_CLICK = 600.0  # seconds
+SAID_ON_PAGE = ("name", "message")  # The form itself keeps visitors from these errors.
 NOT_THIS_WEBSITE = Translatable(
     "The form was on a page that may not use it, so nothing was stored yet. Your text is still here: "
     "sign the book with it."
@@ -85,10 +93,10 @@ NOT_THIS_WEBSITE = Translatable(
 def sign_on_website(key: str) -> ResponseReturnValue:
     """Take a comment from a plain form on a page of the owner's, and lead the visitor back to that page."""
     page = website_forms.pages(db.session()).get(key)
-    if page is None:
-        abort(404)
     entry, book = _read_form(), request_context.preferences()
     token = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON)
+    if page is None:
+        return _refused("website", entry, token, 404, NOT_THIS_WEBSITE)
     if book.question and not comment_form.is_right_answer(_line("answer"), book.answers):
         entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
     if book.closed:
@@ -98,12 +106,18 @@ def sign_on_website(key: str) -> ResponseReturnValue:
         return _refused("website", entry, token, 403, NOT_THIS_WEBSITE)
     if entry.errors:
         wrong = next(iter(entry.errors))
+        if wrong not in SAID_ON_PAGE:  # The book shows the text again.
+            return _refused(wrong, entry, token, 422)
         spam_report.count_refusal(wrong)
         return redirect(f"{page}#error-{wrong}", 303)
-    # Such a form has no token. The same words on the same day are a second click.
-    form = Form(f"{key} {clock.now():%F}", None)
+    form = Form(_nonce_of(key), None)
     sender = replace(visitor(form), is_from_unknown=is_from is None)
     return _submit(entry, sender, form, token, partial(_address_on, page))
+
+
+def _nonce_of(key: str) -> str:
+    """Return what stands for a form without a token: the same words in ten minutes are a second click."""
+    return f"{visitor_tokens.PUBLIC}{key} {int(clock.now().timestamp() // SECOND_CLICK)}"
 
 
 def _address_on(page: str, comment: Comment) -> str:
@@ -148,7 +162,9 @@ def with_text(response: Response, notice: str | None = None) -> Response:
         number=response_headers.request_id(),
     )
     notice = notice or (DATABASE_AWAY if is_away else failed)
-    response.data = _page(comment_form.read(request.form), _line("token"), notice)
+    key = (request.view_args or {}).get("key")
+    token = visitor_tokens.new_token(spam_rules.QUICKEST_PERSON, _nonce_of(key)) if key else _line("token")
+    response.data = _page(comment_form.read(request.form), token, notice)
     return response
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from guestbook.web import (
@@ -37,6 +37,8 @@ def let_sites_show(response: Response) -> Response:
     if sites := " ".join(embed.sites()):
         policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {sites}")
     response.headers["Content-Security-Policy"] = policy
+    if request.cookies:  # Its visitor alone may see a comment that waits.
+        response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 

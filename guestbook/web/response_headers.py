@@ -162,7 +162,9 @@ def _compress(response: Response) -> None:
         response.set_etag(etag, weak=True)
 
 
-_compressed = lru_cache(maxsize=16)(partial(gzip.compress, mtime=0))
+@lru_cache(maxsize=16)
+def _compressed(file: bytes) -> bytes:
+    return gzip.compress(file, mtime=0)
 
 
 def request_id() -> str:

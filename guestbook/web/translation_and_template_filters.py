@@ -222,7 +222,9 @@ def asset(name: str) -> str:
     return url_for("static", filename=name, v=_fingerprint(name))
 
 
-_fingerprint = cache(lambda name: response_headers.fingerprint((STATIC / name).read_bytes())[:12])
+@cache
+def _fingerprint(name: str) -> str:
+    return response_headers.fingerprint((STATIC / name).read_bytes())[:12]
 
 
 FUNCTIONS = (prose, words, weblink, article, preview, waiting, outward, visible, translated)

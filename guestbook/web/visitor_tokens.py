@@ -43,6 +43,9 @@ class FormError(Refused):
         self.reason = reason
 
 
+PUBLIC = "form "  # The nonce of a form without a token begins so.
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """A form that we sent."""
@@ -50,21 +53,26 @@ class Form:
     nonce: str
     age: float | None  # seconds; None when the clock was set back
 
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody can send the same form: it stands on a website, without a token."""
+        return self.nonce.startswith(PUBLIC)
+
     def key(self, draft: Draft) -> str:
         """Return a key for this content of this form; other content is another comment."""
         content = json.dumps([self.nonce, *draft.values.values()])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def new_token(age: float = 0.0) -> str:
+def new_token(age: float = 0.0, nonce: str = "") -> str:
     """Return a new token; an age above zero is for a form that the visitor has read already."""
-    return signed(request_context.signing_keys(), age)
+    return signed(request_context.signing_keys(), age, nonce)
 
 
-def signed(keys: list[str], age: float = 0.0) -> str:
+def signed(keys: list[str], age: float = 0.0, nonce: str = "") -> str:
     """Return a new token, signed with the last key: outside a request."""
     made = clock.now() - timedelta(seconds=age)
-    return _serializer(keys).dumps([secrets.token_urlsafe(12), int(made.timestamp() * 1000)])
+    return _serializer(keys).dumps([nonce or secrets.token_urlsafe(12), int(made.timestamp() * 1000)])
 
 
 def read_token(text: str) -> Form:
@@ -153,10 +161,10 @@ def receipt_of_request() -> Receipt | None:
         return Receipt(DELETED)
     if signed == HELD:
         return _of_link()._replace(is_change=is_change)
-    if not signed and embed.is_open():  # The page around the frame was loaded again.
+    if not signed and embed.is_open() and "before" not in request.args:  # The page around was loaded again.
         return _of_waiting(earlier_comment())
-    found = public_comments.find(request_context.select(), signed) if ids.ID.fullmatch(signed) else None
-    return found and Receipt("published", found, is_changeable(found.id), is_change)
+    found = _of_published(signed) if ids.ID.fullmatch(signed) else None
+    return found and found._replace(is_change=is_change)
 
 
 def receipt_of_own(comment: PublicComment) -> Receipt | None:
@@ -176,7 +184,7 @@ def _of_link() -> Receipt:
     with suppress(BadSignature):
         comment_id = _signer("receipt").unsign(request.args.get(RECEIPT_FIELD, "")).decode()
         if _is_recent(comment_id):
-            return _of_waiting(comment_id) or Receipt(HELD)
+            return _of_waiting(comment_id) or _of_published(comment_id) or Receipt(HELD)
     return Receipt(HELD)
 
 
@@ -184,6 +192,11 @@ def _of_waiting(comment_id: str | None) -> Receipt | None:
     """Return the receipt of a comment that its own visitor asks for, if it waits for the owner."""
     found = comment_id and public_comments.find_waiting(request_context.select(), comment_id)
     return Receipt(HELD, found, is_changeable(found.id)) if found else None
+
+
+def _of_published(comment_id: str) -> Receipt | None:
+    found = public_comments.find(request_context.select(), comment_id)
+    return found and Receipt("published", found, is_changeable(found.id))
 
 
 def _is_recent(comment_id: str) -> bool:

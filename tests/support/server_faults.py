@@ -99,8 +99,8 @@ def taking_connections(server: OwnServer) -> Iterator[Step]:
             while True:
                 one = engine.connect()
                 taken[one.scalar(text(ITSELF[server.mode])) or 0] = one
-        first = next(iter(taken.values()))
-        for number in _others(first, server.mode) - taken.keys():
+        first = next(iter(taken.values()), None)
+        for number in _others(first, server.mode) - taken.keys() if first else ():
             _run(first, END[server.mode].format(number))
 
     try:
@@ -121,7 +121,7 @@ def held(server: OwnServer, level: str, *statements: str) -> Iterator[Step]:
 
 @contextmanager
 def _connected(server: OwnServer, level: str) -> Iterator[Connection]:
-    engine = create_engine(server.url, poolclass=NullPool, isolation_level=level)  # type: ignore[arg-type]  # any
+    engine = create_engine(server.url, poolclass=NullPool, isolation_level=level)  # type: ignore[arg-type]  # a name of a level
     with engine.connect() as connection:
         yield connection
 

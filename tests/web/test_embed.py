@@ -144,6 +144,7 @@ def test_a_held_comment_is_shown_in_the_frame_to_its_visitor_alone_until_it_is_d
     assert [words.split() for words in messages(reloaded)] == [["https://a.example"] * 4]
     assert "Thank you, Ada. The owner will look at it first." in text(by_class(reloaded, "success")[0])
     assert any("/edit" in link for link in hrefs(reloaded))
+    assert visitor.get(INSIDE).headers["Cache-Control"] == "private, no-cache"
     later(16 * 60)
     assert len(messages(visitor.page(INSIDE))) == 1
     assert not any("/edit" in link for link in hrefs(visitor.page(INSIDE)))

@@ -1,10 +1,13 @@
 """Plain forms on the owner's own pages: where they lead back to, and what they may not do."""
 
+from typing import Any
+
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from guestbook.comments import website_forms
+from guestbook.comments import submission, website_forms
 from guestbook.lib.errors import Refused
 from tests.support import factories
 from tests.support.owner import Owner
@@ -77,7 +80,8 @@ def test_a_second_click_adds_nothing_and_limits_hold(visitor: Visitor, key: str)
 
 def test_the_owner_s_question_is_asked_there_too(visitor: Visitor, key: str) -> None:
     set_(question="Which river?", answers="Neisse")
-    assert send(visitor, key).location == f"{PAGE}#error-answer"
+    wrong = send(visitor, key, answer="Oder")
+    assert (wrong.status_code, fields(parse(wrong))["message"].strip()) == (422, "Hello")
     assert send(visitor, key, answer="neisse").location == f"{PAGE}#thanks"
 
 
@@ -85,7 +89,8 @@ def test_a_key_that_nobody_has_made_or_that_was_taken_back_takes_nothing(visitor
     assert send(visitor, "nothing").status_code == 404
     factories.written(lambda session: website_forms.remove(session, key))
     factories.written(lambda session: website_forms.remove(session, key))
-    assert send(visitor, key).status_code == 404
+    gone = send(visitor, key)
+    assert (gone.status_code, fields(parse(gone))["message"].strip()) == (404, "Hello")
     assert stored() == []
 
 
@@ -100,12 +105,40 @@ def test_a_wrong_address_is_refused(key: str, typed: str) -> None:  # noqa: ARG0
 
 
 def test_the_owner_makes_a_form_copies_its_code_and_removes_it(owner: Owner, visitor: Visitor) -> None:
+    set_(embed_sites="https://ada.example")
     page = owner.refused("/admin/embed/forms", {"page": "ada"}, on="/admin/embed/")
     assert "is not the address of a website" in text(page)
+    assert text(page.find(".//textarea[@name='embed_sites']")).strip() == "https://ada.example"
     page = owner.does("/admin/embed/forms", {"page": PAGE}, on="/admin/embed/")
     assert PAGE in text(page)
     [key] = factories.read(website_forms.pages)
     assert f'<form action="https://book.example/form/{key}" method="post"' in text(page)
+    code = text(owner.page("/admin/embed/"))
+    assert all(f'id="{end}"' in code for end in ("thanks", "waiting", "error-name", "error-message"))
     assert send(visitor, key).location == f"{PAGE}#thanks"
     owner.does("/admin/embed/forms/delete", {"key": key}, on="/admin/embed/")
     assert factories.read(website_forms.pages) == {}
+
+
+def test_only_the_request_that_stored_a_comment_may_change_it(app: Flask, visitor: Visitor, key: str) -> None:
+    assert "Set-Cookie" in send(visitor, key).headers
+    other = send(Visitor(app), key)
+    assert other.location == f"{PAGE}#thanks"
+    assert "Set-Cookie" not in other.headers, "anybody can send the same words"
+
+
+def test_after_an_error_of_the_database_the_same_words_are_stored_once(
+    visitor: Visitor, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored_it = submission.submit
+
+    def lose_the_answer(*values: Any) -> None:
+        stored_it(*values)
+        raise OperationalError("COMMIT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(submission, "submit", lose_the_answer)
+    failed = send(visitor, key)
+    assert failed.status_code == 503
+    monkeypatch.setattr(submission, "submit", stored_it)
+    assert visitor.send(fields(parse(failed))).status_code == 303
+    assert len(stored()) == 1

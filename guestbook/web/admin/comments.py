@@ -172,10 +172,12 @@ def reply(comment_id: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", comment_id=comment_id)
 
 
+def _list_or_comment(comment_id: str, **more: Any) -> str:
+    return index(**more) if "status" in request.form else show(comment_id, **more)
+
+
 @pages.post("/comments/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
-@responses.form_on(
-    lambda comment_id, **more: index(**more) if "status" in request.form else show(comment_id, **more)
-)
+@responses.form_on(_list_or_comment)
 def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Change the status of a comment."""
     chosen = CommentFilter.read()

@@ -33,7 +33,9 @@ def show(page: str, **more: object) -> str:
         f"admin/settings_{page}.html",
         page=page,
         fields=known,
-        values=fields.typed(known, request.form.getlist) if request.method == "POST" else stored,
+        values=stored
+        if request.endpoint != "admin.settings.save"
+        else fields.typed(known, request.form.getlist),
         zones=clock.suggested_zones,
         frame_title=translation_and_template_filters.title_for_sites(request_context.preferences()),
         forms=website_forms.pages(db.session()) if page == "embed" else {},

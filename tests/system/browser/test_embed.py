@@ -214,6 +214,7 @@ def secure_book(environ: dict[str, str], listening: socket.socket) -> Iterator[s
         yield f"{address}/"
         server.shutdown()
         thread.join()
+        server.server_close()
 
 
 @contextmanager
