@@ -35,7 +35,7 @@ BUTTONS = ("sign", "cron", "second", "kill", *STATES, "enable", "forge", "hour",
 DECISIONS = {  # The file of the package, and a part of the line, which it has once.
     "stored": ("comments/comment_actions.py", "tell_first(session, comment, settings)"),
     "committed": ("storage/database.py", "session.commit()"),
-    "leased": ("outbound/delivery_dispatcher.py", "now + self._lease + self._skew"),
+    "leased": ("outbound/delivery_dispatcher.py", '"until": ends + self._skew'),
     "ended": ("outbound/attempt_recorder.py", '"processed" if outcome.ok else "failed"'),
     "retried": ("lib/retry_policy.py", "_jittered(schedule[made]"),
     "due": ("queue/claims.py", "{owner} = :owner AND due_at <= :now"),

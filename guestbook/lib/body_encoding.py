@@ -160,7 +160,7 @@ def unpack(packed: str | bytes, encoding: str) -> bytes:
 JSON_INDENT = "  "
 OPENERS, CLOSERS = ("[", "{"), ("]", "}")
 WHITE = " \t\n\r"
-TOKEN = re.compile(r'"(?:[^"\\]+|\\.)*"?|[][{},:]|[^][{},:"\s]+', re.DOTALL)
+TOKEN = re.compile(r'"(?:[^"\\]+|\\(?:.|\Z))*"?|[][{},:]|[^][{},:"\s]+', re.DOTALL)
 # The last two words are not JSON, but many programs write them.
 PLAIN_VALUE = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity"

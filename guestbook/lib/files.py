@@ -178,9 +178,7 @@ def replacing_folder(folder: Path, mark: str) -> Iterator[Path]:
         _check(folder, mark)
         if not os.path.samestat(part.lstat(), os.fstat(held)):
             raise Refused(f"{part} was replaced meanwhile.")
-        if getattr(ctypes.CDLL(None, use_errno=True), "syncfs", lambda _held: os.sync())(held):
-            number = ctypes.get_errno()  # One call syncs thousands of files, and can fail as a write can.
-            raise OSError(number, os.strerror(number), str(part))
+        _sync_all(held)
         if folder.exists():
             _exchange(part, folder)
         else:
@@ -189,6 +187,12 @@ def replacing_folder(folder: Path, mark: str) -> Iterator[Path]:
     finally:
         _remove(part, mark)
         os.close(held)
+
+
+def _sync_all(held: int) -> None:
+    """Wait until all that was written to the folder's file system is on the disk; raises OSError."""
+    if getattr(ctypes.CDLL(None, use_errno=True), "syncfs", lambda _held: os.sync())(held):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _check(folder: Path, mark: str) -> None:

@@ -16,7 +16,9 @@
   const before = document.referrer && new URL(document.referrer);
   const followsAnother = before && before.origin === location.origin && before.pathname === location.pathname;
   news?.focus({ preventScroll: true });
-  if (followsAnother) show(news ?? document.getElementById(location.hash.slice(1)) ?? document.getElementById("thanks"));
+  const isSigned = location.hash.startsWith("#c-"); // The thanks stand above the comment.
+  const wanted = isSigned ? null : document.getElementById(location.hash.slice(1));
+  if (followsAnother) show(news ?? wanted ?? document.getElementById("thanks"));
   addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='#']");
     if (link) show(document.getElementById(link.hash.slice(1)));

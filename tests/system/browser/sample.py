@@ -27,7 +27,7 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 # Endpoints. Two of them are pages only with a cookie, or of a webmention; two more are of a new book.
 NO_PAGES = (
     *("static", "public.picture", "looks.own_css", "inbound_webhook.greet", "pinger.run_pass"),
-    *("metrics.show", "own_comment.show", "webmention.status"),
+    *("metrics.show", "own_comment.show", "embed.own_comment.show", "webmention.status"),
     *("admin.setup.ask_code", "admin.setup.show_setup"),
     *(f"receiver.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
     "receiver.ask_redelivery",

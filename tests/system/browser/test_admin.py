@@ -68,6 +68,7 @@ def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: boo
 
     sign(page, "Grace", "Is it still open?")
     expect(page.get_by_role("status")).to_contain_text("The owner will look at it first.")
+    page.goto("/")
     expect(page.get_by_text("Is it still open?")).to_be_hidden()
     go_to(page, "Comments")
     page.get_by_role("button", name="Publish the comment by Grace").click()

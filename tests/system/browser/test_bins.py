@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin
 from tests.system.browser.conftest import Open
-from tests.system.browser.test_admin import WITH_AND_WITHOUT, go_to, reload_page
+from tests.system.browser.test_admin import WITH_AND_WITHOUT, reload_page
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -61,7 +61,7 @@ def test_the_command_is_copied_as_it_stands(open_admin: Open, post: Post) -> Non
 
 
 def add_bin(page: Page) -> None:
-    go_to(page, "Bins")
+    page.goto("/admin/bins/")
     page.get_by_role("link", name="Add a bin").click()
     page.get_by_label("Name").fill("Mine")
     page.get_by_role("button", name="Add the bin").click()

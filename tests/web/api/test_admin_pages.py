@@ -107,6 +107,7 @@ WITHOUT_CALL = {
         ),
         NO_LASTING_ACCESS,
     ),
+    **dict.fromkeys(("settings.add_form", "settings.delete_form"), "Its code is for a page of a person."),
     "deliveries.explain": "It teaches a person how to verify; programs have libraries for that.",
     "welcome.show_welcome": "It leads a person to other pages.",
     "undo.undo": "A program knows the state before, and sets it again.",
