@@ -70,7 +70,7 @@ def left(tmp_path: Path) -> list[str]:
 @pytest.fixture(params=["exchanged", "renamed"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "renamed":
-        monkeypatch.setattr(files.ctypes, "CDLL", lambda _: object())
+        monkeypatch.setattr(files.ctypes, "CDLL", lambda _, **_options: object())
 
 
 @pytest.mark.usefixtures("both_ways")

@@ -10,15 +10,19 @@ from proof.model import TWINS, Twin
 
 ROOT = Path(__file__).parents[2]
 SMALL = [twin for twin in TWINS if twin.configuration == "small"]
+SOME = SMALL[::4]  # TLC takes five seconds for each; the command explores all.
 
 
 @pytest.mark.needs("tlc")
-def test_the_small_model_holds_and_each_of_its_twins_is_caught_by_the_steps_that_lead_there() -> None:
+def test_the_small_model_holds_and_its_twins_are_caught_by_the_steps_that_lead_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model, "TWINS", SOME)
     done = CliRunner().invoke(model.model, ["--small"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     first, *lines = done.stdout.splitlines()
     assert first.startswith("small: 46189 distinct states, ")
-    assert [line.partition(" by ")[0] for line in lines] == [f"twin {twin.name}: caught" for twin in SMALL]
+    assert [line.partition(" by ")[0] for line in lines] == [f"twin {twin.name}: caught" for twin in SOME]
     assert all("Publish, " in line for line in lines)
 
 
