@@ -136,7 +136,7 @@ class Rules(Tables):
         if row.erased_at and not was.erased_at:
             comment = self.comments.get(place.pair[0])
             must(not comment or comment.status not in KNOWN_STATUSES, "only a deleted comment is emptied")
-            must(row.payload == 0 and row.status != "new", "what is emptied is final")
+            must(row.payload == 0 and row.status != "new", "an emptied delivery is final")
         must((row.status == "new") == (row.due_at is not None) == (row.finished_at is None), "new is due")
         must(0 <= row.schedule_start <= row.attempts <= row.claims, "attempts are counted")
         must(row.claimed_by is None or row.status == "new", "what is final has no lease")
@@ -179,7 +179,7 @@ class Rules(Tables):
         due_at = self.before[row.id] if was.claimed_by in actor.tokens else was.due_at
         must(
             due_at <= now or self.world.has_freed(was.due_at),
-            "only what is due is claimed, and no two leases hold",
+            "a claim takes only due rows, and no two leases hold",
         )
         self.before[row.id] = due_at
         actor.tokens.add(row.claimed_by)
@@ -235,7 +235,10 @@ class Rules(Tables):
                 "newer events come later",
             )
         is_gone = place.pair[0] not in self.comments and ended
-        must(not is_gone or place.event == END or place.sequence > ended, "nothing is told of a gone comment")
+        must(
+            not is_gone or place.event == END or place.sequence > ended,
+            "nobody is told of a comment that is gone",
+        )
         for _, other in seen:
             under_way = other.until > now and not other.actor.dead and other.begun > self.world.jumped
             must(not under_way, "two requests about a comment are never under way at once")

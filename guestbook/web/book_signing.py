@@ -41,13 +41,10 @@ DATABASE_AWAY = Translatable(
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry, book = _read_form(), request_context.preferences()
-    token, answer = _line("token"), _line("answer")
+    entry, token = _read_signature(), _line("token")
     if not token and PREVIEW_FIELD in request.form:  # A plain form on another website has no token.
         token = visitor_tokens.new_token()
-    if book.question and not comment_form.is_right_answer(answer, book.answers):
-        entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
-    if book.closed:
+    if request_context.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
         form = visitor_tokens.read_token(token)
@@ -93,13 +90,11 @@ NOT_THIS_WEBSITE = Translatable(
 def sign_on_website(key: str) -> ResponseReturnValue:
     """Take a comment from a plain form on a page of the owner's, and lead the visitor back to that page."""
     page = website_forms.pages(db.session()).get(key)
-    entry, book = _read_form(), request_context.preferences()
+    entry = _read_signature()
     token = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON)
     if page is None:
         return _refused("website", entry, token, 404, NOT_THIS_WEBSITE)
-    if book.question and not comment_form.is_right_answer(_line("answer"), book.answers):
-        entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
-    if book.closed:
+    if request_context.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     is_from = website_forms.is_from(page, request.headers.get("Origin"), request.headers.get("Referer"))
     if is_from is False:
@@ -122,6 +117,14 @@ def _nonce_of(key: str) -> str:
 
 def _address_on(page: str, comment: Comment) -> str:
     return page + ("#thanks" if comment.status == "published" else "#waiting")
+
+
+def _read_signature() -> Draft:
+    """Return the draft of a new comment. A wrong answer to the owner's question is an error of it."""
+    entry, book = _read_form(), request_context.preferences()
+    if book.question and not comment_form.is_right_answer(_line("answer"), book.answers):
+        return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
+    return entry
 
 
 def _read_form(stored: Draft | None = None) -> Draft:

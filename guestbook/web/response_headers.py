@@ -128,9 +128,8 @@ def set_cookie(
         path=f"{base.path}{below or '/'}",
         secure=base.scheme == "https",
         httponly=True,
-        samesite="None"
-        if is_partitioned
-        else "Lax",  # A strict one would be missing after a click in a chat.
+        # A strict one would be missing after a click in a chat.
+        samesite="None" if is_partitioned else "Lax",
         partitioned=is_partitioned,
     )
 

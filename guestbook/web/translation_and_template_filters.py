@@ -89,8 +89,8 @@ def _article(
 
 
 def outward(html: Markup) -> Markup:
-    """Let the links of a comment open outside the frame that shows it; its text is escaped and has none."""
-    return Markup(html.replace("<a ", Markup('<a target="_blank" ')))
+    """Let the links of a comment open outside a frame that shows it; its text is escaped and has none."""
+    return Markup(html.replace("<a ", Markup('<a target="_blank" '))) if embed.is_open() else html
 
 
 def prose(text: str) -> Markup:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from guestbook.storage.models import Comment
 
 MAX_AGE_SECONDS = 24 * 3600.0  # seconds
+PUBLIC = "form "  # The nonce of a form without a token begins so.
 FORM_ERRORS = {
     "unknown": Translatable("The form was incomplete, so nothing was stored yet. Please send it again."),
     "expired": Translatable(
@@ -41,9 +42,6 @@ class FormError(Refused):
     def __init__(self, reason: str) -> None:
         super().__init__(FORM_ERRORS[reason])
         self.reason = reason
-
-
-PUBLIC = "form "  # The nonce of a form without a token begins so.
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,7 +254,7 @@ class SimulatedBook:
         rules, actor = self.rules, self.current
         rules.look(actor)
         row_id = rules.sent.get((headers["webhook-id"], rules.urls.get(url)))
-        rules.must(row_id, "only what is stored is sent")
+        rules.must(row_id, "a pass sends only stored rows")
         answer = ANSWERS[random.choice(self.answers.get(url, ["well"]))]
         status, fields = (0, {}) if isinstance(answer, str) else answer
         lasts = seconds if answer == "timeout" else random.choices((0.0005, 0.1, 1, 10), (40, 4, 2, 1))[0]

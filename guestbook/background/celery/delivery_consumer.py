@@ -68,9 +68,9 @@ class Takeover:
         ]:
             claims.release(connection, DELIVERIES, back)
         self.rates.store(connection, budgets)
-        token, until, ends = f"worker.{ids.new()}", now + self.lease + self._skew, now + self.lease
-        if kept:
-            claims.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
+        token, ends = f"worker.{ids.new()}", now + self.lease
+        if row_ids := [row.id for row, _ in kept]:
+            claims.take_over(connection, DELIVERIES, row_ids, until=ends + self._skew, token=token)
         current = {webhook_id: self._receivers.of(row, now) for webhook_id, row in webhooks.items()}
         tasks: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
         for row, slot in kept:
