@@ -72,7 +72,7 @@ def _calls(log: Path, text: str) -> Iterator[DiskCall]:
             if rest.endswith(UNFINISHED):
                 begun[process] = rest.removesuffix(UNFINISHED)
                 continue
-            rest = begun.pop(process) + rest if how == RESUMED else rest
+            rest = begun.pop(process, "") + rest if how == RESUMED else rest
             if (text in rest or SELF in rest) and (done := RESULT.fullmatch(rest)):
                 if done[3]:
                     opened[SELF + done[2]] = done[3]

@@ -163,8 +163,9 @@ def fails(site: Site, name: str, seconds: float, disk: SmallDisk, luck: Random) 
     )
 
 
-def run(forks: Forks, folder: Path, seed: int, mode: str, name: str, seconds: float, point: str) -> bool:
-    """Let a server fail once, print a line, and return whether all was well."""
+def run(forks: Forks, folder: Path, seed: int, mode: str, name: str, point: str = "") -> bool:
+    """Let a server fail once, print a line, and return whether all was well, or a twin has its own fault."""
+    *_, seconds, wanted = TWINS[point] if point else (FAULTS[name][0], "")
     (folder / "book").mkdir(parents=True)
     with small_disk(folder / "disk", DISK) as disk, ExitStack() as stack:
         if mode == "rabbitmq":
@@ -176,24 +177,31 @@ def run(forks: Forks, folder: Path, seed: int, mode: str, name: str, seconds: fl
         line = fails(site, name, seconds, disk, Random(f"{seed} {mode} {name}"))
     faults = Counter(site.breaches).most_common(5)
     if point:
-        print(f"twin {point}: {f'caught ({faults[0][0][:100]!r})' if faults else 'SURVIVED'}", flush=True)
-        return bool(faults)
+        found = [one for one in site.breaches if one.startswith(wanted)]
+        print(f"twin {point}: {f'caught ({found[0][:100]!r})' if found else 'SURVIVED'}", flush=True)
+        return bool(found)
     print(f"{mode} {name}: {line}; {len(site.breaches)} faults", *faults, sep="\n    ", flush=True)
     return not faults
 
 
 @click.command()
-@click.option("--server", "modes", type=click.Choice(MODES), multiple=True, help="Only this one.")
-@click.option("--fault", "names", type=click.Choice(list(FAULTS)), multiple=True, help="Only this one.")
-@click.option("--twin", "twins", type=click.Choice(list(TWINS)), multiple=True, help="Only this one.")
+@click.option("--server", "modes", type=click.Choice(MODES), multiple=True, help="Let only this one fail.")
+@click.option("--fault", "names", type=click.Choice(list(FAULTS)), multiple=True, help="Only in this way.")
+@click.option(
+    "--twin",
+    "twins",
+    type=click.Choice(list(TWINS)),
+    multiple=True,
+    help="Only this broken twin of the program.",
+)
 @click.option("--seed", default=1, show_default=True, help="Draws what is ended and when.")
 def faults(modes: tuple[str, ...], names: tuple[str, ...], twins: tuple[str, ...], seed: int) -> None:
-    """Let servers fail in each way while a book works."""
+    """Let servers fail in each way while a book works, and see that the rate comes back; for an hour."""
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     some = [(mode, name) for mode in modes or MODES for name in names or FAULTS if names or not twins]
     some = [one for one in some if one[0] != "rabbitmq" or one[1] in OF_BROKER]
     changed = twins or (() if modes + names else TWINS)
-    todo = [(*one, FAULTS[one[1]][0], "") for one in some] + [(*TWINS[one], one) for one in changed]
+    todo = [*some, *((*TWINS[one][:2], one) for one in changed)]
     with TemporaryDirectory() as folder, open_forks(Path(folder) / "forks") as forks:
         Path(folder).chmod(0o755)  # Servers run as other users.
         ends = [run(forks, Path(folder, f"{number}"), seed, *one) for number, one in enumerate(todo)]

@@ -99,7 +99,7 @@ def written(data: bytes) -> str:
 
 
 @click.command()
-@click.option("--seconds", default=60.0, show_default=True, help="For each parser.")
+@click.option("--seconds", default=60.0, show_default=True, help="So many for each parser.")
 @click.option("--seed", default=1, show_default=True, help="Draws the inputs.")
 @click.option("--parser", multiple=True, type=click.Choice(NAMES), help="Only these.")
 @click.option(

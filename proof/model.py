@@ -113,19 +113,10 @@ def explore(text: str, configuration: str) -> Explored:
 def run_tlc(folder: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run TLC in a folder to its end; raises ClickException if it cannot start or takes too long."""
     # Models come to an end, which is no deadlock.
-    words = [
-        "java",
-        *JAVA,
-        "-cp",
-        tlc(),
-        f"-Djava.io.tmpdir={folder}",
-        "tlc2.TLC",
-        "-deadlock",
-        "-workers",
-        str(os.cpu_count()),
-    ]
+    words: list[str] = ["java", *JAVA, "-cp", tlc(), f"-Djava.io.tmpdir={folder}", "tlc2.TLC", "-deadlock"]
+    words += ["-workers", str(os.cpu_count()), *arguments]
     try:
-        return subprocess.run([*words, *arguments], cwd=folder, capture_output=True, text=True, timeout=LIMIT)
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=LIMIT)
     except FileNotFoundError:
         raise click.ClickException("TLC needs Java: install a JRE.") from None
     except subprocess.TimeoutExpired:

@@ -342,8 +342,10 @@ def child(fault: Path) -> Iterator[bool]:
     """Fork; the child gets True, ends with the block, and writes why it failed."""
     if pid := os.fork():
         yield False
-        if os.waitpid(pid, 0)[1]:
-            fault.write_text(f"It was killed after {LIMIT} seconds.")
+        if status := os.waitpid(pid, 0)[1]:
+            fault.write_text(
+                f"It ended with status {status}; {signal.SIGALRM.value} is after {LIMIT} seconds."
+            )
         return
     signal.alarm(LIMIT)
     try:

@@ -22,7 +22,7 @@ def test_nothing_is_lost_when_a_server_is_killed_and_a_twin_is_caught(
     for name, value in SIZES.items():
         monkeypatch.setattr(faults, name, value)
     monkeypatch.setitem(server_faults.FAULTS, "killed", (1, server_faults.FAULTS["killed"][1]))
-    monkeypatch.setitem(server_faults.TWINS, POINT, (KIND, "killed", 1))
+    monkeypatch.setitem(server_faults.TWINS, POINT, (KIND, "killed", 1, "a pass ended with 1 "))
     words = ["--server", KIND, "--fault", "killed", "--twin", POINT]
     done = CliRunner().invoke(faults.faults, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -12,7 +12,7 @@ from proof import kills
 def test_a_round_loses_nothing_and_is_kept_and_a_twin_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(kills, "TWINS", ("recorded_first",))
+    monkeypatch.setattr(kills, "TWINS", {"recorded_first": "lost: "})
     file = tmp_path / "rounds"
     is_proved = kills.run(2, 1, ("sqlite-wal",), file, tmp_path)
     said = capsys.readouterr().out
