@@ -51,7 +51,8 @@ class Poller:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, DBAPIError) and not self._is_file:  # A frozen server would not answer ROLLBACK.
+        # A frozen server would not answer ROLLBACK. There is no connection if none could be made anew.
+        if isinstance(error, DBAPIError) and not (self._is_file or self.connection.closed):
             self.connection.invalidate()
         self._close()
 

@@ -1,12 +1,15 @@
 """A poller sees due rows without writing, and wakes when something is stored."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
@@ -81,6 +84,19 @@ def test_a_rest_ends_when_the_next_one_is_due() -> None:
         thread, took = rest_in_a_thread(poller, LONG, StopFlag())
         thread.join(LONG)
         assert took[0] < LONG / 2
+
+
+@pytest.mark.parametrize("each_environ", databases.KINDS[1:], indirect=True)
+@pytest.mark.usefixtures("each_app")
+def test_a_server_that_cannot_be_reached_again_is_the_only_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller = Poller(db.engine)
+    monkeypatch.setattr(poller, "_connected_at", -math.inf)
+    monkeypatch.setattr(database, "RETRY_FOR", 0.0)
+    away = OperationalError("SELECT 1", None, OSError("no route"))
+    monkeypatch.setattr(db.engine, "connect", Mock(side_effect=away))
+    with pytest.raises(OperationalError) as found, poller:
+        poller.next_due()
+    assert found.value is away
 
 
 @pytest.mark.usefixtures("each_app")

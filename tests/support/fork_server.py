@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -138,6 +139,8 @@ def _fork(order: dict[str, Any]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(99)
 
