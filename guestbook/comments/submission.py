@@ -72,7 +72,7 @@ class Visitor:
     trap: str = ""  # the hidden field's content
     age: float | None = None  # seconds since the form was opened
     earlier_id: str | None = None  # the comment that the browser's cookie names
-    is_from_unknown: bool = False  # whether the form may have been on any website
+    is_website_unknown: bool = False  # whether the form may have been on any website
 
     def left_of_limit(self, connection: Connection) -> tuple[int, float]:
         """Return how many comments are left to the network, and the seconds until it may write all again."""
@@ -105,7 +105,7 @@ def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Al
     with database.read(db.engine) as connection:
         select = partial(plain_sql.run, connection)
         known = spam_rules.is_known_visitor(select, visitor.earlier_id)
-        sent = CommentFacts(draft, visitor.trap, visitor.age, known, visitor.is_from_unknown)
+        sent = CommentFacts(draft, visitor.trap, visitor.age, known, visitor.is_website_unknown)
         facts = spam_rules.gather(select, sent, visitor.book, visitor.settings.secret_key)
     try:
         return _store(facts, visitor, form_key, then)

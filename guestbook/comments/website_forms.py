@@ -3,28 +3,44 @@
 A key is no secret. It names the page to which the visitor is led back, and whose website alone may use it.
 """
 
+import re
 import secrets
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import validate
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, Translatable
 from guestbook.storage import audit_log
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.models import BookState
 
 PREFIX = "form:"  # The name of the row of a key begins so.
 KEY_BYTES = 9
+KEY = re.compile(r"[A-Za-z0-9_-]{12}")
 FORMS_LIMIT = 100
 PAGE_LIMIT = 500  # characters
 TOO_MANY = f"There are {FORMS_LIMIT} forms already. Please remove one first."
 TWICE = "This page has a form already."
+# The ends of the address to which the form leads back, each with what the page says there.
+ENDS = {
+    "thanks": Translatable("Thank you! Your comment is in the book."),
+    "waiting": Translatable("Thank you. The owner will look at it first."),
+    "error-name": COMMENT_FIELDS["name"].missing,
+    "error-message": COMMENT_FIELDS["message"].missing,
+}
 
 
 def pages(session: Session) -> dict[str, str]:
     """Return the address of each page by its key, in the order of the addresses."""
     rows = session.execute(select(BookState.name, BookState.value).where(BookState.name.startswith(PREFIX)))
     return {name.removeprefix(PREFIX): page for name, page in sorted(rows, key=lambda row: row.value)}
+
+
+def page_of(session: Session, key: str) -> str | None:
+    """Return the address of the page that has this key; None if it was taken back or was never made."""
+    row = _row(session, key)
+    return row.value if row else None
 
 
 def add(session: Session, typed: str) -> str:
@@ -38,12 +54,12 @@ def add(session: Session, typed: str) -> str:
     return key
 
 
-def remove(session: Session, key: str) -> None:
-    """Take a key back, in the caller's transaction. One that is gone is no error."""
-    page = pages(session).get(key)
-    if page is not None:
-        session.execute(delete(BookState).where(BookState.name == PREFIX + key))
-        audit_log.record(session, "deleted", "website form", name=page)
+def remove(session: Session, key: str) -> bool:
+    """Take a key back, in the caller's transaction, and return whether there was one."""
+    if row := _row(session, key):
+        session.delete(row)
+        audit_log.record(session, "deleted", "website form", name=row.value)
+    return row is not None
 
 
 def is_from(page: str, origin: str | None, referer: str | None) -> bool | None:
@@ -56,6 +72,10 @@ def is_from(page: str, origin: str | None, referer: str | None) -> bool | None:
         return validate.web_origin(said) == validate.web_origin(page) if said else None
     except ValueError:
         return False
+
+
+def _row(session: Session, key: str) -> BookState | None:
+    return session.get(BookState, PREFIX + key) if KEY.fullmatch(key) else None
 
 
 def _address(typed: str) -> str:

@@ -86,10 +86,16 @@ NOT_THIS_WEBSITE = Translatable(
 )
 
 
+@website_forms_pages.get("/form/<key>")
+def lead_to_form(key: str) -> ResponseReturnValue:
+    """Lead those who open the address itself to the page with the form, or to the book."""
+    return redirect(website_forms.page_of(db.session(), key) or embed.home())
+
+
 @website_forms_pages.post("/form/<key>")
 def sign_on_website(key: str) -> ResponseReturnValue:
     """Take a comment from a plain form on a page of the owner's, and lead the visitor back to that page."""
-    page = website_forms.pages(db.session()).get(key)
+    page = website_forms.page_of(db.session(), key)
     entry = _read_signature()
     token = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON)
     if page is None:
@@ -106,7 +112,7 @@ def sign_on_website(key: str) -> ResponseReturnValue:
         spam_report.count_refusal(wrong)
         return redirect(f"{page}#error-{wrong}", 303)
     form = Form(_nonce_of(key), None)
-    sender = replace(visitor(form), is_from_unknown=is_from is None)
+    sender = replace(visitor(form), is_website_unknown=is_from is None)
     return _submit(entry, sender, form, token, partial(_address_on, page))
 
 

@@ -8,7 +8,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, get_template_attribute, url_for
+from flask import Flask, current_app, g, get_template_attribute, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
@@ -175,12 +175,18 @@ def of_book(book: Preferences) -> Preferences:
 
 
 def title_for_sites(book: Preferences) -> str:
-    """Return the title in the owner's language, for code that others put on their pages."""
-    if book.title != Preferences().title or book.language == look_language_time_zone.ENGLISH:
-        return book.title
-    babel = _flask_babel()
-    with babel.force_locale(book.language):
-        return str(babel.get_translations().ugettext(book.title))
+    """Return the title as `for_sites` gives it; one that the owner wrote stays as it is."""
+    return for_sites(book.title) if book.title == Preferences().title else book.title
+
+
+def for_sites(sentence: str) -> str:
+    """Return a sentence in the owner's language, for code that others put on their pages."""
+    of_page, g.language = look_language_time_zone.language(), request_context.preferences().language
+    try:
+        with _flask_babel().force_locale(g.language):
+            return translated(sentence)
+    finally:
+        g.language = of_page
 
 
 def _text(english: str) -> str:
@@ -227,7 +233,7 @@ def _fingerprint(name: str) -> str:
     return response_headers.fingerprint((STATIC / name).read_bytes())[:12]
 
 
-FUNCTIONS = (prose, words, weblink, article, preview, waiting, outward, visible, translated)
+FUNCTIONS = (prose, words, weblink, article, preview, waiting, outward, visible, translated, for_sites)
 FILTERS = {one.__name__: one for one in FUNCTIONS} | {
     "number": shown_number,
     "day": shown_day,

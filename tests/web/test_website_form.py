@@ -116,8 +116,34 @@ def test_the_owner_makes_a_form_copies_its_code_and_removes_it(owner: Owner, vis
     code = text(owner.page("/admin/embed/"))
     assert all(f'id="{end}"' in code for end in ("thanks", "waiting", "error-name", "error-message"))
     assert send(visitor, key).location == f"{PAGE}#thanks"
-    owner.does("/admin/embed/forms/delete", {"key": key}, on="/admin/embed/")
+    question = f"/admin/embed/forms/{key}/delete"
+    assert f"Remove the form on {PAGE}?" in text(owner.page(question))
+    assert list(factories.read(website_forms.pages)) == [key], "a question removes nothing"
+    owner.does(question, on=question)
     assert factories.read(website_forms.pages) == {}
+    assert owner.get(question).status_code == 404
+
+
+def test_its_code_has_the_language_of_the_book_and_the_page_around_it_is_english(
+    owner: Owner, key: str
+) -> None:
+    set_(language="de")
+    page = text(owner.page("/admin/embed/"))
+    for words in (
+        "Nachricht<br><textarea",
+        "Danke! Dein Eintrag steht im Buch.",
+        "bis zu 4.000 Zeichen",
+        "Gästebuch</a>",
+    ):
+        assert words in page
+    assert "A plain form on your page" in page
+    assert key in page
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "%00", "%80"])
+def test_opening_its_address_leads_to_the_page_or_to_the_book(visitor: Visitor, key: str, wrong: str) -> None:
+    answer = visitor.get(f"/form/{key}{wrong}")
+    assert (answer.status_code, answer.location) == (302, "/" if wrong else PAGE)
 
 
 def test_only_the_request_that_stored_a_comment_may_change_it(app: Flask, visitor: Visitor, key: str) -> None:

@@ -34,7 +34,7 @@ class CommentFacts:
     trap: str = ""  # the hidden field's content
     age: float | None = None  # seconds from showing the form to sending it
     is_known_visitor: bool | None = None  # whether an earlier comment of this browser stands in the book
-    is_from_unknown: bool = False  # whether its form may have been on any website
+    is_website_unknown: bool = False  # whether its form may have been on any website
     listed_word: str | None = None  # a word of the owner's list that it holds
     foreign_script: str | None = None  # a writing system that no comment of the book has used
     repeated: Repeated | None = None  # an earlier comment with almost the same text
@@ -88,7 +88,7 @@ def flood(facts: CommentFacts) -> Finding:
 
 def unknown_website(facts: CommentFacts) -> Finding:
     """A browser may hide the website, and so may a program."""
-    if not facts.is_from_unknown:
+    if not facts.is_website_unknown:
         return None
     return "held", "Its form did not say which website it was on."
 

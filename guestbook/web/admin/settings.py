@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments import website_forms
@@ -39,6 +39,7 @@ def show(page: str, **more: object) -> str:
         zones=clock.suggested_zones,
         frame_title=translation_and_template_filters.title_for_sites(request_context.preferences()),
         forms=website_forms.pages(db.session()) if page == "embed" else {},
+        form_ends=website_forms.ENDS,
         **more,
     )
 
@@ -64,11 +65,15 @@ def add_form() -> ResponseReturnValue:
     return responses.done("The form is made. Copy its code into your page.", ".embed", _anchor="forms")
 
 
-@pages.post("/embed/forms/delete")
-def delete_form() -> ResponseReturnValue:
-    """Take the key of a form back."""
+@pages.route("/embed/forms/<key>/delete", methods=["GET", "POST"])
+def delete_form(key: str) -> ResponseReturnValue:
+    """Ask before the key of a form is taken back; POST does so."""
+    if request.method != "POST":
+        page = website_forms.page_of(db.session(), key) or abort(404)
+        return render_template("admin/website_form_delete.html", page=page)
     with writing() as session:
-        website_forms.remove(session, request.form.get("key", ""))
+        if not website_forms.remove(session, key):
+            abort(404)
     return responses.done("The form is removed: the book takes nothing from it.", ".embed", _anchor="forms")
 
 

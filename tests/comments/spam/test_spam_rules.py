@@ -29,7 +29,7 @@ OBJECTIONS = {
     "much_link_markup": (wrote(BOTH_MARKUPS), "It holds 2 links in BBCode and HTML, as programs write them."),
     "repeated_spam": (replace(HELLO, repeated=Repeated(False, "spam")), "which is spam here."),
     "flood": (replace(HELLO, flood_ends="12:30 UTC"), "all are held until 12:30 UTC."),
-    "unknown_website": (replace(HELLO, is_from_unknown=True), "did not say which website it was on."),
+    "unknown_website": (replace(HELLO, is_website_unknown=True), "did not say which website it was on."),
     "listed_word": (replace(HELLO, listed_word="hello"), "*hello*, which is on your list."),
     "many_links": (wrote("http://a.example http://b.example"),
         "2 links and is the first comment of its visitor."),

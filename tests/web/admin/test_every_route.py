@@ -15,6 +15,7 @@ from werkzeug.routing import AnyConverter, Rule
 from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
+from guestbook.comments import website_forms
 from guestbook.inbound import request_bins
 from guestbook.lib import clock
 from guestbook.storage.models import Comment, Day, Limit, Reply, Token
@@ -41,7 +42,7 @@ PUBLIC_VIEWS = {
     "webmention": "form receive status",
     "own_comment": "show edit delete",  # with the cookie after signing
     "embed.own_comment": "show edit delete",  # with the cookie of the frame
-    "website_form": "sign_on_website",  # with a public key of the owner's
+    "website_form": "lead_to_form sign_on_website",  # with a public key of the owner's
     "moderation": "show decide",  # with a signed token
     # With the cookie that a signed link gives.
     "receiver": "open_link index show payload verify redeliver ask_redelivery redeliver_failed"
@@ -79,6 +80,7 @@ def filled(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fill it
         "event_id": factories.inbound(source_id, status="failed", error="It is not UTF-8."),
         "comment_id": comment_id, "webhook_id": webhook_id, "delivery_id": delivery_id,
         "token_id": factories.rows(Token)[0].id, "link_id": add_link(webhook_id)[0],
+        "key": factories.written(lambda session: website_forms.add(session, "https://ada.example/")),
     }  # fmt: skip
 
 
