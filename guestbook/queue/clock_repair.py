@@ -75,7 +75,7 @@ def repair(
         found = connection.execute(_wrong_webhooks(limits, but)).first()
         found = found or connection.execute(wrong_sources).first()
     if found or went_back:
-        database.write_with_retry(engine, lambda connection: _fix(connection, limits, now, went_back, but))
+        database.write_with_retry(engine, lambda at: _fix(at, timeout, schedule, went_back, but))
     return None if went_back else previous
 
 
@@ -127,7 +127,9 @@ def _too_late_inbound(limits: _LatestTimes) -> ColumnElement[bool]:
     return (InboundEvent.due_at > limits.inbound) & (~waits | (InboundEvent.due_at > limits.waiting))
 
 
-def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back: bool, but: str) -> None:
+def _fix(connection: Connection, timeout: float, schedule: Schedule, went_back: bool, but: str) -> None:
+    now = clock.now()  # This may have waited for long, and others may have leased rows meanwhile.
+    limits = _limits(timeout, schedule, now, went_back)
     for webhook_id in connection.scalars(select(Webhook.id)).all():
         for too_late in _too_late(limits, but):
             claims.make_due(connection, DELIVERIES, (Delivery.webhook_id == webhook_id) & too_late, now)

@@ -58,6 +58,22 @@ def test_no_repair_lets_the_end_of_an_erased_comment_leave_before_the_longest_re
     assert max(row.due_at for row in factories.deliveries() if row.due_at) == under_way
 
 
+def test_a_repair_that_had_to_wait_for_hours_ends_no_lease_of_meanwhile(
+    hook: str, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = database.write_with_retry
+
+    def write_hours_later(*values: Any) -> Any:
+        later.ahead = 9 * HOUR
+        until = clock.now() + MINUTE
+        factories.delivery(hook, claimed_by="another pass", claims=1, due_at=until)
+        return write(*values)
+
+    monkeypatch.setattr(database, "write_with_retry", write_hours_later)
+    clock_repair.repair(db.engine, 15, (60.0,), went_back=True)
+    assert factories.one().claimed_by == "another pass"
+
+
 @pytest.mark.usefixtures("hook")
 @pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
 def test_a_retry_put_off_by_a_clock_goes_out(receiver: Receiver, later: Later, ahead: timedelta) -> None:

@@ -107,7 +107,6 @@ class Actor:
     """A process that uses the book: a pass, or the web server on which the owner acts."""
 
     host: int = 0
-    name: str = "owner"
     fuse: int = 0  # It dies at that statement from now.
     dead: bool = False
     away: float = 0.0  # seconds for which it was cut off
@@ -137,7 +136,7 @@ class Pass(Actor):
     """A pass in a thread. One thread runs at a time: `resume` lets this one run until it gives way."""
 
     def __init__(self, world: "SimulatedBook", host: int, work: Callable[["Pass"], None]) -> None:
-        super().__init__(host, f"pass {world.passes}", began=world.true)
+        super().__init__(host, began=world.true)
         self.world, self.budget, self.stop = world, 0, None
         self.has_failed = False
         self._mine, self._main = threading.Semaphore(0), threading.Semaphore(0)
