@@ -25,6 +25,7 @@ OF_TESTS = ("DATABASE_URL", "REQUIRE", "SCREENSHOTS", "POSTGRESQL", "MARIADB", "
 FOR_THE_TESTS = {f"GUESTBOOK_TEST_{name}" for name in OF_TESTS}
 WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of Celery, the tests and uvx
+FOREIGN_OPTIONS |= {"--build", "--detach"}  # of Docker
 BENCH_OPTIONS = {"--apart", "--count", "--database", "--delay", "--hanging"}
 BENCH_OPTIONS |= {"--peers", "--processes", "--rows"}
 CONTRIBUTING, SECURITY = ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"
