@@ -75,6 +75,7 @@ CREATE TABLE IF NOT EXISTS comments (
     decisions TEXT,                 -- time, action and who did it, one a line, the newest last
     last_sequence INTEGER DEFAULT 0 NOT NULL, -- how many events there were about it
     mood VARCHAR(40),               -- one of the owner's list, if the visitor chose one
+    page VARCHAR(350),              -- the address of the page that it is about, if it was not written in the book itself
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -83,6 +84,7 @@ CREATE TABLE IF NOT EXISTS comments (
 CREATE INDEX IF NOT EXISTS comments_by_status ON comments (status, id);
 -- A number is given once. The last one stands in book_state as last_number.
 CREATE UNIQUE INDEX IF NOT EXISTS comments_by_number ON comments (number);
+CREATE INDEX IF NOT EXISTS comments_by_page ON comments (page, status, id);
 
 -- The outbox: one event on its way to one webhook. The first three columns are the simplest possible queue: take a
 -- row that is new, send its payload, set its status. Everything below them is bookkeeping, in three groups.
@@ -469,7 +471,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0033' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0034' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT id FROM passes)

@@ -34,6 +34,7 @@ from guestbook.storage.preferences import BACKGROUNDS, LOOKS, Preferences
 STANDARD = "-"  # It stands for standard input or output.
 MOST_SENTENCES = 100  # A file of a million wrong rows needs no million lines.
 SHOWN_EVERY = 1000  # rows
+NO_PAGE = "A page needs an address, or a path and your website in the settings."
 T = TypeVar("T")
 
 file_type = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
@@ -128,14 +129,14 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) ->
     if not report.rows:
         none = f"The file has no comment of the page {options['page']}."
         raise Refused(none if options["page"] else other_programs.NO_COMMENTS)
-    total, did = report.stored.total(), "Would import" if dry_run else "Imported"
-    counts = [(name, report.stored[name]) for name in COMMENT_STATUSES]
-    by_status = ", ".join(f"{count:,} {name}" for name, count in counts if count)
+    stored, did = report.stored, "Would import" if dry_run else "Imported"
+    by_status = ", ".join(f"{stored[name]:,} {name}" for name in COMMENT_STATUSES if stored[name])
     output.print_done(
-        {"imported": dict(report.stored), "there_already": report.there, "left_out": report.refused},
-        f"{did} {counted(total, 'comment')}{f': {by_status}' if total else ''}.",
+        report.shape(),
+        f"{did} {counted(stored.total(), 'comment')}{by_status and f': {by_status}'}.",
         report.there and f"There already: {report.there:,}.",
         report.refused and f"Left out: {report.refused:,}.",
+        report.without_page and f"Without their page: {report.without_page:,}. {NO_PAGE}",
     )
     if report.broken:
         raise Refused(report.broken)

@@ -12,7 +12,7 @@ from guestbook.cli import app_command, comment_files, output, row_commands
 from guestbook.cli.options import Choice
 from guestbook.comments import comment_actions, comment_json
 from guestbook.comments.spam import learned_words, spam_report
-from guestbook.lib import clock
+from guestbook.lib import clock, validate
 from guestbook.lib.text import counted, printable, shortened
 from guestbook.queries import filtered_lists, statistics
 from guestbook.storage import engines
@@ -27,6 +27,14 @@ They are published again, or held if they were suspicious."""
 several = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
+def _page(_context: object, _parameter: object, given: str | None) -> str | None:
+    """Read --page; the callback of the option."""
+    try:
+        return given and validate.web_page(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.group(cls=app_command.Group)
 def comments() -> None:
     """List comments, publish or hold them, reply, delete, export and import."""
@@ -35,12 +43,15 @@ def comments() -> None:
 @comments.command("list")
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
+@click.option("--page", metavar="URL", callback=_page, help="Only those about this page of a website.")
 @row_commands.limit_option
-def list_(status: str | None, search: str | None, limit: int) -> None:
+def list_(status: str | None, search: str | None, page: str | None, limit: int) -> None:
     """List comments, newest first."""
-    rows = row_commands.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
+    rows = row_commands.newest(
+        partial(filtered_lists.comments, db.session(), status, search, page=page), limit
+    )
     columns = {"WHEN": "created_at", "STATUS": "status", "NAME": "name", "MESSAGE": "message"}
-    empty = "There is no such comment." if status or search else "No comments yet."
+    empty = "There is no such comment." if status or search or page else "No comments yet."
     row_commands.print_rows(rows, _document, columns, empty)
 
 

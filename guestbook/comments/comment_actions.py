@@ -110,12 +110,14 @@ def sign(
     form_key: str | None = None,
     settings: Settings,
     origin: Origin | None = None,
+    page: str | None = None,
 ) -> Comment:
     """Add a comment and the deliveries of its events; the caller's transaction commits both or neither.
 
     One from a source has an `origin`, which says whether our own webhooks get its events.
     """
     comment = _new(draft, verdict, form_key, origin)
+    comment.page = page
     comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
     connection = session.connection()
     give_number(connection, [comment])

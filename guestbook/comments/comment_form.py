@@ -24,7 +24,7 @@ from guestbook.storage.preferences import Preferences
 
 VISITOR_NAME_LIMIT, WEBSITE_LIMIT = COMMENT_FIELDS["name"].limit, COMMENT_FIELDS["website"].limit
 MESSAGE_LIMIT = COMMENT_FIELDS["message"].limit
-MESSAGE_AND_NOTE_LIMIT = 16_200  # bytes as JSON: the payload for the owner must stay under 20 kB, too
+MESSAGE_AND_NOTE_LIMIT = 16_090  # bytes as JSON: the payload for the owner must stay under 20 kB, too
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # Before a digit it is a host's port.
 WEBSITE_HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")

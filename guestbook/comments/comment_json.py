@@ -56,6 +56,7 @@ def on_page(comment: PublicComment, base_url: str) -> dict[str, Any]:
         **{name: getattr(comment, name) for name in PUBLIC_FIELDS},
         "created_at": clock.to_text(comment.created_at),
         "number": comment.number,
+        "page": comment.page,
         "url": f"{base_url}/comments/{comment.id}",
         "reply": None,
     }

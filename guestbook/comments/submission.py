@@ -73,6 +73,7 @@ class Visitor:
     age: float | None = None  # seconds since the form was opened
     earlier_id: str | None = None  # the comment that the browser's cookie names
     is_website_unknown: bool = False  # whether the form may have been on any website
+    page: str | None = None  # the address of the page that the comment is about
 
     def left_of_limit(self, connection: Connection) -> tuple[int, float]:
         """Return how many comments are left to the network, and the seconds until it may write all again."""
@@ -153,7 +154,7 @@ def _store(facts: CommentFacts, visitor: Visitor, form_key: str | None, then: Al
                 facts = replace(facts, flood_ends=f"{ends:%H:%M} UTC")
                 found = spam_rules.classify(facts, visitor.book.moderation)
         comment = comment_actions.sign(
-            session, facts.draft, found, form_key=form_key, settings=visitor.settings
+            session, facts.draft, found, form_key=form_key, settings=visitor.settings, page=visitor.page
         )
         if then:
             then(session, comment)

@@ -5,6 +5,7 @@ A key is no secret. It names the page to which the visitor is led back, and whos
 
 import re
 import secrets
+from urllib.parse import urljoin
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -72,6 +73,17 @@ def is_from(page: str, origin: str | None, referer: str | None) -> bool | None:
         return validate.web_origin(said) == validate.web_origin(page) if said else None
     except ValueError:
         return False
+
+
+def page_on(home: str, typed: str) -> str | None:
+    """Return the page that a form is about, by its address or path; None without one.
+
+    Raises ValueError for a page of another website than that of the form's own page.
+    """
+    page = validate.web_page(urljoin(home, typed)) if typed else None
+    if page and validate.web_origin(page) != validate.web_origin(home):
+        raise ValueError("This page is of another website.")
+    return page
 
 
 def _row(session: Session, key: str) -> BookState | None:

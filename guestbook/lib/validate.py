@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused, Translatable, refusing
@@ -157,3 +157,22 @@ def web_origin(typed: str) -> str:
     if parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc or not ASCII_HOST.fullmatch(host):
         raise ValueError(wrong)
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != DEFAULT_PORTS[parts.scheme] else "")
+
+
+PAGE_LIMIT = 350  # characters of a page's address, as in schema.sql
+ESCAPED = re.compile("%[0-9a-f]{2}", re.IGNORECASE)
+KEPT_IN_A_PATH = "/%:@!$&'()*+,;=~"  # beside letters, digits and - . _ (RFC 3986)
+
+
+def web_page(typed: str) -> str:
+    """Return the address that stands for a page, with its query and without its fragment.
+
+    Raises ValueError with a sentence. `/a` and `/a/` are two pages, as they may be on a website.
+    """
+    page, parts = web_origin(typed), urlsplit(typed)
+    page += quote(parts.path or "/", KEPT_IN_A_PATH, errors="replace")
+    if parts.query:
+        page += "?" + quote(parts.query, f"{KEPT_IN_A_PATH}?", errors="replace")
+    if len(page) > PAGE_LIMIT:
+        raise ValueError(f"The address of a page may have at most {PAGE_LIMIT} characters.")
+    return ESCAPED.sub(lambda found: found[0].upper(), page)

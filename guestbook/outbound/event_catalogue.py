@@ -116,6 +116,9 @@ PUBLIC_COMMENT_FIELDS: Schema = {  # The API has them too.
     "url": schema.url("Its page."),
     "created_at": schema.time("When it was signed."),
     "number": or_null(schema.integer("Its place in the order of signing; null for spam.", minimum=1)),
+    "page": schema.text_or_null(
+        "The address of the page that it is about; null in the whole book, and after a deletion for good."
+    ),
 }
 ORIGIN_SCHEMA = _object(
     "Where it comes from; missing where a visitor wrote it.",
@@ -149,6 +152,7 @@ COMMENT_PART = DataPart(
         "url": f"{SAMPLE_BOOK}/comments/{SAMPLE_ID}",
         "created_at": SAMPLE_TIME_TEXT,
         "number": 73,
+        "page": "https://example.org/hello/",
     },
     "EventComment",
 )

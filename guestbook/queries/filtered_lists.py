@@ -179,14 +179,20 @@ def comments(
     before: str | None = None,
     limit: int = 50,
     after: str | None = None,
+    page: str | None = None,
 ) -> RowPage[Comment]:
-    """Return a page of comments of that status, or of all, that have each of the words somewhere."""
+    """Return a page of comments of that status, or of all, that have each of the words somewhere.
+
+    `page` is that of a website.
+    """
     # With all that a list shows, in one query.
     query = select(Comment).options(joinedload(Comment.reply), joinedload(Comment.origin))
     if status:
         query = query.where(Comment.status == status)
     if after:
         query = query.where(Comment.id > after)
+    if page:
+        query = query.where(Comment.page == page)
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # PostgreSQL refuses a NUL.
     slow = [_has(word, *SEARCHED) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)

@@ -23,6 +23,7 @@ class PublicComment(NamedTuple):
     number: int | None  # Its place in the order of signing.
     place: str | None
     mood: str | None
+    page: str | None = None  # the address of the page that it is about
 
 
 class PublicPage(NamedTuple):
@@ -45,15 +46,17 @@ COMMENTS = f"""SELECT {PUBLIC_COLUMNS} FROM comments
 """
 PUBLISHED = f"{COMMENTS} WHERE comments.status = 'published'"
 ONE_PUBLISHED = f"{PUBLISHED} AND comments.id = :comment_id"
-NEWEST_PUBLISHED = f"{PUBLISHED} ORDER BY comments.id DESC LIMIT :most"
+NEWEST = " ORDER BY comments.id DESC LIMIT :most"
+NEWEST_PUBLISHED = PUBLISHED + NEWEST
+NARROWED = {"before": " AND comments.id < :before", "page": " AND comments.page = :page"}
 ONE_WAITING = f"{COMMENTS} WHERE comments.id = :comment_id AND comments.status IN ('held', 'spam')"
 COUNT = "SELECT count(*) FROM comments WHERE status = 'published'"
-OLDER_PUBLISHED = f"{PUBLISHED} AND comments.id < :before ORDER BY comments.id DESC LIMIT :most"
 
 
-def page(select: Select, before: str | None, limit: int) -> PublicPage:
-    """Return the newest comments, or those before an id."""
-    query, where = (OLDER_PUBLISHED, {"before": before}) if before else (NEWEST_PUBLISHED, {})
+def page(select: Select, before: str | None, limit: int, about: str | None = None) -> PublicPage:
+    """Return the newest comments, or those before an id; of the book, or `about` a page of a website."""
+    where = {name: value for name, value in {"before": before, "page": about}.items() if value}
+    query = PUBLISHED + "".join(NARROWED[name] for name in where) + NEWEST
     return page_of(select(query, most=limit + 1, **where), limit)
 
 
@@ -68,9 +71,10 @@ def find(select: Select, comment_id: str) -> PublicComment | None:
     return next(map(_comment, select(ONE_PUBLISHED, comment_id=comment_id)), None)
 
 
-def count(select: Select) -> int:
-    """Return how many comments are published; this reads an index from end to end."""
-    return next(int(number) for (number,) in select(COUNT))
+def count(select: Select, about: str | None = None) -> int:
+    """Return how many comments are published; of the whole book this reads an index from end to end."""
+    found = select(COUNT + NARROWED["page"], page=about) if about else select(COUNT)
+    return next(int(number) for (number,) in found)
 
 
 def find_waiting(select: Select, comment_id: str) -> PublicComment | None:

@@ -1,6 +1,7 @@
 // Shows the guestbook where its <script> stands, in a frame that is always as high as the book. A link to the book before
 // the script goes when the frame has loaded, so it stays where the page or the book allows no frame. Elements with
-// data-guestbook-count get the number of comments.
+// data-guestbook-count get the number of comments. With data-page the frame has the comments of one page alone: of the
+// address or path in it, or of this page, by its canonical address or else without what stands after a question mark.
 "use strict";
 
 (() => {
@@ -9,6 +10,11 @@
   const book = new URL("embed", script.src);
   book.searchParams.set("site", location.origin);
   for (const name of ["lang", "look", "header"]) if (script.dataset[name]) book.searchParams.set(name, script.dataset[name]);
+  if ("page" in script.dataset) {
+    const canonical = document.querySelector("link[rel=canonical]")?.href;
+    const page = script.dataset.page || canonical || location.origin + location.pathname;
+    book.searchParams.set("page", new URL(page, location));
+  }
   const link = script.previousElementSibling;
   const frame = document.createElement("iframe");
   frame.src = book.href;

@@ -16,7 +16,7 @@ from guestbook.comments import comment_actions, comment_form, submission, websit
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_report, spam_rules
 from guestbook.comments.submission import CommentChanged, TooManyComments
-from guestbook.lib import clock
+from guestbook.lib import clock, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
 from guestbook.storage import audit_log
@@ -54,9 +54,12 @@ def sign() -> ResponseReturnValue:
         return _refused(error.reason, entry, fresh, 422, error.sentence)
     if entry.errors:
         return _refused(next(iter(entry.errors)), entry, token, 422)
+    if embed.names_wrong_page():
+        return _refused("website", entry, token, 422, NOT_THIS_WEBSITE)
     if PREVIEW_FIELD in request.form:
         return _page(entry, token, preview=entry)
-    return _submit(entry, visitor(form), form, token, visitor_tokens.receipt_address)
+    sender = replace(visitor(form), page=embed.page())
+    return _submit(entry, sender, form, token, visitor_tokens.receipt_address)
 
 
 def _submit(
@@ -76,7 +79,7 @@ def _submit(
     return visitor_tokens.give_cookie(answer, comment) if is_theirs else answer
 
 
-website_forms_pages = Blueprint("website_form", __name__)
+website_forms_pages = Blueprint(embed.WEBSITE_FORM, __name__)
 
 SECOND_CLICK = 600.0  # seconds
 SAID_ON_PAGE = ("name", "message")  # The form itself keeps visitors from these errors.
@@ -95,30 +98,37 @@ def lead_to_form(key: str) -> ResponseReturnValue:
 @website_forms_pages.post("/form/<key>")
 def sign_on_website(key: str) -> ResponseReturnValue:
     """Take a comment from a plain form on a page of the owner's, and lead the visitor back to that page."""
-    page = website_forms.page_of(db.session(), key)
+    home = website_forms.page_of(db.session(), key)
     entry = _read_signature()
     token = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON)
-    if page is None:
+    if home is None:
         return _refused("website", entry, token, 404, NOT_THIS_WEBSITE)
     if request_context.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
-    is_from = website_forms.is_from(page, request.headers.get("Origin"), request.headers.get("Referer"))
+    is_from = website_forms.is_from(home, request.headers.get("Origin"), request.headers.get("Referer"))
+    page = None
+    try:
+        page = website_forms.page_on(home, _line("page"))
+    except ValueError:
+        is_from = False
     if is_from is False:
         return _refused("website", entry, token, 403, NOT_THIS_WEBSITE)
+    back = page or home
     if entry.errors:
         wrong = next(iter(entry.errors))
         if wrong not in SAID_ON_PAGE:  # The book shows the text again.
             return _refused(wrong, entry, token, 422)
         spam_report.count_refusal(wrong)
-        return redirect(f"{page}#error-{wrong}", 303)
+        return redirect(f"{back}#error-{wrong}", 303)
     form = Form(_nonce_of(key), None)
-    sender = replace(visitor(form), is_website_unknown=is_from is None)
-    return _submit(entry, sender, form, token, partial(_address_on, page))
+    sender = replace(visitor(form), is_website_unknown=is_from is None, page=page)
+    return _submit(entry, sender, form, token, partial(_address_on, back))
 
 
 def _nonce_of(key: str) -> str:
     """Return what stands for a form without a token: the same words in ten minutes are a second click."""
-    return f"{visitor_tokens.PUBLIC}{key} {int(clock.now().timestamp() // SECOND_CLICK)}"
+    about = _line("page")[: validate.PAGE_LIMIT]
+    return f"{visitor_tokens.PUBLIC}{key} {about} {int(clock.now().timestamp() // SECOND_CLICK)}"
 
 
 def _address_on(page: str, comment: Comment) -> str:

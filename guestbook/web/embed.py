@@ -7,12 +7,14 @@ from typing import Any
 from flask import g, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from guestbook.lib import validate
 from guestbook.queries import public_comments
 from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS
 from guestbook.web import request_context
 
 BLUEPRINT = "embed"
 PATH = "/embed"
+WEBSITE_FORM = "website_form"  # the blueprint of plain forms on other websites
 OWN_COMMENT = f"{PATH}/comments/<comment_id>"
 CHOICES = {"lang": BOOK_LANGUAGES, "look": LOOKS, "header": ("no",)}
 HEIGHT = 1350  # pixels of a frame that holds an empty book, also on a phone
@@ -36,11 +38,34 @@ def home(**values: Any) -> str:
 
 
 def parameters() -> dict[str, Any]:
-    """Return what the links to other pages of the book keep: what the page around the frame has chosen."""
+    """Return what links to the book keep: the page, and what the page around the frame has chosen."""
+    about = {"page": page()}
     if not is_open():
-        return {}
+        return about
     chosen = {name: choice(name, offered) for name, offered in CHOICES.items()}
-    return {"site": site()} | {name: value for name, value in chosen.items() if value}
+    return about | {"site": site()} | {name: value for name, value in chosen.items() if value}
+
+
+def allowed_page(typed: str) -> str:
+    """Return the address of a page of a website that may show the book; raises ValueError with a sentence."""
+    page = validate.web_page(typed)
+    if validate.web_origin(page) not in sites():
+        raise ValueError("This page is of no website that may show the book.")
+    return page
+
+
+def page() -> str | None:
+    """Return the page of an allowed website that this request is about; None if it names no such page."""
+    given = request.values if request.blueprint == WEBSITE_FORM else request.args
+    try:
+        return allowed_page(given.get("page", ""))
+    except ValueError:
+        return None
+
+
+def names_wrong_page() -> bool:
+    """Whether the address of this request names a page that must have no comments."""
+    return bool(request.args.get("page")) and page() is None
 
 
 def choice(name: str, offered: Collection[str]) -> str | None:
@@ -50,8 +75,8 @@ def choice(name: str, offered: Collection[str]) -> str | None:
 
 
 def count() -> int:
-    """Return how many comments the book has, which the page around the frame may show."""
-    return public_comments.count(request_context.select())
+    """Return how many comments the book or the page has, which the page around the frame may show."""
+    return public_comments.count(request_context.select(), page())
 
 
 def has_header() -> bool:

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Sequence
 from json import dumps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from flask import Blueprint, abort, get_template_attribute, render_template
+from flask import Blueprint, abort, get_template_attribute, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from guestbook.lib import clock, ids
+from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Translatable
 from guestbook.lib.text import LINE_ENDS, UNWANTED, shortened
 from guestbook.queries import filtered_lists
@@ -106,14 +106,27 @@ def of_comment(comment_id: str) -> ResponseReturnValue:
 
 def _feed(path: str) -> dict[str, Any]:
     """Return a page of a JSON Feed, with the id and the time that Atom wants. All addresses are absolute."""
-    before, base_url = response_headers.page_before(), request_context.settings().base_url
-    page = filtered_lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
-    address = base_url + path
-    return _head(f"{base_url}/", f"{address}?before={before}" if before else address, page.rows) | {
+    before, base_url, about = response_headers.page_before(), request_context.settings().base_url, _about()
+    page = filtered_lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH, page=about)
+
+    def address(before: str | None) -> str:
+        given = {name: value for name, value in {"page": about, "before": before}.items() if value}
+        return base_url + path + (f"?{urlencode(given)}" if given else "")
+
+    return _head(about or f"{base_url}/", address(before), page.rows) | {
         "title": inert(request_context.preferences().title),
-        "next_url": f"{address}?before={page.older}" if page.older else None,
+        "next_url": address(page.older) if page.older else None,
         "items": [_item(comment, base_url) for comment in page.rows],
     }
+
+
+def _about() -> str | None:
+    """Return the page of a website that the feed is about; 404 for a wrong address."""
+    typed = request.args.get("page")
+    try:
+        return validate.web_page(typed) if typed else None
+    except ValueError:
+        abort(404)
 
 
 def _head(home: str, address: str, comments: Sequence[Comment]) -> dict[str, Any]:

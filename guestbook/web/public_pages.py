@@ -65,19 +65,22 @@ class MadePage:
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    made = _page_to_keep()
+    made, about = _page_to_keep(), embed.page()
+    if embed.names_wrong_page():
+        abort(404)
     book, before = request_context.preferences(), response_headers.page_before()
     token = visitor_tokens.new_token()
     if made:
         page = public_comments.page_of(made.rows.comments, book.per_page)
     else:
-        page = public_comments.page(request_context.select(), before, book.per_page)
+        page = public_comments.page(request_context.select(), before, book.per_page, about)
     counts = before is None and book.counts_hits
     digits = odometer(_count_view()) if counts else ""
     html = render_template(
         "book.html",
         page=page,
         before=before,
+        about=about,
         **response_headers.page_links(page.older, **embed.parameters()),
         receipt=visitor_tokens.receipt_of_request(),
         draft=EMPTY_DRAFT,

@@ -160,7 +160,8 @@ def receipt_of_request() -> Receipt | None:
     if signed == HELD:
         return _of_link()._replace(is_change=is_change)
     if not signed and embed.is_open() and "before" not in request.args:  # The page around was loaded again.
-        return _of_waiting(earlier_comment())
+        waiting = _of_waiting(earlier_comment())
+        return waiting if waiting and waiting.comment and waiting.comment.page == embed.page() else None
     found = _of_published(signed) if ids.ID.fullmatch(signed) else None
     return found and found._replace(is_change=is_change)
 

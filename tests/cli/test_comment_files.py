@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from guestbook.cli.comment_files import NO_PAGE
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.queries import statistics
@@ -15,7 +16,7 @@ from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
-from tests.support import comment_files, factories
+from tests.support import comment_files, factories, visitor
 
 HELD = Classification("held", ("It holds 9 links.",))
 
@@ -31,7 +32,7 @@ def test_export_writes_json_lines_to_standard_output_oldest_first(shell: Shell) 
     assert rows[0] | {"id": "", "created_at": "", "announced_at": ""} == {
         **{"id": "", "name": "Ada", "message": "Grüße 🎈", "status": "published"},
         **dict.fromkeys((*COMMENT_FIELDS.keys() - {"name", "message"}, "reason", "reasons", "edited_at")),
-        **dict.fromkeys(("reply", "origin")),
+        **dict.fromkeys(("reply", "origin", "page")),
         **{"created_at": "", "announced_at": "", "number": 1, "last_sequence": None},
     }
     assert (rows[1]["status"], rows[1]["reason"]) == ("held", "It holds 9 links.")
@@ -88,6 +89,7 @@ def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path:
 @pytest.mark.parametrize("name", ["comments.db", "wordpress.xml"])
 def test_a_file_of_others_is_recognised_and_imported_once(shell: Shell, tmp_path: Path, name: str) -> None:
     factories.webhook()
+    visitor.set_(embed_sites="https://site.example")
     comment_files.write_samples(tmp_path)
     file = str(tmp_path / name)
     assert shell("comments", "import", file, "--dry-run") == "Would import 1 comment: 1 published.\n"
@@ -165,8 +167,10 @@ def test_what_comes_before_a_broken_place_is_imported(shell: Shell, tmp_path: Pa
 def test_an_owner_of_isso_is_named(shell: Shell, tmp_path: Path) -> None:
     comments = [(1, n, 1580515140.0, 1, name, None, name) for n, name in enumerate(("Ada", "Me"), 1)]
     file = str(comment_files.isso(tmp_path / "comments.db", comments, {2: 1}))
-    assert shell("comments", "import", file, "--owner", "ME") == "Imported 1 comment: 1 published.\n"
-    assert json.loads(shell("comments", "export"))["reply"]["message"] == "Me"
+    said = shell("comments", "import", file, "--owner", "ME")
+    assert said == f"Imported 1 comment: 1 published.\nWithout their page: 1. {NO_PAGE}\n"
+    made = json.loads(shell("comments", "export"))
+    assert (made["reply"]["message"], made["page"]) == ("Me", None)
 
 
 def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path) -> None:

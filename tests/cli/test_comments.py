@@ -11,11 +11,12 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import writing
+from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import factories
 
 COLUMNS = {"id", *COMMENT_FIELDS, "status", "reason", "reasons"} | {
-    *("created_at", "number", "reply", "url", "decisions")
+    *("created_at", "number", "page", "reply", "url", "decisions")
 }
 HELD = Classification("held", ("It holds 9 links.",))
 
@@ -36,7 +37,10 @@ def test_the_list_can_be_narrowed(shell: Shell) -> None:
     factories.sign()
     assert shell.ids("comments", "list", "--status", "held") == [held]
     assert len(shell.json("comments", "list", "--limit", "1")) == 1
-    for wrong in (("--status", "new"), ("--limit", "0")):
+    factories.alter(Comment, held, page="https://a.example/one")
+    assert shell.ids("comments", "list", "--page", "https://A.example/one#x") == [held]
+    assert shell("comments", "list", "--page", "https://a.example/") == "There is no such comment.\n"
+    for wrong in (("--page", "/one"), ("--status", "new"), ("--limit", "0")):
         assert "Usage: " in shell.refused("comments", "list", *wrong, code=2)
 
 

@@ -1,6 +1,7 @@
 """Checks that several forms share."""
 
 import pytest
+from hypothesis import given, strategies as st
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
@@ -77,3 +78,43 @@ def test_an_address_has_its_origin(typed: str, origin: str) -> None:
 def test_all_else_has_none(typed: str) -> None:
     with pytest.raises(ValueError, match="is not the address of a website"):
         validate.web_origin(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [
+        ("https://a.example", "https://a.example/"),
+        (
+            "HTTPS://Bücher.example:443/É ü?q=ä b#top",
+            "https://xn--bcher-kva.example/%C3%89%20%C3%BC?q=%C3%A4%20b",
+        ),
+        ("http://a.example:8000/%c3%a9/?", "http://a.example:8000/%C3%A9/"),
+        ("https://a.example//b/../c;d", "https://a.example//b/../c;d"),
+        ("https://a.example/<script>\\\"'\n", "https://a.example/%3Cscript%3E%5C%22'"),
+    ],
+)
+def test_a_page_has_one_address(typed: str, page: str) -> None:
+    assert validate.web_page(typed) == validate.web_page(page) == page
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "/a", "a.example/b", "ftp://a.example", "https://", "https://[", "https://a@b.example/"]
+)
+def test_what_is_no_address_of_a_page_has_a_sentence(typed: str) -> None:
+    with pytest.raises(ValueError, match="is not the address of a website"):
+        validate.web_page(typed)
+
+
+@given(st.text(max_size=20))
+def test_the_address_of_a_page_is_plain_and_stays_as_it_is(path: str) -> None:
+    page = validate.web_page(f"https://a.example/{path}")
+    assert page.isascii()
+    assert not set(page) & set(' "<>\\#')
+    assert validate.web_page(page) == page
+
+
+def test_the_address_of_a_page_has_a_limit() -> None:
+    longest = "https://a.example/".ljust(350, "x")
+    assert validate.web_page(longest) == longest
+    with pytest.raises(ValueError, match="at most 350 characters"):
+        validate.web_page(f"{longest}x")

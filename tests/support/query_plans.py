@@ -101,6 +101,7 @@ SEQUENCE = {
     "mysql": f"(i - 1) DIV {COMMENTS} + 1",
 }
 LONG_AGO = "2026-01-01T00:00:00.000Z"
+PAGE = "https://a.example/"  # a page of a website about which there are 200 comments
 WITH_DELIVERIES = f"{10:032d}"  # a comment of which there are deliveries
 
 
@@ -109,14 +110,15 @@ def fill() -> str:
     for _ in range(10):
         factories.webhook(name="others")
     dialect = db.engine.dialect.name
-    comment = f"{ID[dialect]}, 'Ada', 'Hello', 'published', '{LONG_AGO}'"
+    page = f"CASE WHEN i > {COMMENTS // 2} AND i <= {COMMENTS // 2 + 200} THEN '{PAGE}' END"
+    comment = f"{ID[dialect]}, 'Ada', 'Hello', 'published', '{LONG_AGO}', {page}"
     final = (
         f"{ID[dialect]}, 'e', '{webhook_id}', 'comment.created', '{{}}', "
         f"CASE WHEN i <= {FAILED} THEN 'failed' ELSE 'processed' END, 1, 1, 0, '{LONG_AGO}', "
         f"CASE WHEN i <= {2 * FAILED} THEN '{LONG_AGO}' ELSE '{clock.to_text(clock.now())}' END, "
         f"{COMMENT_ID[dialect]}, {SEQUENCE[dialect]}"
     )
-    _insert("comments (id, name, message, status, created_at)", COMMENTS, comment)
+    _insert("comments (id, name, message, status, created_at, page)", COMMENTS, comment)
     columns = (
         "deliveries (id, event_id, webhook_id, event, payload, status, attempts, claims, schedule_start, "
         "created_at, finished_at, comment_id, sequence)"

@@ -27,7 +27,7 @@ from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import database, preferences
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
@@ -69,8 +69,11 @@ class CheckedComment:
         )
 
 
-def check_row(row: FileRow, now: datetime) -> CheckedComment:
-    """Return the comment; raises Refused with the reason, such as `it has no message`."""
+def check_row(row: FileRow, now: datetime, website: str = "") -> CheckedComment:
+    """Return the comment; raises Refused with the reason, such as `it has no message`.
+
+    `website` is the origin to which the path of a page is added.
+    """
     if row.problem:
         raise Refused(row.problem)
     fields = row.fields
@@ -91,6 +94,7 @@ def check_row(row: FileRow, now: datetime) -> CheckedComment:
         "edited_at": _moment(row, "edited_at", now),
         "number": _whole(row, "number", least=1),
         "last_sequence": _whole(row, "last_sequence", least=0) or 0,
+        "page": _page(row, website),
     }
     reply = None
     if message := clean_text(fields.get("reply", "")):
@@ -136,6 +140,15 @@ def _whole(row: FileRow, name: str, *, least: int) -> int | None:
     if text and not (PLAIN_NUMBER.fullmatch(text) and least <= int(text) <= comment_actions.HIGHEST_IMPORTED):
         raise Refused(f"its {name} {text!r} is not from {least} to {comment_actions.HIGHEST_IMPORTED:,}")
     return int(text) if text else None
+
+
+def _page(row: FileRow, website: str) -> str | None:
+    """Return the address of the page that it is about; None for what is no address, and for a path alone."""
+    typed = (row.fields.get("page") or row.page).strip()
+    try:
+        return validate.web_page(website + typed if typed.startswith("/") else typed) if typed else None
+    except ValueError:
+        return None
 
 
 def _id(row: FileRow, draft: Draft, created_at: datetime, now: datetime) -> str:
@@ -186,6 +199,7 @@ class ImportReport:
     stored: Counter[str] = field(default_factory=Counter)  # by status
     there: int = 0  # comments that the book has, or the file twice
     refused: int = 0
+    without_page: int = 0  # comments whose page is no address, or a path of no known website
     broken: str | None = None  # why the rest of the file cannot be read
 
     @property
@@ -193,12 +207,19 @@ class ImportReport:
         """Return how many rows have been read."""
         return self.stored.total() + self.there + self.refused
 
+    def shape(self) -> dict[str, Any]:
+        """Return it as programs get it."""
+        counts = {"there_already": self.there, "left_out": self.refused, "without_page": self.without_page}
+        return {"imported": dict(self.stored), **counts}
+
 
 def run_import(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     """Import the comments of a file; raises Refused if not one row can be read."""
     report, size, unread = ImportReport(), 1, iter(rows)
+    website = next(iter(preferences.read(db.session()).embed_sites.split()), "")
+    database.end(db.session())
     while chunk := _next(unread, size, report):
-        comments, began = list(_checked(chunk, rules, report)), time.monotonic()
+        comments, began = list(_checked(chunk, rules, report, website)), time.monotonic()
         # If another import was faster, its comments are seen at the second try.
         stored = database.repeat(partial(database.retry_conflicts, partial(_store, comments, rules)))
         # Comments with many deliveries take longer, so fewer of them are stored together.
@@ -223,10 +244,12 @@ def _next(rows: Iterator[FileRow], size: int, report: ImportReport) -> list[File
     return chunk
 
 
-def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport) -> Iterator[CheckedComment]:
+def _checked(
+    chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport, website: str
+) -> Iterator[CheckedComment]:
     for file_row in chunk:
         try:
-            comment = check_row(file_row, clock.now())
+            comment = check_row(file_row, clock.now(), website)
             if (row := comment.row()).reply:
                 _refuse_long("reply", row.reply.message, comment_actions.REPLY_LIMIT)
                 if comment_actions.reply_excess(row, row.reply, rules.settings) > 0:
@@ -235,6 +258,8 @@ def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport)
             report.refused += 1
             rules.say(f"{file_row.where} was left out: {error}.")
         else:
+            named = file_row.fields.get("page") or file_row.page
+            report.without_page += bool(named and comment.columns["page"] is None)
             if comment.note:
                 rules.say(f"{file_row.where} was {comment.note}.")
             yield comment

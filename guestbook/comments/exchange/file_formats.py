@@ -24,8 +24,11 @@ FIRST_FIELDS = (
     *("announced_at", "edited_at", "number", "reply", "reply_created_at"),
     *("origin_name", "origin_url", "origin_told_at"),
 )
-LATER_FIELDS = ("last_sequence", "origin_source_id")
-FIELDS = (*FIRST_FIELDS, *LATER_FIELDS, *(name for name in COMMENT_FIELDS if name not in FIRST_FIELDS))
+LATER_FIELDS = ("last_sequence", "origin_source_id", "mood", "page")
+FIELDS = (
+    *(*FIRST_FIELDS, *LATER_FIELDS),
+    *(name for name in COMMENT_FIELDS if name not in (*FIRST_FIELDS, *LATER_FIELDS)),
+)
 WHOLE_NUMBERS = ("number", "last_sequence")
 FETCHED_ROWS = 500  # at once
 

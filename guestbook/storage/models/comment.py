@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from guestbook.lib import clock, ids
+from guestbook.lib import clock, ids, validate
 from guestbook.storage.column_types import belongs_to
 from guestbook.storage.comment_fields import COMMENT_FIELDS, EMPTIED, PUBLIC_FIELDS
 from guestbook.storage.database import Base
@@ -116,6 +116,7 @@ class Comment(Base):
         CheckConstraint(f"status IN {COMMENT_STATUSES}", name="comments_status"),
         Index("comments_by_status", "status", "id"),
         Index("comments_by_number", "number", unique=True),
+        Index("comments_by_page", "page", "status", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
@@ -137,6 +138,7 @@ class Comment(Base):
     decisions: Mapped[str | None] = mapped_column(Text)
     last_sequence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     mood: Mapped[str | None] = mapped_column(String(COMMENT_FIELDS["mood"].limit))
+    page: Mapped[str | None] = mapped_column(String(validate.PAGE_LIMIT))
     reply: Mapped[Reply | None] = relationship(**WITH_COMMENT)
     origin: Mapped[Origin | None] = relationship(**WITH_COMMENT)
 
@@ -204,6 +206,7 @@ class Comment(Base):
             "url": self.url(base_url),
             "created_at": clock.to_text(self.created_at),
             "number": self.number,
+            "page": self.page,
         }
         return public | ({"origin": self.origin.public()} if self.origin else {})
 
@@ -212,8 +215,8 @@ class Comment(Base):
         return self.public(base_url) | ({"note": self.note} if self.note else {})
 
     def without_words(self, base_url: str) -> dict[str, Any]:
-        """Return its public part without what the visitor typed: it may stay after a deletion for good."""
-        return self.public(base_url) | EMPTIED
+        """Return its public part without what the visitor typed or sent: it may stay after a deletion."""
+        return self.public(base_url) | EMPTIED | {"page": None}
 
 
 class LearnedWord(Base):

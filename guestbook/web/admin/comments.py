@@ -83,6 +83,7 @@ class CommentFilter:
     status: str  # "": held comments if there are any, else published ones
     words: str
     before: str | None
+    page: str  # the address of a page of a website; "" is the whole book
 
     @classmethod
     def read(cls) -> "CommentFilter":
@@ -90,7 +91,8 @@ class CommentFilter:
         status, before = request.values.get("status", ""), request.values.get("before") or None
         if status not in ("", *ACTIONS_BY_STATUS) or (before and not ids.ID.fullmatch(before)):
             abort(404)
-        return cls(status, clean_line(request.values.get("words", "")[: filtered_lists.LETTERS]), before)
+        words = clean_line(request.values.get("words", "")[: filtered_lists.LETTERS])
+        return cls(status, words, before, clean_line(request.values.get("page", "")))
 
     @property
     def values(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def index(**more: object) -> str:
     if not chosen.status:
         chosen = replace(chosen, status="held" if counts["held"] else "published")
     status = None if chosen.status == "all" else chosen.status
-    page = filtered_lists.comments(session, status, chosen.words, chosen.before)
+    page = filtered_lists.comments(session, status, chosen.words, chosen.before, page=chosen.page)
     return render_template(
         "admin/comments.html",
         page=page,
@@ -120,7 +122,7 @@ def index(**more: object) -> str:
         counts=counts,
         most=statistics.COUNT_LIMIT,
         actions_by_status=ACTIONS_BY_STATUS,
-        **response_headers.page_links(page.older, status=chosen.status, words=chosen.words or None),
+        **response_headers.page_links(page.older, **replace(chosen, before=None).values),
         **more,
     )
 

@@ -1,5 +1,6 @@
 """/comments and /moderate: everybody may read and write; moderation needs a token."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import abort, g, make_response
@@ -11,8 +12,8 @@ from guestbook.comments.comment_actions import BULK_LIMIT, MODERATION_ACTIONS, R
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_json import COMMENT_SCHEMA
 from guestbook.comments.spam import spam_report
-from guestbook.lib import json_schema as schema
-from guestbook.lib.errors import Refused
+from guestbook.lib import json_schema as schema, validate
+from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
 from guestbook.storage import engines
@@ -20,7 +21,7 @@ from guestbook.storage.comment_fields import COMMENT_FIELDS, CommentField
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.web import book_signing, request_context, response_headers
+from guestbook.web import book_signing, embed, request_context, response_headers
 from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Answer, Calls, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
@@ -36,6 +37,11 @@ COMMENT_QUERY = {
     "words": word(
         "Only comments that have each of these words in a field that the visitor typed; needs a token. "
         + LOOKS_BACK
+    ),
+    "page": schema.text(
+        "Only comments about the page of a website with this address.",
+        minLength=1,
+        maxLength=validate.PAGE_LIMIT,
     ),
 }
 
@@ -58,6 +64,10 @@ calls = Calls(
     NewComment=schema.request(
         TYPED_FIELDS,
         answer=schema.text_or_null(ANSWERED, maxLength=comment_form.ANSWER_LIMIT),
+        page=schema.text_or_null(
+            "The address of the page that it is about, of a website that may show the book.",
+            maxLength=validate.PAGE_LIMIT,
+        ),
         required=("name", "message"),
     ),
     CommentChanges=schema.request(
@@ -92,6 +102,9 @@ def list_comments() -> Answer:
     if (status != "published" or "words" in query) and not authentication.has_token():
         # A search finds words in notes to the owner, too.
         authentication.refuse()
+    if "page" in query:
+        with refusing("page", ValueError):
+            query["page"] = validate.web_page(query["page"])
     page = filtered_lists.comments(db.session(), None if status == "all" else status, **query)
     return row_calls.page("comments", page, _shown)
 
@@ -108,7 +121,8 @@ def create_comment() -> Answer:
         spam_report.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
     try:
-        submission.submit(_read_comment(), book_signing.visitor(), then=_answer_signed)
+        entry, page = _read_comment()
+        submission.submit(entry, replace(book_signing.visitor(), page=page), then=_answer_signed)
     except submission.TooManyComments as error:
         spam_report.count_refusal("rate")
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
@@ -163,17 +177,25 @@ def _answer_signed(session: Session, comment: Comment) -> None:
     g.signed = idempotency.keep(session, _shown(comment) | held, 202 if held else 201)
 
 
-def _read_comment() -> comment_form.Draft:
-    """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
+def _read_comment() -> tuple[comment_form.Draft, str | None]:
+    """Return the comment in the body and its page.
+
+    Raises Refused, also for a wrong answer to the owner's question.
+    """
     fields, asks = request_reader.body(_errors), request_context.preferences()
     entry, left_out = _draft(fields), comment_form.fields_left_out(asks)
     unasked = {name: f"This book asks for no {name}." for name in left_out if fields.get(name)}
     errors = {**entry.errors, **comment_form.errors_of_choices(entry, asks, {}), **unasked}
     if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):
         errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(asks.question)
+    page = None
+    try:
+        page = embed.allowed_page(fields["page"]) if fields.get("page") else None
+    except ValueError as error:
+        errors["page"] = str(error)
     if errors:
         raise Refused.of(errors)
-    return entry
+    return entry, page
 
 
 def _draft(fields: dict[str, Any]) -> comment_form.Draft:

@@ -87,6 +87,17 @@ def test_a_page_is_chosen_by_its_address_or_path(files: Path, name: str) -> None
     assert chosen[2]
 
 
+@pytest.mark.parametrize("name", COUNTS)
+def test_each_comment_keeps_its_page_and_a_path_alone_needs_a_website(files: Path, name: str) -> None:
+    rows = rows_of(files / name)
+    found = Counter(check_row(row, clock.now(), "https://me.example").columns["page"] for row in rows)
+    paths = {page.partition("?")[0].rstrip("/") for page in map(str, found)}
+    assert paths == {"https://me.example/guestbook", "https://me.example/blog"}
+    assert found.total() == sum(COUNTS[name].values())
+    without = [row.page for row in rows if check_row(row, clock.now()).columns["page"] is None]
+    assert all(page.startswith("/") for page in without)
+
+
 @pytest.mark.parametrize("name", [name for name in COUNTS if name != "cusdis.sqlite"])
 def test_a_packed_file_gives_the_same_rows(files: Path, name: str) -> None:
     plain = rows_of(files / name)

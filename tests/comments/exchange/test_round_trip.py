@@ -62,6 +62,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "origin_told_at": draw(st.just("") | moments) if origin else "",
         "last_sequence": draw(st.sampled_from(["", "1", "73"])),
         "origin_source_id": draw(st.sampled_from(["", "5" * 32])) if origin else "",
+        "page": draw(st.sampled_from(["", "https://a.example/%C3%A9?a=1"])),
     }
 
 
@@ -92,8 +93,8 @@ def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(field
     checked = check_row(FileRow("Line 1", fields), NOW)
     for name, value in (("id", checked.id), ("name", checked.draft.name), ("message", checked.draft.message)):
         assert value == fields[name]
-    found = (checked.draft.website or "", checked.columns["reason"] or "")
-    assert found == (fields["website"], fields["reason"])
+    found = (checked.draft.website or "", *(checked.columns[name] or "" for name in ("reason", "page")))
+    assert found == (fields["website"], fields["reason"], fields["page"])
     assert (checked.reply["message"] if checked.reply else "") == fields["reply"]
     assert checked.note is None
 

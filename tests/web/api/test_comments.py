@@ -45,6 +45,7 @@ def test_a_comment_that_is_written_stands_in_the_book(anybody: ApiClient) -> Non
         "url": f"https://book.example/comments/{row.id}",
         "created_at": answer.get_json()["created_at"],
         "number": 1,
+        "page": None,
         "reply": None,
     }
     assert anybody.get(f"/comments/{row.id}") == answer.get_json()
@@ -107,7 +108,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(anybody: ApiClient) -> N
         "name": "Please write your name.",
         "website": "Only addresses that start with http:// or https:// can be linked.",
         "message": "This has 4,001 characters. Please use at most 4,000.",
-        "e-mail": f"There is no such field. The fields are {', '.join(DRAFT_FIELDS)}, answer.",
+        "e-mail": f"There is no such field. The fields are {', '.join(DRAFT_FIELDS)}, answer, page.",
     }
     assert stored() == []
 
