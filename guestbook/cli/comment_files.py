@@ -98,24 +98,24 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
 @click.option(
     "--time-format", metavar="FORMAT", help="How a CSV file writes times, such as '%d.%m.%Y %H:%M'."
 )
-@click.option("--page", metavar="URL", help="Only comments of this page of another program.")
+@click.option("--page", metavar="URL", help="Only the comments of this page of your website.")
 @click.option(
     "--owner",
     "owners",
     multiple=True,
     callback=lambda _context, _parameter, given: frozenset(one.strip().lower() for one in given),
     metavar="NAME",
-    help="Your name or e-mail address in another program: your published answers become replies.",
+    help="Your name or e-mail address in the other program: your published answers become replies.",
 )
 @click.option("--notify-webhooks", is_flag=True, help="Send events of the new comments to the webhooks.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; say what would happen.")
 @output.json_option
 def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) -> None:
-    """Add the comments of a file: from `export`, any CSV file, or another program that --format names.
+    """Add the comments of a file: from `comments export`, from another program, or any CSV file.
 
     FILE may be - for standard input, or packed with gzip. Comments keep their time and status. The owner's
-    answers become replies, other answers name whom they answer. Comments that are there stay as they are, so
-    you may import a file again. Rows that do not fit are named and left out; then the exit code is 1.
+    answers become replies; other answers name whom they answer. The book keeps the comments that it has, so
+    you may import a file again. Rows that do not fit are named and left out, and the exit code is 1.
     """
     path, say = None if str(file) == STANDARD else file, partial(_say, numbers=itertools.count(1))
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
