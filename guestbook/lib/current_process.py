@@ -26,6 +26,7 @@ class StopFlag:
     def __init__(self) -> None:
         self._wished = False
         self._other_reason: Callable[[], bool] = lambda: False
+        self.wake: Callable[[], object] = lambda: None  # Called when the flag is set, to end a long wait.
 
     def set_when(self, reason: Callable[[], bool]) -> None:
         """Ask for the end as soon as this is true, too. It is called often."""
@@ -34,6 +35,7 @@ class StopFlag:
     def set(self) -> None:
         """Ask for the end."""
         self._wished = True
+        self.wake()
 
     def is_set(self) -> bool:
         """Whether to stop."""

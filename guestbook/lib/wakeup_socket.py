@@ -40,6 +40,11 @@ class WakeupSocket:
         """Return the descriptor, which can be read once a wake-up has come."""
         return self._socket.fileno()
 
+    def wake_own(self) -> None:
+        """Wake the process itself, as a handler of a signal does."""
+        with suppress(OSError):  # It is closed, or has wake-ups enough.
+            self._socket.sendto(b"\0", str(self._path))
+
     def drain(self) -> None:
         """Forget the wake-ups that have come."""
         with suppress(OSError):  # the last one is BlockingIOError

@@ -22,9 +22,9 @@ from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webho
 from guestbook.storage.models.delivery import LONGEST_SLOT_WAIT
 
 # Seconds between two looks of a pass that waits. On SQLite one costs some microseconds until somebody has
-# written; on a server it is a query over the network.
+# written, but milliseconds where a core has to wake up for it; on a server it is a query over the network.
 SQLITE_POLL, SERVER_POLL = 0.25, 0.5
-LONGEST_REST = 5.0  # After so many seconds the pass looks for another host over its file.
+LONGEST_REST = 5.0  # After so many seconds a pass on a file looks anyhow, also for another host over it.
 STOP_LOOK = 0.25  # seconds between two looks whether to stop
 log = logging.getLogger(__name__)
 
@@ -99,12 +99,15 @@ class Poller:
         Call `next_due` before. `other_due` says when other work is due, and `ends` whether to wait no longer.
         Return whether somebody woke us: then there is something to do, and a look would only take time.
         """
-        interval = SQLITE_POLL if self._is_file else SERVER_POLL
+        interval, stop_look = SQLITE_POLL if self._is_file else SERVER_POLL, STOP_LOOK
+        if self._is_file and self._wakeups and self._wakeups.socket:
+            # Who writes to the file wakes us, and so does a signal.
+            stop.wake, interval, stop_look = self._wakeups.socket.wake_own, LONGEST_REST, LONGEST_REST
         now, wake = time.monotonic(), self._moment(other_due())
         look_at = now + interval
         until = min(until, now + LONGEST_REST) if self._is_file else until
         while now < min(wake, until) and not stop.is_set() and not ends():
-            seconds = min(wake, until, look_at, now + STOP_LOOK) - now
+            seconds = min(wake, until, look_at, now + stop_look) - now
             if self._wakeups is None:
                 stop.wait(seconds)
             elif self._wakeups.wait(seconds):
@@ -206,12 +209,12 @@ class Wakeups:
         self._poll = poll()
         if connection.dialect.name == "postgresql":
             self._listen()
-        self._socket: WakeupSocket | None = None
+        self.socket: WakeupSocket | None = None
         folder = database.wakeup_folder(connection)
         with suppress(OSError):
-            self._socket = WakeupSocket(folder) if folder else None
-        if self._socket:
-            self._poll.register(self._socket, POLLIN)
+            self.socket = WakeupSocket(folder) if folder else None
+        if self.socket:
+            self._poll.register(self.socket, POLLIN)
 
     def wait(self, seconds: float) -> bool:
         """Wait for a wake-up, for so many seconds at most; return whether one has come."""
@@ -219,8 +222,8 @@ class Wakeups:
 
     def drain(self) -> None:
         """Forget the wake-ups so far: a look that follows sees what they announced."""
-        if self._socket:
-            self._socket.drain()
+        if self.socket:
+            self.socket.drain()
         if raw := self._listening:
             try:
                 raw.pgconn.consume_input()
@@ -232,8 +235,8 @@ class Wakeups:
 
     def close(self) -> None:
         """Let nobody wake us any more."""
-        if self._socket:
-            self._socket.close()
+        if self.socket:
+            self.socket.close()
         if self._listening and not self._connection.invalidated:
             self._listening.remove_notify_handler(self._hear)
             with suppress(SQLAlchemyError):  # A lost connection has no LISTEN any more.

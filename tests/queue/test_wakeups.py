@@ -1,5 +1,7 @@
 """Whatever stores work wakes the passes that wait. Where a wake-up is missed, a look finds the work."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound.event_processor import Processor
 from guestbook.lib import clock, wakeup_socket
-from guestbook.lib.current_process import StopFlag
+from guestbook.lib.current_process import StopFlag, flag_set_by
 from guestbook.outbound import event_publisher
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
@@ -47,6 +49,7 @@ def _no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no pass look by itself, so that only a wake-up can end its wait."""
     monkeypatch.setattr(poller, "SQLITE_POLL", NEVER)
     monkeypatch.setattr(poller, "SERVER_POLL", NEVER)
+    monkeypatch.setattr(poller, "LONGEST_REST", NEVER)
 
 
 @pytest.fixture
@@ -198,6 +201,18 @@ def test_a_killed_pass_costs_nobody_anything(book: Book, environ: dict[str, str]
         assert is_woken(one)
 
 
+@pytest.mark.usefixtures("app")
+def test_a_signal_ends_a_rest_at_once() -> None:
+    with Poller(db.engine, wakes=True) as one, flag_set_by([signal.SIGUSR1], second_ends=False) as stop:
+        one.next_due()
+        killer = threading.Timer(SHORT, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        killer.start()
+        began = time.monotonic()
+        one.rest(began + LONG, stop)
+        assert time.monotonic() - began < LONG / 2
+        assert stop.is_set()
+
+
 # --- without a wake-up
 
 
@@ -205,6 +220,7 @@ def test_unannounced_work_is_found(each_book: Book, resting: Poller, monkeypatch
     hook = each_book.webhook("https://receiver.example/")
     monkeypatch.setattr(poller, "SQLITE_POLL", SHORT)
     monkeypatch.setattr(poller, "SERVER_POLL", SHORT)
+    monkeypatch.setattr(poller, "LONGEST_REST", SHORT)
     factories.delivery(hook)
     began = time.monotonic()
     assert not is_woken(resting)
