@@ -219,7 +219,7 @@ CREATE TABLE IF NOT EXISTS settings (
 
 -- State of the book, one thing a row: the hash of the password, counters, changes that can be undone.
 CREATE TABLE IF NOT EXISTS book_state (
-    name VARCHAR(40) NOT NULL,      -- password, second_factor, cron_token, last_number, hits, undo:<id> or form:<key>
+    name VARCHAR(40) NOT NULL,      -- password, second_factor, cron_token, last_number, hits, undo:<id>, form:<key> or page:<id>
     value TEXT NOT NULL,            -- its value, as text; secrets in it are encrypted
     PRIMARY KEY (name)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;

@@ -14,7 +14,7 @@ from guestbook.lib.clock import REMIND_AFTER
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.lib.validate import PULL_URL
 from guestbook.settings import Settings, database_url
-from guestbook.storage import hosts_sharing_sqlite, schema_version, sqlite_file
+from guestbook.storage import hosts_sharing_sqlite, plain_sql, schema_version, sqlite_file
 from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 from guestbook.storage.schema_version import Age
@@ -49,6 +49,7 @@ WORK = {
             SELECT coalesce(sum(unproven_bytes), 0) FROM inbound_events WHERE source_id = sources.id
             AND status IN ('new', 'processed', 'failed') AND unproven_bytes > 0)
     """,
+    "write public files": f"SELECT 1 FROM ({plain_sql.CHANGES}) AS changes",
     **{f"prune: {rule}": f"SELECT 1 FROM {table} WHERE {rule}" for table, rule in retention_rules.RULES},
 }
 
@@ -60,6 +61,11 @@ def run(settings: Settings) -> bool:
         return False
     if hosts_sharing_sqlite.two_hosts(path, clock.now()):
         return False
+    if settings.public_folder:
+        from guestbook.background import public_files  # Most books have no use for it.
+
+        if public_files.is_behind(settings):
+            return False
     HostNote(settings, hosts_sharing_sqlite.PASS).renew()
     try:
         with sqlite_file.opened_plain(path, LOCK_WAIT) as (connection, info):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, Table, TextClause, func, insert, select, text, update
 
-from guestbook.background import retention_rules
+from guestbook.background import public_files, retention_rules
 from guestbook.comments import events_and_reminders
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, current_process, files, ids, locks
@@ -290,7 +290,8 @@ def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: da
     with database.read(engine) as connection:
         due = {row.id for row in delivery_tasks.open_with_due(connection, now)}
         reminds = events_and_reminders.is_reminder_due(connection)
-    return bool(due - skipped) or reminds or Inbox(engine, settings).anything_due(now)
+    is_due = bool(due - skipped) or reminds or public_files.is_behind(settings)
+    return is_due or Inbox(engine, settings).anything_due(now)
 
 
 PRUNE_PAUSE = 0.03  # seconds between two batches, which are so small that nobody waits for them

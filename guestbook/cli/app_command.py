@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any, NoReturn
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import FlaskGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
+from guestbook.background import public_files
 from guestbook.cli import options, output, program
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import printable, shortened
@@ -82,6 +83,8 @@ def call(function: Callable[[], object], *, any_version: bool = False) -> None:
             if not any_version:
                 database.require_version(db.engine)
             database.retry_conflicts(function)
+            if not any_version:
+                write_files()
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
             # A file or a book of strangers may have a part in the sentence.
@@ -116,6 +119,13 @@ def settings() -> Settings:
     """Return the settings of the application."""
     read: Settings = current_app.config["GUESTBOOK"]
     return read
+
+
+def write_files(seconds: float = 0.0) -> None:
+    """Write the public files that this command has changed, and for so many seconds others."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # of a proxy
+    public_files.remove_stale(app)
+    public_files.write(app, seconds)
 
 
 def typed_name() -> str | None:

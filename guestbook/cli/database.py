@@ -10,6 +10,7 @@ import click
 from sqlalchemy import Connection
 
 from guestbook.auth import setup_code
+from guestbook.background import public_files
 from guestbook.cli import app_command, options, output
 from guestbook.cli.output import say_waiting, show_progress
 from guestbook.lib import clock, files, ids
@@ -151,6 +152,8 @@ def restore(file: Path, hold: bool, yes: bool) -> None:
             output.ask("Replace the present book?", "Nothing was changed.", "restore")
         held = restoring.hold(staged_book) if hold else 0
         report = restoring.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
+    public_files.forget(settings)
+    app_command.write_files()
     _print(staged_book, found, report, held)
 
 

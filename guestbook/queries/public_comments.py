@@ -53,11 +53,29 @@ ONE_WAITING = f"{COMMENTS} WHERE comments.id = :comment_id AND comments.status I
 COUNT = "SELECT count(*) FROM comments WHERE status = 'published'"
 
 
+AS_FILE = "guestbook page as file"  # A request that makes such a page has this in its environment.
+# Pages that are files begin and end where a number is a multiple of their length. So they stay the same when
+# somebody signs.
+CUT = "SELECT id FROM comments WHERE status = 'published' AND number % :most = 0 AND id"
+CUT_ABOVE = f"{CUT} > :comment_id ORDER BY id LIMIT 1"
+CUT_AT = f"{CUT} = :comment_id"
+CUT_BELOW = f"{CUT} < :comment_id ORDER BY id DESC LIMIT 1"
+LONGEST_PAGE = 10  # times the usual length, where comments were numbered in another order
+
+
 def page(select: Select, before: str | None, limit: int, about: str | None = None) -> PublicPage:
     """Return the newest comments, or those before an id; of the book, or `about` a page of a website."""
     where = {name: value for name, value in {"before": before, "page": about}.items() if value}
     query = PUBLISHED + "".join(NARROWED[name] for name in where) + NEWEST
     return page_of(select(query, most=limit + 1, **where), limit)
+
+
+def page_to_cut(select: Select, before: str, limit: int) -> PublicPage | None:
+    """Return the comments before an id, down to the next cut; None where these are too many."""
+    found = select(PUBLISHED + NARROWED["before"] + NEWEST, before=before, most=LONGEST_PAGE * limit + 1)
+    numbers = enumerate((_comment(row).number for row in found), 1)
+    end = next((place for place, number in numbers if number and number % limit == 0), len(found))
+    return page_of(found, end) if end <= LONGEST_PAGE * limit else None
 
 
 def page_of(found: Sequence[tuple[Any, ...]], limit: int) -> PublicPage:

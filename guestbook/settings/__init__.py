@@ -47,6 +47,7 @@ class Settings:
     outbound_proxy: str | None = _address("http://proxy.example:3128", "http", "https")  # of all webhooks
     smtp_url: str | None = _setting("", parsers.smtp_url)  # the server that takes e-mail to the owner
     mail_from: str | None = _setting("", parsers.mail_from)  # the address that it comes from
+    public_folder: Path | None = _setting("", parsers.folder)  # noqa: RUF009  of the public pages as files
     keep_processed_days: int = _setting("30", _days)
     keep_failed_days: int = _setting("90", _days)
     keep_spam_days: int = _setting("30", _days)

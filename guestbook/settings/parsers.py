@@ -3,6 +3,7 @@
 import json
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from guestbook.lib import validate
@@ -78,6 +79,13 @@ def _address(text: str, *schemes: str) -> SplitResult | None:
     except ValueError:  # its words would quote a proxy's password
         return None
     return parts if usable else None
+
+
+def folder(text: str) -> Path | None:
+    """An absolute path, or None for none."""
+    if text and not text.startswith("/"):
+        raise ValueError("it must be an absolute path like /var/www/book-pages")
+    return Path(text) if text else None
 
 
 def whole_number(text: str, low: int, high: int) -> int:

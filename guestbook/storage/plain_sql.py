@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 Select = Callable[..., Sequence[tuple[Any, ...]]]  # takes the text, and its parameters `:name` by name
 FOR_UPDATE = " FOR UPDATE"  # the end of a SELECT that locks its rows
 
+# A row of book_state named so says that the files of the comment in its value are to be written again.
+CHANGE, ALL_CHANGED = "page:", "all"
+NEW_CHANGE = "INSERT INTO book_state (name, value) VALUES (:name, :value)"
+CHANGES = f"SELECT name, value FROM book_state WHERE name LIKE '{CHANGE}_%' ORDER BY name"
+
 # Whether no earlier delivery about the same comment is on its way to the same webhook. It is a scalar
 # subquery, because databases turn NOT EXISTS into a join that may read the whole table. The first two
 # conditions spare most rows the look. If they stood before an OR, PostgreSQL without statistics would think

@@ -5,7 +5,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import redaction
@@ -68,8 +68,11 @@ def register(app: Flask, only_path: str | None = None) -> None:
     send_after_requests.init_app(app)  # It runs after kept pages too.
     public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
+    writes_files = app.config["GUESTBOOK"].public_folder is not None
+    if writes_files:
+        app.after_request(partial(_keep_files_right, app))
     for path, name in PAGES_BELOW.items():
-        is_feed = path == "/feed" and str(only_path).endswith(".atom")
+        is_feed = path == "/feed" and (writes_files or str(only_path).endswith(".atom"))
         if only_path is None or only_path.startswith(path) or is_feed:
             module, attribute = name.split(".")
             found = getattr(import_module(f"{__name__}.{module}"), attribute)
@@ -92,6 +95,16 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     error_pages.init_app(app)
     app.register_blueprint(public_pages.pages)
     app.register_blueprint(look_language_time_zone.pages)
+
+
+def _keep_files_right(app: Flask, response: Response) -> Response:
+    """Remove files that this request made wrong before its answer is sent, and write them after it."""
+    from guestbook.background import public_files
+
+    if request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 500:
+        public_files.remove_stale(app)
+        response.call_on_close(partial(public_files.write, app))
+    return response
 
 
 def _add_hits(app: Flask, number: int) -> None:

@@ -42,8 +42,9 @@ DATABASE_AWAY = Translatable(
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
     entry, token = _read_signature(), _line("token")
-    if not token and PREVIEW_FIELD in request.form:  # A plain form on another website has no token.
-        token = visitor_tokens.new_token()
+    if not token and PREVIEW_FIELD in request.form:  # A form in a file, or on another website, has no token.
+        is_file = request_context.settings().public_folder is not None
+        token = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON if is_file else 0)
     if request_context.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:

@@ -69,12 +69,15 @@ def index() -> ResponseReturnValue:
     if embed.names_wrong_page():
         abort(404)
     book, before = request_context.preferences(), response_headers.page_before()
-    token = visitor_tokens.new_token()
-    if made:
+    is_file = public_comments.AS_FILE in request.environ
+    token = "" if is_file else visitor_tokens.new_token()
+    if before and is_file:
+        page = public_comments.page_to_cut(request_context.select(), before, book.per_page) or abort(404)
+    elif made:
         page = public_comments.page_of(made.rows.comments, book.per_page)
     else:
         page = public_comments.page(request_context.select(), before, book.per_page, about)
-    counts = before is None and book.counts_hits
+    counts = before is None and book.counts_hits and not is_file
     digits = odometer(_count_view()) if counts else ""
     html = render_template(
         "book.html",

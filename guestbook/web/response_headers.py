@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from guestbook.lib import ids
 from guestbook.lib.signed_links import MODERATION_PATH, RECEIVER_PATH
+from guestbook.queries import public_comments
 from guestbook.web import request_context
 
 YEAR_SECONDS = 365 * 24 * 3600
@@ -83,6 +84,12 @@ def finish(response: Response) -> Response:
     # A browser may keep a page for its Back button, but must revalidate it before showing it as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
+
+
+def file_policy() -> str | None:
+    """Return the policy in a page that is a file: its web server may add no headers. No page may say all."""
+    is_file = public_comments.AS_FILE in request.environ
+    return WITH_SCRIPT.replace(" frame-ancestors 'none';", "") if is_file else None
 
 
 def is_below(*paths: str) -> bool:

@@ -40,8 +40,9 @@ Environ = dict[str, Any]
 class ShortPasses:
     """The short passes of one process."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._settings: Settings = app.config["GUESTBOOK"]
         self._rest_until = 0.0  # All times are on the monotonic clock.
         self._looked_at = self._looked_after_post_at = -LOOK_EVERY
         self._patient_at = time.monotonic() + PATIENT_EVERY
@@ -93,6 +94,9 @@ class ShortPasses:
             self._noted(whole_pass.run_short(self._settings, seconds, slow=slow, skips_slow=skips_slow))
 
     def _noted(self, report: "PassReport | None") -> "PassReport | None":
+        from guestbook.background import public_files
+
+        public_files.write(self._app, SHORT)
         self._rest(LOOK_EVERY)
         if report:
             until = time.monotonic() + SLOW_FOR
@@ -117,7 +121,7 @@ def of(app: Flask) -> ShortPasses:
 def init_app(app: Flask) -> None:
     """Let short passes be run, and if the owner wants that, at the end of requests."""
     settings: Settings = app.config["GUESTBOOK"]
-    app.extensions[EXTENSION] = ShortPasses(settings)
+    app.extensions[EXTENSION] = ShortPasses(app)
     if settings.send_after_requests:
         app.wsgi_app = _after_requests(app, app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
 

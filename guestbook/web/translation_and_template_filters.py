@@ -254,6 +254,7 @@ GLOBALS = {
     "has_header": embed.has_header,
     "change_address": embed.change_address,
     "sign_address": embed.sign_address,
+    "file_policy": response_headers.file_policy,
     "asset": asset,
     "look": look_language_time_zone.look,
     "looks": look_language_time_zone.LOOK_NAMES,

@@ -53,6 +53,7 @@ GOOD: dict[str, list[tuple[str, object]]] = {
     "KEEP_FAILED_DAYS": [("1", 1)],
     "KEEP_SPAM_DAYS": [("0", 0), ("7", 7)],
     "LOG_FORMAT": [("text", "text"), ("json", "json")],
+    "PUBLIC_FOLDER": [("", None), ("/var/www/book-pages", Path("/var/www/book-pages"))],
     "SMTP_URL": [("", None), ("smtps://me:pw@mail.example", "smtps://me:pw@mail.example")],
     "MAIL_FROM": [("", None), ("book@example.org", "book@example.org")],
     "METRICS_TOKEN": [("", ""), ("sixteen letters.", "sixteen letters.")],
@@ -91,6 +92,7 @@ BAD = {
     "LOG_FORMAT": ["", "JSON", "xml"],
     "KEEP_FAILED_DAYS": ["", "x", "99999999999"],
     "KEEP_SPAM_DAYS": ["", "x", "-1", "36501"],
+    "PUBLIC_FOLDER": ["pages", "~/pages"],
     "SMTP_URL": [
         *("hunter2", "http://me:hunter2@host", "smtp://", "smtp://me:hunter2@host:x"),
         "smtp://me:1#hunter2@host",

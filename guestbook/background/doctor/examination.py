@@ -37,6 +37,7 @@ PROGRAMS = DoctorCheck("versions", host_checks.check_programs, needs_database=Fa
 CHECKS = (
     DoctorCheck("secret key", host_checks.check_secrets, needs_database=False),
     DoctorCheck("disk space", host_checks.check_disk, needs_database=False),
+    DoctorCheck("public folder", host_checks.check_public_folder, needs_tables=True),
     DoctorCheck("damage", database_checks.check_damage),
     DoctorCheck("writing", database_checks.check_writing, needs_tables=True),
     DoctorCheck("journal mode", database_checks.check_journal),

@@ -17,12 +17,14 @@ from pathlib import Path
 from jinja2.filters import do_filesizeformat as size_in_words
 from sqlalchemy import select
 
+from guestbook.background import public_files
 from guestbook.background.doctor import DoctorFinding, ExaminedBook, ok, problem, warning
 from guestbook.lib import VERSION, clock, current_process, files, ids
 from guestbook.lib.current_process import MIB
+from guestbook.lib.text import counted
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
-from guestbook.storage import hits_and_notes, hosts_sharing_sqlite
+from guestbook.storage import hits_and_notes, hosts_sharing_sqlite, plain_sql
 from guestbook.storage.engines import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
@@ -32,6 +34,10 @@ LIMITS_OF = timedelta(days=1)
 LIMITS_ADVICE = (
     "Give cron's command a smaller --concurrency, such as 4, or ask your host for a higher limit. "
     "Nothing is lost: what does not fit is sent later."
+)
+PAGES_LATE = timedelta(minutes=2)  # Each pass writes what has changed.
+PAGES_ADVICE = (
+    "Run cron. If this stays, its log says why: may this user write in the folder, and is there room?"
 )
 CONTROL_GROUPS = Path("/sys/fs/cgroup")  # of Linux, version 2: see cgroups(7)
 
@@ -257,6 +263,24 @@ def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
         )
     elif not open_files:
         yield ok("The secret key is long, and only its owner can read it.")
+
+
+def check_public_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the public pages that are files are as the book is."""
+    if (folder := book.settings.public_folder) is None:
+        return
+    with book.engine.connect() as connection:
+        changes = [
+            name.removeprefix(plain_sql.CHANGE) for name, _ in plain_sql.run(connection, plain_sql.CHANGES)
+        ]
+    if changes and book.now - ids.moment_of(changes[0]) > PAGES_LATE:
+        yield problem(
+            f"{counted(len(changes), 'change')} of the book are not in the files of {folder}.", PAGES_ADVICE
+        )
+    elif public_files.is_behind(book.settings):
+        yield warning(f"Not all public pages are in {folder} yet.", PAGES_ADVICE)
+    else:
+        yield ok(f"The public pages in {folder} are as the book is.")
 
 
 def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:

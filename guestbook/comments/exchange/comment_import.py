@@ -27,7 +27,7 @@ from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.settings import Settings
-from guestbook.storage import database, preferences
+from guestbook.storage import database, plain_sql, preferences
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
@@ -284,6 +284,8 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
         for row in rows if rules.with_events else ():
             comment_actions.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)
+        if rules.settings.public_folder and counts["published"]:
+            comment_actions.note_public_change(session.connection(), plain_sql.ALL_CHANGED)
     session.expunge_all()  # A large file needs no more memory than a small one.
     return counts
 
