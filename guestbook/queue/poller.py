@@ -99,10 +99,7 @@ class Poller:
         Call `next_due` before. `other_due` says when other work is due, and `ends` whether to wait no longer.
         Return whether somebody woke us: then there is something to do, and a look would only take time.
         """
-        interval, stop_look = SQLITE_POLL if self._is_file else SERVER_POLL, STOP_LOOK
-        if self._is_file and self._wakeups and self._wakeups.socket:
-            # Who writes to the file wakes us, and so does a signal.
-            stop.wake, interval, stop_look = self._wakeups.socket.wake_own, LONGEST_REST, LONGEST_REST
+        interval, stop_look = self._intervals(stop)
         now, wake = time.monotonic(), self._moment(other_due())
         look_at = now + interval
         until = min(until, now + LONGEST_REST) if self._is_file else until
@@ -119,6 +116,14 @@ class Poller:
                     wake = self._moment(other_due())
                 look_at = time.monotonic() + interval
         return False
+
+    def _intervals(self, stop: StopFlag) -> tuple[float, float]:
+        """Return the seconds between two looks for work, and between two looks whether to stop."""
+        socket = self._wakeups.socket if self._wakeups and self._is_file else None
+        if not socket:
+            return SQLITE_POLL if self._is_file else SERVER_POLL, STOP_LOOK
+        stop.wake = socket.wake_own  # A signal wakes us as those do who write to the file.
+        return LONGEST_REST, LONGEST_REST
 
     def _connect(self) -> None:
         self.connection, self._connected_at = self._engine.connect(), time.monotonic()
