@@ -31,6 +31,14 @@ NEOCITIES = "connect-src 'self'; form-action 'self'"
 POLICIES = {"/no-script": "default-src 'self'", "/no-frame": "default-src 'self'; script-src *"}
 
 
+ABOUT = {  # Each path has the attribute of its script, what its head says, and what its page is.
+    "/one": ("data-page", '<link rel="canonical" href="{site}/one/">', "/one/"),
+    "/two": ('data-page="two/"', "", "/two/"),
+    "/three": ("data-page", "", "/three"),
+    "/whole": ("", '<link rel="canonical" href="{site}/whole/">', None),
+}
+
+
 @pytest.fixture
 def elsewhere(address: str) -> Iterator[str]:
     """A site with a page that shows the book, and with one that does it without a script."""
@@ -49,6 +57,10 @@ def elsewhere(address: str) -> Iterator[str]:
                 answer = body, {"Content-Security-Policy": policy}
                 other.add_url_rule(strict, strict, lambda answer=answer: answer)
     with site.reserved_port() as listening, site.serving(other, listening):
+        for path, (attribute, head, _) in ABOUT.items():
+            body = WITH_SCRIPT.replace("async", attribute).format(book=address)
+            html = f"<!doctype html><html lang=en>{head.format(site=site.address(listening))}{body}"
+            other.add_url_rule(path, path, lambda html=html: html)
         yield site.address(listening)
 
 
@@ -105,6 +117,23 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(elsewhere: str, open_context
     assert page.url.startswith(elsewhere)
     # Another port of the same computer is the same site, so both cookies are kept.
     assert kept(context) == [("/comments", "Lax"), ("/embed", "Lax")]
+
+
+def test_each_page_has_the_comments_about_it(elsewhere: str, open_context: OpenContext) -> None:
+    allow(elsewhere)
+    context = open_context()
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    for path in ABOUT:
+        page.goto(f"{elsewhere}{path}?utm=1#top")
+        book = inside(page)
+        book.get_by_label("Name").fill("Grace")
+        book.get_by_label("Message").fill(f"Hello from {path}")
+        book.get_by_role("button", name="Sign the book").click()
+        expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!", timeout=PATIENCE)
+        expect(book.locator(".comment")).to_have_count(1 if path != "/whole" else len(ABOUT))
+        expect(page.locator("[data-guestbook-count]")).to_have_text("1" if path != "/whole" else "4")
+    assert [one.page for one in stored()] == [is_ and elsewhere + is_ for *_, is_ in ABOUT.values()]
 
 
 def test_the_page_chooses_language_look_and_header(elsewhere: str, open_context: OpenContext) -> None:
