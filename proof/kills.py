@@ -1,7 +1,7 @@
 """Kill passes, workers and commands by SIGKILL, thousands of times, at moments that a seed draws.
 
 A round has a book on one of the databases. Passes on three hosts, or a relay and two workers, die and are
-replaced: tests/support/killed_passes.py says what must hold. Then the commands die: killed_commands.py.
+replaced: tests/support/killed_passes.py says what must hold. Then the commands die: killed_commands.py there.
 """
 
 import gc
@@ -21,11 +21,10 @@ import click
 from guestbook.background.doctor import State, examination
 from guestbook.lib import files
 from guestbook.settings import load
-from proof.killed_commands import CommandsOfBook
 from proof.power_scenarios import EXPECTED
 from tests.support import databases, rabbitmq, sent_payloads
 from tests.support.forks import Forks, open_forks
-from tests.support.killed_commands import KilledCommands
+from tests.support.killed_commands import CommandsOfBook, KilledCommands
 from tests.support.killed_passes import KilledPasses, opened_book
 
 MODES = (*databases.MODES, BROKER := "rabbitmq")
