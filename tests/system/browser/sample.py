@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
-from guestbook.comments import comment_actions, events_and_reminders
+from guestbook.comments import comment_actions, events_and_reminders, website_forms
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.inbound import request_bins
 from guestbook.inbound.request_bins import CapturedRequest
@@ -30,7 +30,7 @@ NO_PAGES = (
     *("metrics.show", "own_comment.show", "embed.own_comment.show", "webmention.status"),
     *("admin.setup.ask_code", "admin.setup.show_setup"),
     *(f"receiver.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
-    "receiver.ask_redelivery",
+    *("receiver.ask_redelivery", "website_form.lead_to_form"),
 )
 RECEIVER_PAGES = (  # after the first, which sets a cookie, the others open
     "/receiver/{receiver_token}",
@@ -72,6 +72,8 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         deliveries = _deliveries(webhooks)
         bins, captured = _catch(receiver)
         link_ids, receiver_tokens = _open_to_receiver(webhooks[0])
+        key = factories.written(lambda session: website_forms.add(session, "https://a.example/guestbook"))
+        factories.alter(Comment, comments[0], page="https://a.example/hello/")
     return {
         "webhook_id": webhooks,
         "comment_id": comments[:1],
@@ -86,6 +88,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "event_id": events,
         "event_name": ["comment.created"],
         "link_id": link_ids,
+        "key": [key],
         "receiver_token": receiver_tokens[:1],
         "old_receiver_token": receiver_tokens[1:],
     }
