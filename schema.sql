@@ -173,6 +173,21 @@ CREATE TABLE IF NOT EXISTS replies (
     CONSTRAINT replies_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
+-- A visitor's e-mail address for the owner's reply. It goes with the comment, with the reply, or after 30 days.
+CREATE TABLE IF NOT EXISTS reply_addresses (
+    id VARCHAR(32) NOT NULL,        -- the comment's id
+    address TEXT NOT NULL,          -- the e-mail address; encrypted
+    language VARCHAR(10) NOT NULL,  -- of the e-mails: the one that the form had
+    created_at VARCHAR(24) NOT NULL, -- retention counts from here
+    asked_at VARCHAR(24),           -- when the e-mail with the link to confirm was stored
+    confirmed_at VARCHAR(24),       -- when the visitor confirmed it; nothing else is mailed before
+    mailed_at VARCHAR(24),          -- when the e-mail with the reply was stored
+    PRIMARY KEY (id),
+    CONSTRAINT reply_addresses_comment FOREIGN KEY (id) REFERENCES comments (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS reply_addresses_by_age ON reply_addresses (created_at);
+
 -- The time that a comment is held: since when, when to remind the owner, and what a link to moderate has done.
 CREATE TABLE IF NOT EXISTS holds (
     comment_id VARCHAR(32) NOT NULL,
@@ -471,7 +486,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0034' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0035' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT id FROM passes)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from guestbook.lib import clock, ids, rate_counters
 from guestbook.lib.clock import MODERATION_LINK_LASTS
-from guestbook.lib.validate import PULL_URL
+from guestbook.lib.validate import PULL_URL, REPLY_MAIL
 from guestbook.settings import Settings
 
 KEEP_BIN_REQUESTS = timedelta(days=7)
@@ -38,6 +38,12 @@ RULES = (
         " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.comment_id = comments.id)"
         " AND NOT EXISTS (SELECT 1 FROM inbound_events WHERE inbound_events.comment_id = comments.id)",
     ),
+    ("reply_addresses", "created_at < :keep_addresses"),
+    (
+        "reply_addresses",
+        "mailed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries"
+        f" WHERE deliveries.comment_id = reply_addresses.id AND status = 'new' AND event = '{REPLY_MAIL}')",
+    ),
     ("holds", "decided_at < :keep_holds"),
     ("refusals", "day < :keep_refusals"),
     ("passes", "started_at < :keep_passes"),
@@ -64,6 +70,7 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_seen_signatures": timedelta(days=30),
         "keep_receiver_links": timedelta(days=30),  # after their end
         "keep_unproven": KEEP_UNPROVEN,
+        "keep_addresses": timedelta(days=30),
         "keep_holds": MODERATION_LINK_LASTS,  # No link lives longer after the decision.
         "keep_passes": timedelta(days=30),
         "keep_bin_requests": KEEP_BIN_REQUESTS,

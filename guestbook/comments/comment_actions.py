@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from guestbook.comments import comment_form, events_and_reminders
+from guestbook.comments import comment_form, events_and_reminders, reply_mails
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.comments.spam import learned_words, text_marks
@@ -222,10 +222,12 @@ def move(
         events_and_reminders.announce_restored(session, comment, settings, is_news=is_news)
     if status == "published" != was:
         events_and_reminders.tell(session, "comment.published", comment, settings)
+        reply_mails.mail_next(session, comment, settings)
     if is_back and comment.reply:
         events_and_reminders.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply)
     if was_known and not comment.is_known:
         events_and_reminders.tell(session, "comment.deleted", comment, settings)
+        reply_mails.forget(session, comment.id)
 
 
 def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
@@ -311,6 +313,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     _note_change(session, comment, settings)
     if comment.is_known and comment.reply:
         events_and_reminders.tell(session, "comment.replied", comment, settings, reply=comment.reply)
+        reply_mails.mail_next(session, comment, settings)
 
 
 def delete(session: Session, comment: Comment, settings: Settings) -> None:

@@ -5,10 +5,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 HIDDEN = "(hidden)"
 SHORTEST_SECRET = 12  # characters of a part of a URL that may be a password; shorter ones are common words
-# Links to moderate and to a receiver's page, and the addresses of sources, bins and pingers. A slash may be
-# escaped, as some programs write JSON, or encoded.
+# Links to moderate, to a receiver's page and in e-mails to visitors, and the addresses of sources, bins and
+# pingers. A slash may be escaped, as some programs write JSON, or encoded.
 _SLASH = r"(?:\\{0,4}/|%2[Ff])"
-_PLACES = "receiver|hooks|bin|cron"
+_PLACES = f"mail{_SLASH}(?:confirm|stop)|receiver|hooks|bin|cron"
 _TOKEN = "[0-9A-Za-z_-]{32,88}"
 SECRET_ADDRESS = re.compile(f"({_SLASH}(?:moderate|{_PLACES}){_SLASH}){_TOKEN}")
 NO_LINK_TO_MODERATE = re.compile(f"({_SLASH}(?:{_PLACES}){_SLASH}){_TOKEN}")

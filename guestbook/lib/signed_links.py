@@ -37,6 +37,8 @@ def _signature(text: str, purpose: str, secret_key: str) -> str:
     return hmac.new(secret_key.encode(), message.encode(), "sha256").hexdigest()[:SIGNATURE_DIGITS]
 
 
+MAIL_PATH = "/mail"
+CONFIRM, STOP = "confirm", "stop"  # what the links in an e-mail to a visitor do
 MODERATION_PATH = "/moderate"
 RECEIVER_PATH = "/receiver"
 RECEIVER = "receiver"  # the purpose of the signature

@@ -118,6 +118,8 @@ def too_long(what: str, value: str, limit: int) -> str | None:
 
 PULL_URL = "pull:"  # the URL of a webhook whose receiver fetches the deliveries: no pass sends them
 MAILTO = "mailto:"
+VISITORS_URL = "mailto:visitors"  # the URL of the webhook that the book adds for e-mail to visitors
+REPLY_MAIL = "mail.reply"  # the event of the delivery that brings a visitor the owner's reply
 MAIL_ADDRESS_LIMIT = 254  # characters, RFC 5321
 MAIL_ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"

@@ -10,12 +10,13 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import urldefrag, urlencode, urlsplit
 
-from guestbook.lib import clock, current_process, parse_html, retry_policy, validate
+from guestbook.lib import clock, current_process, parse_html, retry_policy, signed_links, validate
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.redaction import HIDDEN
+from guestbook.lib.signed_links import MAIL_PATH
 from guestbook.lib.text import printable
 from guestbook.lib.validate import is_mailto
-from guestbook.outbound import response_policy, webhook_signatures
+from guestbook.outbound import response_policy, visitor_mail, webhook_signatures
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.outbound.rate_and_time_limits import NO_LIMIT, TimeLimit
 from guestbook.outbound.response_policy import Decision
@@ -34,6 +35,7 @@ class MailSender:
     def __init__(self, settings: Settings, *, threads: bool = True) -> None:
         self._from, self._server = settings.mail_from, None
         self._host = urlsplit(settings.base_url).hostname or "localhost"
+        self._settings = settings
         if settings.smtp_url:
             import email.policy  # noqa: F401  before a message needs it: by then this host may allow no more files
 
@@ -54,15 +56,29 @@ class MailSender:
             subject, text = str(body["subject"]), str(body["text"])
         except (ValueError, LookupError, TypeError):
             subject, text = task.event, task.body.decode(errors="replace")
-        message = EmailMessage(policy=email.policy.SMTP)
+        # Raw headers stay as they are: folded, a long URL would become an encoded word, which is no URL.
+        message = EmailMessage(policy=email.policy.SMTP.clone(refold_source="none"))
         message["From"] = self._from or ""
-        message["To"] = validate.address_of_mailto(task.receiver.url)
+        message["To"] = task.address or validate.address_of_mailto(task.receiver.url)
         message["Subject"] = " ".join(printable(subject).split())
         message["Date"] = formatdate()
         message["Message-ID"] = f"<{task.event_id}.{task.receiver.webhook_id}@{self._host}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers
+        if task.receiver.is_visitors:
+            text = self._with_links(message, text, task.comment_id or "")
         message.set_content(text, cte="quoted-printable")
         return message
+
+    def _with_links(self, message: EmailMessage, text: str, comment_id: str) -> str:
+        """Return the text with its links, which no payload holds; headers have the one that unsubscribes."""
+        for action, placeholder in visitor_mail.PLACEHOLDERS.items():
+            token = signed_links.sign(comment_id, f"mail {action}", self._settings.secret_key)
+            link = f"{self._settings.base_url}{MAIL_PATH}/{action}/{token}"
+            text = text.replace(placeholder, link)
+        message.set_raw("List-Unsubscribe", f"<{link}>")  # The last one is to delete the address.
+        if link.startswith("https:"):  # RFC 8058 wants it.
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        return text
 
     def send(self, message: EmailMessage, seconds: float) -> ReceiverAnswer:
         """Hand it over and return the server's answer; raises TransportError."""
@@ -165,9 +181,7 @@ class Sender:
     def _post(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
         receiver = task.receiver
         if is_mailto(receiver.url):
-            message = self._mail.message(task)
-            outcome.request_headers = {name: str(message[name]) for name in MAIL_HEADERS}
-            _note_answer(self._mail.send(message, seconds), outcome, receiver.policy)
+            self._send_mail(task, outcome, seconds)
             return
         if receiver.mentions:
             self._mention(task, outcome, seconds)
@@ -182,6 +196,19 @@ class Sender:
         answer = self._own(receiver.url, headers, task.body, seconds)
         answer = answer or self._transport.post(receiver.url, headers, task.body, seconds=seconds)
         _note_answer(answer, outcome, receiver.policy)
+
+    def _send_mail(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
+        """Send an e-mail to the owner, or to a visitor, whose address is never stored with the attempt."""
+        is_visitors = task.receiver.is_visitors
+        if is_visitors and not task.address:
+            outcome.error, outcome.decision = visitor_mail.NO_ADDRESS, response_policy.OK
+            return
+        message = self._mail.message(task)
+        outcome.request_headers = {name: str(message[name]) for name in MAIL_HEADERS}
+        if is_visitors:
+            outcome.request_headers["To"] = HIDDEN
+        _note_answer(self._mail.send(message, seconds), outcome, task.receiver.policy)
+        outcome.response_body = "" if is_visitors else outcome.response_body  # Servers repeat the address.
 
     def _mention(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
         """Send a webmention to the endpoint that the website names; note the answer, if there is one."""

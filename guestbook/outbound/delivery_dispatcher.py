@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, current_process, ids, retry_policy
 from guestbook.lib.current_process import OtherWork, StopFlag, TimeShares
-from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
+from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks, visitor_mail
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.attempt_sender import OwnReceiver
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
@@ -301,6 +301,7 @@ class Dispatcher:
                 made = [
                     make(one, lease_end=lease_end, slot=slot) for one, slot in zip(due, slots, strict=True)
                 ]
+                made = visitor_mail.addressed(connection, made)
                 claimed.append((row.id, made, row.unreachable_in_a_row, bool(row.answered_before)))
         self._rates.store(connection, budgets)
         return claimed

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Text, bindparam, select, type_coerce, up
 
 from guestbook.lib import signatures
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring, of_row
+from guestbook.lib.validate import VISITORS_URL
 from guestbook.outbound import response_policy
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.rate_and_time_limits import Slot
@@ -49,6 +50,7 @@ class Receiver:
     seeds: tuple[bytes, ...] = ()  # The private keys that sign are made of these.
     github_headers: bool = False  # GitHub's headers come too.
     is_locked: bool = False  # Its secrets cannot be decrypted, so its deliveries wait.
+    is_visitors: bool = False  # It stands for all visitors who left an e-mail address.
 
 
 @dataclass(slots=True)  # Frozen, it would take three times as long to make.
@@ -72,6 +74,7 @@ class DeliveryTask:
     leased_until: datetime | None = (
         None  # The end of the lease by the host's clock; None for what no thread sends.
     )
+    address: str | None = None  # The visitor's e-mail address, which no payload holds.
 
     @property
     def lease(self) -> tuple[str, str]:
@@ -255,6 +258,8 @@ def receiver(
         text, old = (one and keyring.decrypt(one, signs) for one in needed[:2])
         private = (one and keyring.decrypt(one, seals) for one in needed[2:])
         keys = () if key_only else _keys(text, old)
+        if url == VISITORS_URL:
+            made = replace(made, is_visitors=True, policy=response_policy.visitor_email)
         return replace(made, headers=own, keys=keys, secret=(text or "").encode(), seeds=_seeds(*private))
     except ValueError as reason:
         is_locked = isinstance(reason, CannotDecrypt)

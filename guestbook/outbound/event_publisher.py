@@ -140,7 +140,7 @@ def publish(
     if comment_id:
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
     new = NewEvent(event, data, for_owner)
-    wanted = _wanting(_locked_webhooks(connection), new, leave_out, only)
+    wanted = _wanting(locked_webhooks(connection), new, leave_out, only)
     return store(connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past)
 
 
@@ -151,7 +151,7 @@ def publish_first(
 
     `sequence` counts its events so far. Nobody else knows the comment, so no delivery has to wait.
     """
-    now, webhooks = clock.now(), _locked_webhooks(connection)
+    now, webhooks = clock.now(), locked_webhooks(connection)
     if not webhooks:
         return
     title, rows = preferences.title(connection), list[dict[str, Any]]()
@@ -162,7 +162,7 @@ def publish_first(
         rows += _new_rows(event, inputs, title, settings, same, now)
     if rows:
         comment_order.set_sequence(connection, comment_id, sequence)
-        _insert(connection, rows)
+        insert(connection, rows)
 
 
 def _in_order(connection: Connection, event: str, comment_id: str, settings: Settings) -> dict[str, datetime]:
@@ -179,8 +179,9 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
     )
 
 
-def _locked_webhooks(connection: Connection) -> list[LockedWebhook]:
+def locked_webhooks(connection: Connection) -> list[LockedWebhook]:
     lock = SHARE_LOCKS.get(connection.dialect.name, "")
+    """Lock all webhooks until the caller's transaction ends, and return them."""
     return [LockedWebhook(*row) for row in plain_sql.run(connection, WEBHOOKS + lock)]
 
 
@@ -269,10 +270,11 @@ def store(
         sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
         same = {"created_at": now, "event_id": event_id, "comment_id": comment_id, "sequence": sequence}
         title = preferences.title(connection)
-        _insert(connection, _new_rows(event, inputs, title, settings, same, at, not_before))
+        insert(connection, _new_rows(event, inputs, title, settings, same, at, not_before))
     return event_id
 
 
-def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Store deliveries with the same columns; their webhooks are locked."""
     claims.run_sql_each(connection, plain_sql.insertion("deliveries", rows[0]), rows)
     database.note_new_work(connection)

@@ -31,9 +31,12 @@ def record_health(
     """
     by_webhook, lines = defaultdict(list), list[str]()
     for outcome in owned:
-        # Else this host stopped the request, or it went to one website of many: no receiver is to blame.
-        if not outcome.host_limit and not outcome.task.receiver.mentions:
-            by_webhook[outcome.task.receiver.webhook_id].append(outcome)
+        # Else this host stopped the request, or it went to one website or visitor of many: no receiver is to
+        # blame.
+        receiver = outcome.task.receiver
+        is_for_one = receiver.mentions or (receiver.is_visitors and outcome.decision.abort)
+        if not outcome.host_limit and not is_for_one:
+            by_webhook[receiver.webhook_id].append(outcome)
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
     if by_webhook:
         bad += claims.run_sql(connection, claims.FAILING, {}, ids=by_webhook.keys()).scalars()

@@ -79,6 +79,11 @@ def email(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -
     return replace(decision, gone=True) if status >= 500 and NO_MAILBOX.match(body) else decision
 
 
+def visitor_email(status: int, _headers: Mapping[str, str], _now: datetime, _body: bytes) -> Decision:
+    """SMTP's 550 to 554 are about this mailbox or message (RFC 5321); the next has another one."""
+    return OK if 200 <= status < 300 else Decision(ok=False, abort=550 <= status <= 554)
+
+
 def webmention(status: int, headers: Mapping[str, str], now: datetime, _body: bytes) -> Decision:
     """Only this delivery is concerned: the next one goes to another website."""
     if 200 <= status < 300:

@@ -1,6 +1,6 @@
 """Manage webhooks. Commands, pages and the API call these functions, which raise Refused for wrong input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,12 +12,13 @@ from guestbook.lib import body_encoding, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here, refusing
 from guestbook.lib.redaction import HIDDEN
-from guestbook.lib.validate import PULL_URL
+from guestbook.lib.validate import PULL_URL, VISITORS_URL
 from guestbook.outbound import (
     event_publisher,
     formats,
     payload_versions,
     receiver_links,
+    visitor_mail,
     webhook_signatures,
     webhook_urls,
 )
@@ -114,8 +115,8 @@ def add(
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
     """Change the given fields: all of them, or none when one is wrong."""
-    values = _checked(fields, settings, webhook.headers)
-    old_wording = template_of(session, webhook)
+    _refuse_built_in(webhook, fields.keys())
+    values, old_wording = _checked(fields, settings, webhook.headers), template_of(session, webhook)
     wording = values.pop("template", None if "template" in fields else old_wording)
     links, signatures = values.pop("moderation_links", None), webhook_signatures.taken_from(values)
     format_name = values.setdefault("format", "template" if wording else webhook.format)
@@ -146,6 +147,11 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     _keep_template(session, webhook, wording)
 
 
+def _refuse_built_in(webhook: Webhook, wanted: Set[str]) -> None:
+    if webhook.url == VISITORS_URL and not wanted <= {"name", "rate"}:
+        raise Refused(visitor_mail.BUILT_IN, only_here=True)
+
+
 def is_verified(webhook: Webhook) -> bool:
     """Whether its receiver may verify signatures. Chat services, mailboxes and websites do not."""
     return webhook.format in ("json", "template") and not chats.is_known(webhook.url)
@@ -168,6 +174,7 @@ def template_of(session: Session, webhook: Webhook) -> str | None:
 
 def store_sample(session: Session, webhook: Webhook, settings: Settings, event: str = PING) -> Delivery:
     """Store a test delivery, whatever events the webhook wants, and return it; raises Refused."""
+    _refuse_built_in(webhook, {PING})
     validate.one_of(EVENTS, event, field="event", noun="event")
     data = EVENTS[event].sample_data(settings.base_url)
     if event == PING:

@@ -33,6 +33,7 @@ SECRET_COLUMNS_OF_BOOK = (
     SecretColumn("webhooks", "previous_signing_key", "webhook key"),
     SecretColumn("sources", "secret", "source secret"),
     SecretColumn("sources", "previous_secret", "source secret"),
+    SecretColumn("reply_addresses", "address", "reply address"),
     SecretColumn("book_state", "value", "second factor", "secret", key="name", only="second_factor"),
     SecretColumn("book_state", "value", "cron token", key="name", only="cron_token"),
 )

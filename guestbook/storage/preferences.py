@@ -226,6 +226,11 @@ class Preferences:
         "Note to you",
         "Let visitors write you a note that only you read. Webhooks with moderation links get it too.",
     )
+    reply_mails: bool = fields.box(
+        False,
+        "E-mail to visitors",
+        "Visitors may leave an e-mail address, and get one e-mail when you reply. Needs GUESTBOOK_SMTP_URL.",
+    )
     moderation: str = fields.choice(
         "suspicious",
         "Moderation",

@@ -97,13 +97,17 @@ def hold(staged_book: StagedBook) -> int:
 def continue_sequences(book: sqlite3.Connection, staged: str, present: str) -> None:
     """Let the staged book count the events about each comment on from where the present one is.
 
-    A receiver may ignore a number that it has seen. Both are names of databases on the connection.
+    A receiver may ignore a number that it has seen. Both are names of databases on the connection. No address
+    comes back that was deleted or mailed since; books of earlier versions have none.
     """
     last = f"SELECT last_sequence FROM {present}.comments AS now WHERE now.id = comments.id"
     book.execute(
         f"UPDATE {staged}.comments SET last_sequence = ({last})"
         f" WHERE EXISTS ({last} AND now.last_sequence > comments.last_sequence)"
     )
+    if book.execute(f"SELECT 1 FROM {present}.sqlite_master WHERE name = 'reply_addresses'").fetchone():
+        kept = f"SELECT id FROM {present}.reply_addresses WHERE mailed_at IS NULL"
+        book.execute(f"DELETE FROM {staged}.reply_addresses WHERE id NOT IN ({kept})")
 
 
 def _copied(file: Path, folder: Path) -> BackupLabel:

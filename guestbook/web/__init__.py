@@ -32,6 +32,7 @@ PAGES_BELOW = {
     "/hooks": "inbound_webhook.pages",
     "/webmention": "webmention.pages",
     "/bin": "inbound_webhook.bin_pages",
+    "/mail": "reply_mail_pages.pages",
     "/moderate": "moderation_by_link.pages",
     "/receiver": "delivery_log_for_receivers.pages",
     "/admin": "admin.register",

@@ -10,9 +10,10 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import comment_actions, comment_form, submission, website_forms
+from guestbook.comments import comment_actions, comment_form, reply_mails, submission, website_forms
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_report, spam_rules
 from guestbook.comments.submission import CommentChanged, TooManyComments
@@ -24,10 +25,11 @@ from guestbook.storage.audit_log import Actor
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import embed, request_context, response_headers, visitor_tokens
+from guestbook.web import embed, look_language_time_zone, request_context, response_headers, visitor_tokens
 from guestbook.web.error_pages import NotYours
 from guestbook.web.visitor_tokens import Form, FormError
 
+EMAIL_FIELD = "email"
 HONEYPOT_FIELD = "subject"  # Programs fill in this hidden field; browsers do not.
 PREVIEW_FIELD = "preview"  # This button stores nothing.
 BOOK_CLOSED = Translatable(
@@ -71,8 +73,15 @@ def _submit(
     Anybody can repeat what a public form has sent, so only the request that stores a comment may change it.
     """
     made: list[str] = []
+
+    def note(session: Session, new: Comment) -> None:
+        made.append(new.id)
+        if email := _email():
+            language = look_language_time_zone.language()
+            reply_mails.keep(session, new, email, language, sender.address, sender.settings)
+
     try:
-        comment = submission.submit(entry, sender, form.key(entry), lambda _, new: made.append(new.id))
+        comment = submission.submit(entry, sender, form.key(entry), note)
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
     answer = redirect(address(comment), 303)
@@ -141,7 +150,14 @@ def _read_signature() -> Draft:
     entry, book = _read_form(), request_context.preferences()
     if book.question and not comment_form.is_right_answer(_line("answer"), book.answers):
         return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
+    if wrong := reply_mails.error_of(_email()):
+        return replace(entry, errors={**entry.errors, EMAIL_FIELD: wrong})
     return entry
+
+
+def _email() -> str:
+    """Return the visitor's e-mail address, or nothing if the book does not ask for it."""
+    return _line(EMAIL_FIELD) if request_context.offers_reply_mails() else ""
 
 
 def _read_form(stored: Draft | None = None) -> Draft:
@@ -198,7 +214,7 @@ def _refused(
 
 def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    typed = {"draft": entry, "answer": _line("answer"), "token": token}
+    typed = {"draft": entry, "answer": _line("answer"), "email": _line(EMAIL_FIELD), "token": token}
     return render_template("sign.html", **typed, notice=notice, preview=preview)
 
 

@@ -68,6 +68,12 @@ def preferences_or_defaults() -> Preferences:
         return Preferences()
 
 
+def offers_reply_mails() -> bool:
+    """Whether the form asks for an e-mail address: the owner wants it, and e-mail can be sent."""
+    can_mail = settings().smtp_url and settings().mail_from
+    return bool(can_mail) and preferences_or_defaults().reply_mails
+
+
 def _read() -> Preferences:
     try:
         return stored_preferences.selected(select())

@@ -14,7 +14,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from guestbook.lib import ids
-from guestbook.lib.signed_links import MODERATION_PATH, RECEIVER_PATH
+from guestbook.lib.signed_links import MAIL_PATH, MODERATION_PATH, RECEIVER_PATH
 from guestbook.queries import public_comments
 from guestbook.web import request_context
 
@@ -52,6 +52,7 @@ HEADERS_BELOW = {
         "Referrer-Policy": "same-origin",
         "X-Robots-Tag": "noindex",
     },
+    MAIL_PATH: SECRET_PAGE,
     MODERATION_PATH: SECRET_PAGE,
     RECEIVER_PATH: {**SECRET_PAGE, "Content-Security-Policy": ADMIN_CONTENT_POLICY},
 }
@@ -109,7 +110,7 @@ def has_admin_look() -> bool:
 
 def is_for_owner() -> bool:
     """Whether no visitor opens it: an admin page, or one behind a link for the owner or a receiver."""
-    return is_below(*HEADERS_BELOW)
+    return is_below(ADMIN_PATH, MODERATION_PATH, RECEIVER_PATH)
 
 
 def set_cookie(

@@ -28,6 +28,7 @@ from guestbook.storage.models import (
     Pass,
     ReceiverLink,
     Refusal,
+    ReplyAddress,
     SeenSignature,
 )
 from tests.conftest import running, settings_for
@@ -125,6 +126,11 @@ def hold(**values: object) -> None:
     store(Hold, comment_id=factories.sign(), held_at=clock.now(), **values)
 
 
+def address(**values: object) -> None:
+    row = ReplyAddress(id=factories.sign(), address="x@example.org", language="en", **values)
+    factories.written(lambda session: session.add(row))
+
+
 def pass_at(distance: timedelta) -> None:
     at = clock.now() + distance
     store(Pass, id=ids.new(), started_at=at, host="h", processed=0, retried=0, failed=0)
@@ -153,6 +159,8 @@ WORK: dict[str, Callable[[], object]] = {
     "a refused event": refused,
     "an old comment of spam": spam,
     "an old count of refusals": refusal,
+    "an old e-mail address": lambda: address(created_at=ago(31)),
+    "an old e-mail address, whose reply was mailed": lambda: address(mailed_at=ago(0)),
     "an old decision": lambda: hold(decided_at=ago(8)),
     "a held comment of which to remind": lambda: hold(remind_at=clock.now()),
     "a reminder after years": lambda: hold(remind_at=clock.now() + 999 * DAY),

@@ -63,6 +63,8 @@ def comments() -> Iterator[Named]:
     yield row("comments", id="c5", name="a ", message="🦋" * 16_000, status="held", form_key="k")
     yield row("comments", id="C5", name="a", message=" ", status="held", form_key="K", last_sequence=LARGEST)
     yield row("replies", comment_id="c1", message=HOSTILE)
+    for number in range(1, 4):
+        yield row("reply_addresses", id=f"c{number}", address=HOSTILE * 3, language="de", asked_at=THEN)
     yield row("text_marks", comment_id="c1", first="0" * 16, second="f" * 16)
     yield row("holds", comment_id="c1", held_at=THEN, action="reply")
     yield row("origins", comment_id="c2", name="N", url="u" * 500)

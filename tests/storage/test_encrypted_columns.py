@@ -17,10 +17,11 @@ from guestbook.storage import backup, cron_token, database, encrypted_columns
 from guestbook.storage.column_types import Encrypted
 from guestbook.storage.database import db
 from guestbook.storage.encrypted_columns import SECRET_COLUMNS_OF_BOOK, StoredSecrets
-from guestbook.storage.models import Source, Webhook
+from guestbook.storage.models import ReplyAddress, Source, Webhook
 from tests.support import factories, secret_keys
 from tests.support.secret_keys import KEY, NEW_KEY
 
+TABLES = ("webhooks", "sources", "reply_addresses", "book_state")
 FACTOR_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 LONGEST = "🦋" * 100
 
@@ -31,12 +32,14 @@ def fill() -> dict[str, str]:
     hook = {"secret": LONGEST, "previous_secret": "whsec_previous", "headers": {"X-Key": "hidden value"}}
     factories.webhook(**hook, signing_key=key, previous_signing_key=old_key)
     factories.source(verify="github", secret="of the source", previous_secret="of the source before")
+    comment = factories.sign()
     with database.writing() as session:
         code = pyotp.TOTP(FACTOR_SECRET).now()
         second_factor.set_up(session, FACTOR_SECRET, code, clock.now())
         token = cron_token.make(session)
+        session.add(ReplyAddress(id=comment, address="ada@example.org", language="en"))
     shown = {**hook, "headers": "hidden value", "key": key, "old key": old_key, "factor": FACTOR_SECRET}
-    return {**shown, "source": "of the source", "cron": token}  # type: ignore[dict-item]  # all are text now
+    return {**shown, "source": "of the source", "cron": token, "address": "ada@example.org"}  # type: ignore[dict-item]  # all are text now
 
 
 def test_each_secret_column_is_encrypted_again_under_its_own_purpose() -> None:
@@ -56,9 +59,7 @@ def test_each_secret_column_is_encrypted_again_under_its_own_purpose() -> None:
 def stored() -> str:
     """Return all that lies in the tables with secrets."""
     with db.engine.connect() as connection:
-        tables = [
-            connection.execute(text(f"SELECT * FROM {one}")) for one in ("webhooks", "sources", "book_state")
-        ]
+        tables = [connection.execute(text(f"SELECT * FROM {one}")) for one in TABLES]
         return "\n".join(str(value) for table in tables for row in table for value in row)
 
 
@@ -69,7 +70,8 @@ def read() -> list[Any]:
         factor = second_factor.read(db.session())
         keys = hook.signing_key, hook.previous_signing_key
         of_hook = hook.secret, hook.previous_secret, *keys, *hook.headers.values()
-        return [*of_hook, source.secret, source.previous_secret, factor and factor.secret]
+        address = db.session.query(ReplyAddress).one().address
+        return [*of_hook, address, source.secret, source.previous_secret, factor and factor.secret]
 
 
 def renewed() -> StoredSecrets:
@@ -88,7 +90,7 @@ def test_no_secret_lies_open_in_the_tables_on_any_database() -> None:
     with database.writing() as session:
         assert cron_token.matches(session, hidden["cron"])
     found = renewed()
-    assert (found.total, found.encrypted, found.unreadable) == (9, 0, set())
+    assert (found.total, found.encrypted, found.unreadable) == (10, 0, set())
     assert stored() == lying
 
 
@@ -96,7 +98,7 @@ def test_no_secret_lies_open_in_the_tables_on_any_database() -> None:
 def test_a_secret_that_is_copied_to_another_row_cannot_be_read_there() -> None:
     fill()
     other, source = factories.webhook(headers={"X-Key": "x"}), factories.source(verify="github", secret="s")
-    for one in SECRET_COLUMNS_OF_BOOK[:-2]:
+    for one in (one for one in SECRET_COLUMNS_OF_BOOK if one.table in ("webhooks", "sources")):
         copied = text(f"UPDATE {one.table} SET {one.column} = :value WHERE id = :id")
         with database.write(db.engine) as connection:
             row_id = {"webhooks": other, "sources": source}[one.table]
@@ -125,7 +127,7 @@ def test_a_rotation_of_the_key_keeps_every_secret_and_needs_the_old_key_no_more(
         connection.exec_driver_sql("INSERT INTO settings SELECT * FROM book_state")
     secret_keys.use(NEW_KEY, KEY)
     assert read() == before
-    assert renewed().encrypted == 9
+    assert renewed().encrypted == 10
     assert renewed().encrypted == 0
     secret_keys.use(NEW_KEY)
     assert read() == before
@@ -145,7 +147,7 @@ def test_with_another_key_nothing_is_readable_and_nothing_is_lost() -> None:
     secret_keys.use(NEW_KEY)
     assert {str(one) for one in read()} == {"(unreadable)"}
     found = renewed()
-    assert {table for table, _ in found.unreadable} == {"webhooks", "sources", "book_state"}
+    assert {table for table, _ in found.unreadable} == set(TABLES)
     assert found.why == "The secret key is not the one with which this was encrypted."
     with database.writing() as session:  # an owner who changes something else keeps what is stored
         hook = session.query(Webhook).one()

@@ -13,18 +13,18 @@ from typing import Any
 import pymysql
 import pytest
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from guestbook import settings
-from guestbook.lib import locks
+from guestbook.lib import clock, locks
 from guestbook.lib.current_process import in_silence
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.storage import backup, database, engines, restore, schema_version
 from guestbook.storage.backup import BackupReport
-from guestbook.storage.models import Webhook
+from guestbook.storage.models import ReplyAddress, Webhook
 from guestbook.storage.restore import Comparison, RestoreReport, compare
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
@@ -105,6 +105,21 @@ def test_a_restore_that_begins_again_keeps_one_backup_of_the_book(
     assert not conflicts
     assert report.before
     assert list(report.before.path.parent.iterdir()) == [report.before.path]
+
+
+def test_no_address_comes_back_that_was_deleted_or_mailed_since(
+    home: Path, there: Settings, tmp_path: Path
+) -> None:
+    file = backup.write(settings.load(at(home)), tmp_path / "b.db").path
+    kept = select(ReplyAddress.id).order_by(ReplyAddress.id)
+    restored(there, file)
+    with engine_on(there.database_url) as engine, engine.begin() as connection:
+        assert connection.scalars(kept).all() == ["c1", "c2", "c3"]
+        connection.execute(delete(ReplyAddress).where(ReplyAddress.id == "c1"))
+        connection.execute(update(ReplyAddress).where(ReplyAddress.id == "c2").values(mailed_at=clock.now()))
+    restored(there, file)
+    with engine_on(there.database_url) as engine, engine.connect() as connection:
+        assert connection.scalars(kept).all() == ["c3"]
 
 
 def test_a_backup_of_an_earlier_book_is_upgraded_on_the_way(kind: str, tmp_path: Path) -> None:

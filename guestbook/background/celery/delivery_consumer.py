@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -27,7 +28,7 @@ from guestbook.background.celery.messages import Handover
 from guestbook.inbound.inbox import Inbox
 from guestbook.lib import clock, current_process, ids, retry_policy
 from guestbook.lib.current_process import StopFlag
-from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
+from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks, visitor_mail
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import ClaimedTasks
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
@@ -71,13 +72,13 @@ class Takeover:
         token, ends = f"worker.{ids.new()}", now + self.lease
         if row_ids := [row.id for row, _ in kept]:
             claims.take_over(connection, DELIVERIES, row_ids, until=ends + self._skew, token=token)
-        current = {webhook_id: self._receivers.of(row, now) for webhook_id, row in webhooks.items()}
+        addressed = partial(visitor_mail.addressed, connection)
         tasks: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
         for row, slot in kept:
-            terms = token, lease_end, current[row.webhook_id], slot, ends
+            terms = token, lease_end, self._receivers.of(webhooks[row.webhook_id], now), slot, ends
             tasks[row.webhook_id].append(delivery_tasks.delivery_task(row, *terms))
         return [
-            (row.id, tasks[row.id], row.unreachable_in_a_row, bool(row.answered_before))
+            (row.id, addressed(tasks[row.id]), row.unreachable_in_a_row, bool(row.answered_before))
             for row in webhooks.values()
             if row.id in tasks
         ]

@@ -175,7 +175,10 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield ok(f"The journal mode is {mode}, which works on a network drive ({kind}).")
 
 
-NOUNS = {"webhooks": "webhook", "sources": "source", "book_state": "setting"}
+NOUNS = {
+    **{"webhooks": "webhook", "sources": "source", "book_state": "setting"},
+    "reply_addresses": "visitor with an e-mail address",
+}
 OLD_KEY_ADVICE = (
     "Put the old secret key in {}, or in {}SECRET_KEY_FALLBACKS, restart the web server and workers, "
     "and run encrypt-secrets. If it is lost, give each of these a new secret; the page on the key says how."

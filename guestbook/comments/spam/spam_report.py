@@ -31,6 +31,7 @@ REFUSAL_REASONS = {  # reason → words for the owner
     "rate": "Too many comments from one network",
     "website": "The form was on another website",
     "answer": "The answer to your question was wrong",
+    "email": "The e-mail address was wrong",
     **{name: field.refused for name, field in COMMENT_FIELDS.items()},
 }
 COUNT_WAIT = 0.5  # seconds

@@ -12,6 +12,7 @@ from guestbook.storage.models.delivery import (
     AttemptCount,
     Delivery,
     ReceiverLink,
+    ReplyAddress,
     Template,
     Webhook,
 )

@@ -1,4 +1,4 @@
-"""A webhook with its template and its receiver's links; its deliveries, and the attempts made for them."""
+"""A webhook with its template, its receiver's links and visitors' addresses; its deliveries and attempts."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -267,6 +267,24 @@ class ReceiverLink(Base):
 
 
 QUEUE_STATUSES = ("new", "processed", "failed")
+
+
+class ReplyAddress(Base):
+    """Where the owner's reply to a comment is mailed; `id` is the comment's."""
+
+    __tablename__ = "reply_addresses"
+    __table_args__ = (Index("reply_addresses_by_age", "created_at"),)
+
+    id: Mapped[str] = belongs_to("comments", "reply_addresses_comment", primary_key=True)
+    address: Mapped[str] = mapped_column(Encrypted("reply address"))
+    language: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    asked_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    mailed_at: Mapped[datetime | None]
+
+
+bind_secrets(ReplyAddress)
 
 
 class QueueRow:

@@ -44,6 +44,7 @@ PUBLIC_VIEWS = {
     "embed.own_comment": "show edit delete",  # with the cookie of the frame
     "website_form": "lead_to_form sign_on_website",  # with a public key of the owner's
     "moderation": "show decide",  # with a signed token
+    "reply_mail": "show",  # the same
     # With the cookie that a signed link gives.
     "receiver": "open_link index show payload verify redeliver ask_redelivery redeliver_failed"
     " test rotate rotate_key",

@@ -20,7 +20,7 @@ from tests.support.owner import Owner
 from tests.support.visitor import by_class, hrefs, set_, text
 
 BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
-UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
+UNTICKED = ("closed", "asks_place", "asks_note", "reply_mails")  # in a new book
 DEFAULTS = {
     name: value
     for name, value in preferences.typed(Preferences()).items()
@@ -31,7 +31,7 @@ NEW_BOOK = {
     **{"moderation": "all", "language": "fr", "visitor_languages": "yes", "timezone": "Europe/Berlin"},
     **{"visitor_times": "yes", "theme": "dark", "rate": "3", "flood": "9", "words": "lantern\nboat"},
     **{"question": "Which river?", "answers": "Neisse", "score": "yes", "mentions": "yes", "closed": "yes"},
-    **{"asks_place": "yes", "asks_note": "yes", "contact": "ada@book.example"},
+    **{"asks_place": "yes", "asks_note": "yes", "reply_mails": "yes", "contact": "ada@book.example"},
     "moods": "happy\ntired",
 }
 NEW_LOOK = {
