@@ -1,8 +1,11 @@
 """The web server's answers beside those of a bare Flask view, and signing while a pass runs at full speed."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import click
@@ -18,13 +21,19 @@ WEBHOOKS = 8
 WEBHOOKS_OF_ANSWERS = 3
 HEADERS = {"Accept-Encoding": "gzip"}
 SHOWN = 20  # comments on the front page
+FILE = "front page as a file of nginx"
 KINDS = {  # with the status of the answer
     "a bare Flask view": "200",
     "front page": "200",
     "front page, 304": "304",
     "a bare POST that stores the rows": "303",
     "POST": "303",
+    FILE: "200",
 }
+NGINX = """daemon off; master_process off; pid {0}/pid; error_log stderr; events {{}}
+http {{ client_body_temp_path {0}/1; proxy_temp_path {0}/2; fastcgi_temp_path {0}/3; uwsgi_temp_path {0}/4;
+scgi_temp_path {0}/5; keepalive_requests 1000000; access_log off; default_type text/html;
+server {{ listen 127.0.0.1:{1}; root {0}; }} }}"""
 COLUMNS = ("n", "per second", "range", "to bare", "CPU ms", "to bare", "p99 ms")
 
 
@@ -87,12 +96,27 @@ def rows(
         sign = _signing(port, at_once)
         raw_client.exchange(port, [sign("/comments", -number) for number in range(1, SHOWN + 1)], 1)
         found: dict[str, list[Round]] = {kind: [] for kind in KINDS}
-        for number in range(rounds):
-            numbers = range(number * count, (number + 1) * count)
-            for kind, sent in _sent(port, sign, numbers).items():
-                found[kind].append(_round(kind, process.pid, port, sent, at_once))
+        with _nginx(requests.get(f"http://127.0.0.1:{port}/", timeout=60).text) as (file_port, nginx):
+            for number in range(rounds):
+                numbers = range(number * count, (number + 1) * count)
+                for kind, sent in _sent(port, sign, numbers).items():
+                    found[kind].append(_round(kind, process.pid, port, sent, at_once))
+                sent = [raw_client.request(file_port, "/", HEADERS)] * count
+                found[FILE].append(_round(FILE, nginx, file_port, sent, at_once))
     bare = found["a bare Flask view"]
     return [_row(f"{server}, {kind}", count, one, bare) for kind, one in found.items()]
+
+
+@contextmanager
+def _nginx(page: str) -> Iterator[tuple[int, int]]:
+    """Let nginx serve a page from a file; give the port and the process id."""
+    with TemporaryDirectory() as folder:
+        port, config = free_port(), Path(folder, "nginx.conf")
+        config.write_text(NGINX.format(folder, port))
+        Path(folder, "index.html").write_text(page)
+        with processes.running(["nginx", "-p", folder, "-c", str(config), "-e", "stderr"], {}) as process:
+            processes.until(lambda: processes.listens(port), "nginx")
+            yield port, process.pid
 
 
 def _signing(port: int, at_once: int) -> Sign:
