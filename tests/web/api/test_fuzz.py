@@ -28,7 +28,7 @@ unexpected-methods = ["PUT", "TRACE"]
 MAY_FAIL = """
 [[operations]]
 include-name = "{}"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "412", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409", "412", "422"]
 """
 OFF = """
 [[operations]]
