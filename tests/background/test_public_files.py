@@ -16,7 +16,7 @@ from guestbook.background import public_files
 from guestbook.background.doctor import examination
 from guestbook.comments import comment_actions
 from tests.conftest import running
-from tests.support import factories
+from tests.support import factories, small_disk
 from tests.support.owner import Owner
 from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, messages, parse, set_
 
@@ -252,3 +252,43 @@ def test_a_folder_that_cannot_be_written_costs_no_comment_and_doctor_says_so(
         ]
         assert [one.state.value for one in findings] == ["problem"]
     assert fault == "file" or [one.name for one in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_an_import_and_a_restored_backup_reach_the_files(app: Flask, folder: Path, tmp_path: Path) -> None:
+    factories.sign("Before")
+    fill(app)
+    shell = app.test_cli_runner()
+    assert shell.invoke(args=["backup", str(tmp_path / "kept.zip")]).exit_code == 0
+    (tmp_path / "more.csv").write_text("name,message,created_at\nBo,Imported,2026-01-02T10:00:00Z\n")
+    assert shell.invoke(args=["comments", "import", str(tmp_path / "more.csv")]).exit_code == 0
+    fill(app)
+    assert book_in_files(folder) == ["Before", "Imported"]
+    done = shell.invoke(args=["restore", str(tmp_path / "kept.zip"), "--yes"])
+    assert done.exit_code == 0, done.output
+    assert has_words(folder, "Imported") == []
+
+
+@pytest.mark.skipif(not small_disk.can_be_mounted(), reason="needs a disk of its own")
+def test_a_full_disk_keeps_no_words_and_costs_no_comment(
+    environ: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "disk" / "pages"
+    with (
+        small_disk.small_disk(folder.parent) as disk,
+        running({**environ, "GUESTBOOK_PUBLIC_FOLDER": str(folder)}) as app,
+        caplog.at_level(logging.WARNING),
+    ):
+        set_(visitor_languages="no")
+        comment_id = factories.sign("Erase me")
+        fill(app)
+        assert "en/index.html" in has_words(folder, "Erase me")
+        disk.fill()
+        Owner(app).be_logged_in().post(f"/admin/comments/{comment_id}/trash")
+        assert has_words(folder, "Erase me") == []
+        disk.fill()
+        sign_in_browser(app, "On a full disk")
+        assert published() == ["On a full disk"]
+        assert "No space left on device" in caplog.text
+        disk.free()
+        fill(app)
+        assert book_in_files(folder) == ["On a full disk"]
