@@ -171,7 +171,7 @@ def test_after_each_click_the_page_around_shows_what_came_of_it(
     book.get_by_label("Website").fill("")
     book.get_by_role("button", name="Preview").click()
     expect(book.get_by_role("heading", name="This is how it will look")).to_be_in_viewport(timeout=PATIENCE)
-    sign.click()
+    sign.first.click()
     expect(book.get_by_role("status")).to_be_in_viewport(ratio=1, timeout=PATIENCE)
     book.get_by_role("link", name="Older comments").click()
     expect(book.get_by_role("heading", name="Older comments")).to_be_in_viewport(timeout=PATIENCE)
