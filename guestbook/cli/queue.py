@@ -42,6 +42,7 @@ class QueueKind:
     verb: str
     nouns: tuple[str, str]
     all_failed: str  # It completes "all that …".
+    done: str  # the same of those that did not fail: "that were …"
     since: str
     erased: str
 
@@ -59,6 +60,7 @@ DELIVERY_KIND = QueueKind(
     verb="redeliver",
     nouns=("delivery", "deliveries"),
     all_failed="were given up",
+    done="delivered",
     since="made",
     erased="the comment was deleted, and nothing earlier about it is sent any more",
 )
@@ -71,6 +73,7 @@ INBOUND_KIND = QueueKind(
     verb="reprocess",
     nouns=("inbound event", "inbound events"),
     all_failed="failed",
+    done="processed",
     since="received",
     erased="the comment was deleted for good, and what was sent for it too",
 )
@@ -104,24 +107,36 @@ def _status_in_words(row: Delivery | InboundEvent) -> str:
 
 def _requeue_options(kind: QueueKind) -> Decorator:
     """Return a decorator that adds the options of redeliver or reprocess."""
-    since = f"With --failed: only those {kind.since} since then {WHEN}."
-    owner = f"With --failed: only those of one {kind.owner_name}."
+    those = f"With --failed or --all: only those {kind.since}"
+    owner = f"With --failed or --all: only those of one {kind.owner_name}."
+    everything = f"All of one {kind.owner_name} since a time, also those that were {kind.done}; it asks."
     return together(
         click.argument("ids", nargs=-1, metavar="[ID]..."),
         click.option("--failed", is_flag=True, help=f"All that {kind.all_failed}."),
+        click.option("--all", "everything", is_flag=True, help=everything),
         click.option(f"--{kind.owner_name}", "owner", metavar="ID", help=owner),
-        click.option("--since", callback=moment, metavar="WHEN", help=since),
+        click.option("--since", callback=moment, metavar="WHEN", help=f"{those} since then {WHEN}."),
+        click.option("--until", callback=moment, metavar="WHEN", help=f"{those} before then {WHEN}."),
         click.option("--dry-run", is_flag=True, help="Only print how many it would be."),
+        output.yes_option,
     )
 
 
-def _requeue(kind: QueueKind, *, dry_run: bool, **chosen: Any) -> None:
-    """Make the chosen rows due again, or only count them, and print which stay as they are."""
+def _requeue(kind: QueueKind, *, dry_run: bool, yes: bool, **chosen: Any) -> None:
+    """Make the chosen rows due again, or only count them, and print which stay as they are.
+
+    With --all it asks first.
+    """
     which = _condition(kind, **chosen)
     groups = redelivery.forecast(db.session(), kind.filters.model, which, clock.now())
     due = redelivery.total(groups)
     if any(group.erased for group in groups) and not due + sum(group.leased for group in groups):
         raise Refused(f"This cannot be done: {kind.erased}.")
+    if chosen["everything"] and due and not dry_run and not yes:
+        output.say(*([] if output.is_json() else _notes(kind, groups, 0)))
+        db.session.rollback()  # Nobody waits in a transaction for an answer.
+        verb = f"{kind.verb} them"
+        output.ask(f"{kind.verb.title()} {kind.counted(due)}?", "Nothing was changed.", verb)
     count = due if dry_run else redelivery.run(kind.filters.model, which)
     all_pulled = redelivery.are_pulled(groups)
     how = "to a listener" if all_pulled else "with the next pass"
@@ -150,16 +165,19 @@ def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: i
 
 
 def _condition(
-    kind: QueueKind, ids: Sequence[str], failed: bool, owner: str | None, since: datetime | None
+    kind: QueueKind, ids: Sequence[str], failed: bool, everything: bool, owner: str | None, **period: Any
 ) -> Any:
     """Return the condition for the chosen rows; refuses options that do not go together."""
-    if bool(ids) == failed:
-        raise click.UsageError(f"Give ids, or --failed for all that {kind.all_failed}.")
-    if not failed and (owner or since):
-        raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
+    name = kind.owner_name
+    if bool(ids) + failed + everything != 1:
+        raise click.UsageError(f"Give ids, --failed for all that {kind.all_failed}, or --all.")
+    if ids and (owner or any(period.values())):
+        raise click.UsageError(f"--{name}, --since and --until go with --failed or --all.")
+    if everything and not (owner and period["since"]):
+        raise click.UsageError(f"--all needs --{name} and --since.")
     if ids:
         return kind.filters.model.id.in_([row_commands.find(kind.filters.model, one).id for one in ids])
-    return _filters(kind, owner, status="failed", since=since).condition()
+    return _filters(kind, owner, status=None if everything else "failed", **period).condition()
 
 
 def _filters(kind: QueueKind, owner: str | None, **filters: Any) -> Any:
@@ -220,8 +238,8 @@ def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 
     The next pass sends them, or a listener fetches them, with the same id and payload. All later ones about
-    the same comment to the same webhook follow, so the receiver ends with the newest state. Give ids, or
-    --failed.
+    the same comment to the same webhook follow, so the receiver ends with the newest state. Give ids,
+    --failed, or --all for a receiver that lost its data.
     """
     _requeue(DELIVERY_KIND, **options)
 
@@ -358,6 +376,6 @@ def show_event(id_: str) -> None:
 def reprocess(**options: Any) -> None:
     """Make inbound events due again.
 
-    The next pass processes them with the settings that their source has then. Give ids, or --failed.
+    The next pass processes them with the settings that their source has then. Give ids, --failed or --all.
     """
     _requeue(INBOUND_KIND, **options)

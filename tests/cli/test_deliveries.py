@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from guestbook.comments import comment_actions
 from guestbook.lib import clock
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import statistics
@@ -78,6 +79,31 @@ def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None
         "Will redeliver 2 deliveries with the next pass.",
         "Among them, because a listener fetches them: 1 delivery.",
     ]
+
+
+@pytest.mark.parametrize(("answer", "code", "requests"), [("n", 1, 0), ("y", 0, 2)])
+def test_a_receiver_that_lost_its_data_gets_it_again_in_order(
+    shell: Shell,  # noqa: ARG001
+    terminal: Terminal,
+    receiver: Receiver,
+    answer: str,
+    code: int,
+    requests: int,
+) -> None:
+    factories.webhook(receiver.url(), name="Index", events=BOTH)
+    factories.sign("Stays")
+    gone = factories.sign("Goes")
+    factories.run_pass()
+    sent = [request.event_id for request in receiver.requests if b"Stays" in request.body]
+    factories.change(gone, comment_actions.delete)
+    receiver.requests.clear()
+    done, said = terminal(
+        "deliveries", "redeliver", "--all", "--webhook", "Index", "--since", "1d", typed=f"{answer}\n"
+    )
+    assert "Left alone, because the comment was deleted" in said
+    assert ("Redeliver 2 deliveries? [y/N]" in said, done) == (True, code)
+    factories.run_pass()
+    assert [request.event_id for request in receiver.requests] == sent[:requests]
 
 
 BOTH = "comment.created comment.published"

@@ -152,10 +152,28 @@ def test_all_that_failed_are_taken_in_batches_and_can_be_narrowed(
     assert kind.statuses() == ["failed"] + ["new"] * 5 + ["processed"]
 
 
+def test_a_time_range_of_one_goes_after_a_question(shell: Shell, kind: Kind, owner: str) -> None:
+    now = clock.now()
+    for hours, status in enumerate(("processed", "new", "failed", "processed", "processed")):
+        kind.add(owner, status=status, **{kind.time: now - (hours + 0.5) * HOUR})
+    kind.add(kind.add_owner(name="Other"), status="processed", **{kind.time: now - 2 * HOUR})
+    chosen = ("--all", f"--{kind.owner}", "Chat", "--since", "4h", "--until", "1h")
+    assert shell(kind.noun, kind.verb, *chosen, "--dry-run") == f"Would {kind.verb} 3 {kind.many}.\n"
+    for more in ((), ("--json",)):
+        refused = shell.refused(kind.noun, kind.verb, *chosen, *more)
+        assert f"Nothing was changed. Add --yes to {kind.verb} them without a question." in refused
+    assert kind.statuses().count("new") == 1
+    said = shell(kind.noun, kind.verb, *chosen, "--yes")
+    assert said == f"Will {kind.verb} 3 {kind.many} with the next pass.\n"
+    assert kind.statuses() == ["new"] * 3 + ["processed"] * 3
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         (), ("0123", "--failed"), ("0123", "--since", "1h"), ("0123", "--OWNER", "01"),
+        ("0123", "--all"), ("--failed", "--all"), ("0123", "--until", "1h"), ("--all",),
+        ("--all", "--since", "1h"), ("--all", "--OWNER", "01"),
         ("--failed", "--since", "yesterday"), ("--failed", "--since", "99999999999d"),
         ("--failed", "--since", "-1h"), ("--failed", "--since", ""),
     ],

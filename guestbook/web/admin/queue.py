@@ -158,15 +158,24 @@ class QueueList:
     def _selection(self) -> tuple[ColumnElement[bool], list[tuple[str, str]]]:
         """Return which rows to requeue, and the form fields that select them again.
 
-        They are the chosen ones, or those of one webhook or source, or of all, that failed since a time.
+        They are the chosen ones, or those of one webhook or source, or of all, that failed in a time range;
+        with `all` everything of one since a time.
         """
         name, many = self.owner_name, self.noun[1]
         if request.values.get("failed"):
-            wanted = replace(self._read_filters(name, "since"), status="failed")
-            # The exact time, because `2d` would be another time when the form is sent.
-            since = wanted.since.isoformat() if wanted.since else ""
+            everything = request.values.get("all", "")
+            status = None if everything else "failed"
+            wanted = replace(self._read_filters(name, "since", "until"), status=status)
             owner_id = getattr(wanted, f"{name}_id") or ""
-            return wanted.condition(), [("failed", "1"), (name, owner_id), ("since", since)]
+            if everything and not (owner_id and wanted.since):
+                raise Refused(
+                    f"Choose one {name}, and the time since which all its {many} are {self.verb}ed."
+                )
+            # The exact time, because `2d` would be another time when the form is sent.
+            times = [
+                (one, it.isoformat() if (it := getattr(wanted, one)) else "") for one in ("since", "until")
+            ]
+            return wanted.condition(), [("failed", "1"), ("all", everything), (name, owner_id), *times]
         row_ids = list(dict.fromkeys(request.values.getlist("id")))
         if not row_ids:
             raise Refused(f"First select the {many} to be {self.verb}ed.")

@@ -56,24 +56,29 @@ INBOX_QUERY = {
 }
 
 MOST_REQUEUED = 500  # ids in one request
+PERIOD = ("since", "until")
 
 
 def _requeue_schema(rows: str, owner: str) -> Schema:
-    """Return the schema of a request that has either ids or `failed`, with which the rest goes."""
+    """Return the schema of a request that has either ids, or `failed` or `all`, with which the rest goes."""
     nothing: Schema = {"not": {}}
     fields = {
         "ids": schema.array(
             schema.ID, f"These {rows}.", minItems=1, maxItems=MOST_REQUEUED, uniqueItems=True
         ),
         "failed": schema.boolean(f"All failed {rows}, in place of ids."),
-        owner: schema.id_(f"With failed: only those of this {owner}."),
-        "since": schema.time("With failed: only those made at this time or later."),
+        "all": schema.boolean(f"All {rows} of one {owner} since a time, whatever their status."),
+        owner: schema.id_(f"With failed or all: only those of this {owner}."),
+        "since": schema.time("With failed or all: only those made at this time or later."),
+        "until": schema.time("With failed or all: only those made before this time."),
         **DRY_RUN,
     }
-    with_ids = {"properties": {"failed": {"const": False}, owner: nothing, "since": nothing}}
-    without = {"properties": {"failed": {"const": True}}, "required": ["failed"]}
+    never = {"const": False}
+    with_ids = {"properties": {"failed": never, "all": never} | dict.fromkeys((owner, *PERIOD), nothing)}
+    failed = {"properties": {"failed": {"const": True}, "all": never}, "required": ["failed"]}
+    every = {"properties": {"all": {"const": True}, "failed": never}, "required": ["all", owner, "since"]}
     has_ids = {"properties": {"ids": {}}, "required": ["ids"]}
-    return schema.request(fields) | {"if": has_ids, "then": with_ids, "else": without}
+    return schema.request(fields) | {"if": has_ids, "then": with_ids, "else": {"anyOf": [failed, every]}}
 
 
 REQUEUE_GROUP = schema.answer(
@@ -192,13 +197,13 @@ def reprocess_inbound_event(event_id: str) -> Answer:
 
 @calls.serve("POST /redeliver", {200: "Requeued", 202: "Requeued"}, body="Redelivery")
 def redeliver_many() -> Answer:
-    """Redeliver many deliveries, or all that failed; or only count them."""
+    """Redeliver many deliveries, all that failed, or all of a time range; or only count them."""
     return _requeue(Delivery, request_reader.body())
 
 
 @calls.serve("POST /reprocess", {200: "Requeued", 202: "Requeued"}, body="Reprocessing")
 def reprocess_many() -> Answer:
-    """Reprocess many inbound events, or all that failed; or only count them."""
+    """Reprocess many inbound events, all that failed, or all of a time range; or only count them."""
     return _requeue(InboundEvent, request_reader.body())
 
 
@@ -214,15 +219,19 @@ def _requeue(model: type[M], given: dict[str, Any]) -> Answer:
 def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:
     """Return the condition for the chosen rows; refuses fields that do not go together."""
     owner = "webhook" if model is Delivery else "source"
-    if ("ids" in given) == given.get("failed", False):
-        raise Refused("Give either ids, or failed for all that failed.", field="ids")
+    everything = given.get("all", False)
+    if ("ids" in given) + given.get("failed", False) + everything != 1:
+        raise Refused("Give either ids, or failed for all that failed, or all.", field="ids")
     if "ids" in given:
-        if wrong := {name: "This goes with failed." for name in (owner, "since") if name in given}:
+        if wrong := {name: "This goes with failed or all." for name in (owner, *PERIOD) if name in given}:
             raise Refused.of(wrong)
         return model.id.in_(given["ids"])
-    since, owner_id = given.get("since"), given.get(owner)
+    if everything and (wrong := {name: "All needs it." for name in (owner, "since") if name not in given}):
+        raise Refused.of(wrong)
+    owner_id, status = given.get(owner), None if everything else "failed"
+    period = {name: given.get(name) for name in PERIOD}
     if owner_id and db.session.get(Webhook if model is Delivery else Source, owner_id) is None:
         raise Refused(f"No {owner} has this id.", field=owner)
     if model is Delivery:
-        return Deliveries(status="failed", since=since, webhook_id=owner_id).condition()
-    return InboundEvents(status="failed", since=since, source_id=owner_id).condition()
+        return Deliveries(status=status, webhook_id=owner_id, **period).condition()
+    return InboundEvents(status=status, source_id=owner_id, **period).condition()

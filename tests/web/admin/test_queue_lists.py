@@ -133,6 +133,7 @@ def test_the_form_keeps_what_it_was_sent_with(owner: Owner, queue: Queue) -> Non
     assert chosen[:2] == ["new", queue.chat]
     values = {one.attrib["id"]: one.attrib.get("value") for one in page.findall(".//input[@id]")}
     assert values["since"] == values["failed-since"] == "2026-01-31T18:30"
+    assert values["until"] == values["failed-until"] == ""
     assert values["text"] == '">'
 
 
@@ -253,6 +254,24 @@ def test_all_that_failed_go_in_batches(owner: Owner, queue: Queue, monkeypatch: 
     assert queue.statuses(mine) == ["failed"] * 5
     assert f"3 {nouns} are due now" in text(owner.does(f"{queue.url}{verb}", sent_by(page)))
     assert queue.statuses([*mine, done]) == ["new"] * 3 + ["failed"] * 2 + ["processed"]
+
+
+def test_a_time_range_of_one_goes_whatever_became_of_it(owner: Owner, queue: Queue) -> None:
+    other, verb, by = queue.add(name="Other"), queue.kind.verb, queue.kind.owner
+    rows = [queue.put(status=status, ago=3 * HOUR) for status in ("processed", "failed", "new")]
+    left = [
+        queue.put(status="processed", ago=9 * HOUR),
+        queue.put(status="processed", ago=HOUR / 2),
+        queue.put(other, status="processed", ago=3 * HOUR),
+    ]
+    chosen = f"?failed=1&all=1&{by}={queue.chat}&until=1h"
+    page = owner.page(f"{queue.url}{verb}{chosen}&since=5h")
+    assert f"{verb.title()} 3 {queue.kind.nouns}?" in text(page)
+    assert f"3 {queue.kind.nouns} are due now" in text(owner.does(f"{queue.url}{verb}", sent_by(page)))
+    assert (queue.statuses(rows), queue.statuses(left)) == (["new"] * 3, ["processed"] * 3)
+    for incomplete in (chosen, f"?failed=1&all=1&since=5h&{by}="):
+        answer = owner.get(f"{queue.url}{verb}{incomplete}")
+        assert (answer.status_code, f"Choose one {by}, and the time" in answer.text) == (422, True)
 
 
 def test_a_wrong_choice_gets_a_sentence(owner: Owner, queue: Queue) -> None:

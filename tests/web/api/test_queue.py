@@ -211,6 +211,8 @@ def test_a_request_has_so_many_ids(program: ApiClient, address: str, more: dict[
         ({"failed": True}, "old new of_off"),
         ({"failed": True, "webhook": "hook"}, "old new"),
         ({"failed": True, "since": clock.to_text(clock.now() - timedelta(days=1))}, "new of_off"),
+        ({"failed": True, "until": clock.to_text(clock.now() - timedelta(days=1))}, "old"),
+        ({"all": True, "webhook": "hook", "since": "2020-01-01T00:00:00Z"}, "old new done"),
     ],
 )
 def test_redelivering(
@@ -245,6 +247,10 @@ def test_redelivering(
         ({"ids": [NOBODY], "webhook": NOBODY, "since": "2026-01-31T00:00:00Z"}, ["webhook", "since"]),
         ({"failed": True, "webhook": NOBODY}, ["webhook"]),
         ({"failed": True, "since": "yesterday"}, ["since"]),
+        ({"all": True}, ["webhook", "since"]),
+        ({"all": True, "failed": True, "webhook": NOBODY, "since": "2026-01-31T00:00:00Z"}, ["ids"]),
+        ({"all": True, "ids": [NOBODY]}, ["ids"]),
+        ({"ids": [NOBODY], "until": "2026-01-31T00:00:00Z"}, ["until"]),
     ],
 )
 def test_what_does_not_fit_is_refused(program: ApiClient, body: dict[str, object], fields: list[str]) -> None:
