@@ -81,8 +81,9 @@ class WebhookFields:
     format: str = fields.select(
         "",
         "Format",
-        "The format of the body. json is for programs, template for a template of yours, the others are for "
-        "chat services. A new webhook without one gets that of the service at its URL, or json. For ntfy the "
+        "The format of the body. json is for programs. thin has no words of visitors: its receiver fetches "
+        "them by the API. template is for a template of yours, the others are for chat services. A new "
+        "webhook without one gets that of the service at its URL, or json. For ntfy the "
         "URL names the topic, such as https://ntfy.sh/my-topic. For Telegram it is "
         "https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>.",
         {"": "automatic, from the URL", **{name: name for name in FORMATS}},

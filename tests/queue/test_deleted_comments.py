@@ -143,7 +143,7 @@ def test_an_end_that_did_not_arrive_is_told_again_and_one_that_did_is_not(away: 
     assert events_for(failing) == events_for(later) == ["comment.deleted"]
 
 
-@pytest.mark.parametrize("name", [*CHAT_FORMATS, "json"])
+@pytest.mark.parametrize("name", [*CHAT_FORMATS, "json", "thin"])
 @pytest.mark.usefixtures("app")
 def test_the_end_of_a_comment_without_words_has_a_body_in_every_format(name: str) -> None:
     urls = {

@@ -1,4 +1,4 @@
-"""Make the body of a request from an event: `json` for programs, the other formats for chats. Pure."""
+"""Make the body of a request from an event: `json` and `thin` for programs, the others for chats. Pure."""
 
 import json
 from collections.abc import Callable
@@ -28,6 +28,7 @@ class Format:
 # they get.
 FORMATS: dict[str, Format] = {
     "json": Format(bodies.standard),
+    "thin": Format(bodies.thin),
     "slack": Format(chats.slack, is_chat=True, has_links=True, policy=response_policy.slack),
     "discord": Format(chats.discord, is_chat=True, has_links=True, policy=response_policy.discord),
     "teams": Format(chats.teams, is_chat=True, has_links=True),

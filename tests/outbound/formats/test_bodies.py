@@ -1,10 +1,11 @@
-"""The formats json and template: the body of Standard Webhooks, and that of an owner's template."""
+"""The formats json, thin and template: the body of Standard Webhooks, and that of an owner's template."""
 
 import json
 
 import pytest
+from flask import Flask
 
-from guestbook.comments import comment_form
+from guestbook.comments import comment_actions, comment_form
 from guestbook.lib import clock
 from guestbook.outbound import formats, payload_versions
 from guestbook.outbound.event_catalogue import EVENTS
@@ -13,6 +14,8 @@ from guestbook.storage.comment_fields import PUBLIC_FIELDS
 from guestbook.storage.models import Comment
 from tests.outbound.formats.cases import MOMENT, body, comment
 from tests.support import factories
+from tests.support.api_client import ApiClient, new_token
+from tests.support.receiver import Receiver
 
 
 def test_the_body_has_a_type_a_timestamp_and_data() -> None:
@@ -20,6 +23,38 @@ def test_the_body_has_a_type_a_timestamp_and_data() -> None:
     assert body == (
         '{"type":"comment.created","timestamp":"2026-01-31T23:59:59.123Z","data":{"name":"Zoë 🎈"}}'
     )
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_thin_body_names_what_the_api_has(event: str) -> None:
+    sample = EVENTS[event].sample_data()
+    said = body("thin", event)
+    assert (list(said), said["type"]) == (["type", "timestamp", "data"], event)
+    assert said["data"].keys() - {"id", "sequence"} == {"url"}
+    assert said["data"].get("sequence") == sample.get("sequence")
+    about, address = next((one, path) for one, path in bodies.API_ADDRESSES.items() if one in sample)
+    assert said["data"].get("id") == sample[about].get("id")
+    assert said["data"]["url"] == "https://book.example" + address.format(id=said["data"].get("id"))
+
+
+def test_a_read_token_fetches_what_a_thin_body_names(app: Flask, receiver: Receiver) -> None:
+    every = " ".join(name for name in EVENTS if name.startswith("comment."))
+    hook = factories.webhook(receiver.url(), events=every, format="thin", moderation_links_since=clock.now())
+    words = comment_form.Draft("Zaphod", "https://zaphod.example", "Wordy", {}, note="For you alone")
+    comment_id = factories.sign_draft(words)
+    factories.change(comment_id, comment_actions.reply, "An answer")
+    factories.run_pass()
+    reader = ApiClient(app, new_token("reader", scope="read"))
+    for request in receiver.requests:
+        assert not any(
+            word in request.body for word in (b"aphod", b"ordy", b"alone", b"answer", b"/moderate/")
+        )
+        address = request.json["data"]["url"].removeprefix(f"{factories.settings().base_url}/api/v1")
+        found = reader.get(address)
+        assert (found["id"], found["message"]) == (request.json["data"]["id"], "Wordy")
+        assert found["reply"]["message"] == "An answer"
+    assert sorted(request.json["data"]["sequence"] for request in receiver.requests) == [1, 2, 3]
+    assert reader.get(f"/webhooks/{hook}")["format"] == "thin"
 
 
 @pytest.mark.usefixtures("app")
