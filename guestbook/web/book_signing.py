@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import ServiceUnavailable
@@ -118,7 +118,7 @@ def sign_on_website(key: str) -> ResponseReturnValue:
     is_from = website_forms.is_from(home, request.headers.get("Origin"), request.headers.get("Referer"))
     page = None
     try:
-        page = website_forms.page_on(home, _line("page"))
+        g.page_of_form = page = website_forms.page_on(home, _line("page"))
     except ValueError:
         is_from = False
     if is_from is False:

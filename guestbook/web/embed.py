@@ -15,6 +15,7 @@ from guestbook.web import request_context
 BLUEPRINT = "embed"
 PATH = "/embed"
 WEBSITE_FORM = "website_form"  # the blueprint of plain forms on other websites
+PAGE_OF_FORM = "page_of_form"  # in `g`: the address of the page that such a form is about
 OWN_COMMENT = f"{PATH}/comments/<comment_id>"
 CHOICES = {"lang": BOOK_LANGUAGES, "look": LOOKS, "header": ("no",)}
 HEIGHT = 1350  # pixels of a frame that holds an empty book, also on a phone
@@ -56,9 +57,9 @@ def allowed_page(typed: str) -> str:
 
 def page() -> str | None:
     """Return the page of an allowed website that this request is about; None if it names no such page."""
-    given = request.values if request.blueprint == WEBSITE_FORM else request.args
+    is_form = request.blueprint == WEBSITE_FORM  # It has named its page, maybe by a path, in its body.
     try:
-        return allowed_page(given.get("page", ""))
+        return allowed_page((g.get(PAGE_OF_FORM) if is_form else request.args.get("page")) or "")
     except ValueError:
         return None
 

@@ -151,11 +151,19 @@ def test_a_plain_form_takes_the_same_words_on_two_pages_of_its_website(visitor: 
     assert fields(parse(answer))["message"].strip() == "Hello"
     assert [comment.page for comment in stored()] == [ONE, TWO]
     set_(question="Which river?", answers="Neisse")
-    asked = parse(
-        visitor.open("POST", f"/form/{key}", data=GREETING | {"page": ONE}, headers={"Origin": SITE})
-    )
-    assert visitor.open("POST", action(asked), data=fields(asked) | {"answer": "Neisse"}).status_code == 303
-    assert [comment.page for comment in stored()] == [ONE, TWO, ONE], "the question loses no page"
+    for page in (ONE, TWO.removeprefix(SITE)):
+        sent = {"data": GREETING | {"page": page}, "headers": {"Origin": SITE}}
+        asked = parse(visitor.open("POST", f"/form/{key}", **sent))
+        answered = fields(asked) | {"answer": "Neisse"}
+        assert visitor.open("POST", action(asked), data=answered).status_code == 303
+    assert [comment.page for comment in stored()] == [ONE, TWO, ONE, TWO], "the question loses no page"
+
+
+def test_a_plain_form_that_is_too_long_gets_a_page_that_says_so(visitor: Visitor) -> None:
+    key = factories.written(lambda session: website_forms.add(session, SITE))
+    answer = visitor.open("POST", f"/form/{key}", data=GREETING | {"message": "x" * 100_000})
+    assert (answer.status_code, stored()) == (413, [])
+    assert "too long" in answer.text
 
 
 def test_feeds_of_a_page_have_its_comments_and_say_whose_they_are(visitor: Visitor) -> None:
