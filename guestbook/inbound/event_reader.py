@@ -179,13 +179,13 @@ EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.
 EVENT_HEADERS = (
     *("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event"),
     *("x-shopify-topic", "x-wc-webhook-topic", "linear-event"),
-    *("x-event-key", "ce-type"),  # Bitbucket; CloudEvents
+    *("x-event-key", "ce-type", "twitch-eventsub-subscription-type"),  # Bitbucket; CloudEvents; Twitch
 )
 # An id finds repeats. So a header counts only if its value is new with each delivery and the same in all
 # attempts at it. GitLab's Idempotency-Key is; several events share one X-Gitlab-Event-UUID.
 ID_HEADERS = (
     *("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"),
-    *("x-shopify-webhook-id", "linear-delivery"),
+    *("x-shopify-webhook-id", "linear-delivery", "twitch-eventsub-message-id", "i-twilio-idempotency-token"),
     *("webhook-id", "svix-id", "idempotency-key"),
 )
 # Where payloads name a person, the best first.
@@ -274,6 +274,12 @@ COMMAND_LIMIT = 100_000  # bytes of a command typed in Discord
 DISCORD_HEADER = "x-signature-ed25519"
 EPHEMERAL = 64  # Discord shows such an answer to the person alone
 PRINTABLE = re.compile("[!-~]{1,200}")  # ASCII that no browser takes for a page
+WORDS = re.compile("[!-~][ -~]{0,499}")  # Microsoft's token is a sentence
+WEBSUB_HEADER = "x-hub-signature"
+# A source's header in lower case → the parameter with what its sender wants back when it checks the URL.
+# https://www.dropbox.com/developers/reference/webhooks
+# https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
+URL_CHALLENGES = {"x-dropbox-signature": "challenge", "body.value.clientstate": "validationToken"}
 
 
 def slack_challenge(body: bytes) -> str | None:
@@ -321,16 +327,33 @@ def is_handshake(verify: str, body: bytes) -> bool:
     if verify == "ed25519":
         sent = _object(body, HANDSHAKE_LIMIT)
         return "event" not in sent and sent.get("type") in (0, 1)
-    challenges = {"slack": slack_challenge, "hmac": zoom_challenge}
-    return verify in challenges and challenges[verify](body) is not None
+    challenges = {"slack": (slack_challenge,), "hmac": (zoom_challenge, twitch_challenge)}
+    return any(challenge(body) is not None for challenge in challenges.get(verify, ()))
 
 
-def meta_challenge(args: Mapping[str, str], token: str) -> str | None:
+def twitch_challenge(body: bytes) -> str | None:
+    """Return what Twitch wants back from a proven request, or None for other requests.
+
+    https://dev.twitch.tv/docs/eventsub/handling-webhook-events/#responding-to-a-challenge-request
+    """
+    sent = _object(body, HANDSHAKE_LIMIT)
+    is_question = _at(sent, "subscription", "status") == "webhook_callback_verification_pending"
+    return _challenge(sent.get("challenge")) if is_question else None
+
+
+def url_challenge(args: Mapping[str, str], header: str) -> str | None:
+    """Return the answer to Dropbox's GET or to Microsoft Graph's POST without a body, or None."""
+    challenge = args.get(URL_CHALLENGES.get(header, ""), "")
+    return challenge if WORDS.fullmatch(challenge) else None
+
+
+def meta_challenge(args: Mapping[str, str], token: str, *, is_websub: bool = False) -> str | None:
     """Return the answer to the GET of Meta's "Verification Requests" with this token, or None.
 
     https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+    A hub of WebSub may send no token: https://www.w3.org/TR/websub/#hub-verifies-intent
     """
-    given = args.get("hub.verify_token", "").encode(errors="surrogatepass")
+    given = args.get("hub.verify_token", token if is_websub else "").encode(errors="surrogatepass")
     is_theirs = hmac.compare_digest(given, token.encode(errors="surrogatepass"))
     if not token or not is_theirs or args.get("hub.mode") != "subscribe":
         return None

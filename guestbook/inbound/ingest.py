@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.lib.errors import Refused
+from guestbook.lib.verification.kinds import URL
 from guestbook.storage import database, disk_budget_of_source
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
@@ -23,7 +24,7 @@ KEPT_VALUE_LIMIT = 8000  # characters of a header
 KEPT_HEADERS_LIMIT = 30_000  # bytes of them all, as JSON: MariaDB's TEXT ends at 64 KiB
 
 KEPT_HEADERS = frozenset(("content-type", "content-encoding", "user-agent", "idempotency-key"))
-KEPT_PREFIXES = ("webhook-", "svix-", "stripe-", "linear-", "ce-", "x-")
+KEPT_PREFIXES = ("webhook-", "svix-", "stripe-", "linear-", "twitch-", "i-twilio-", "ce-", "x-")
 # So that the signature is there when the owner corrects the name of its header, and reprocesses.
 KEPT_PARTS = ("signature", "hmac", "timestamp")
 # Proxies add these: they describe the visitor's network, not the event.
@@ -140,6 +141,7 @@ def kept(headers: Mapping[str, str], source: Source, proof_key: str) -> dict[str
     """Return the headers to be stored: names in lower case, secrets as proofs, within the limits."""
     scheme = source.signature_scheme
     signing = {name.lower() for name in scheme.headers} if scheme else set()
+    signing |= {URL} if scheme and "{url}" in scheme.content else set()
     secret = {(source.header or "").lower()} - signing
     chosen: dict[str, str] = {}
     room = KEPT_HEADERS_LIMIT

@@ -4,18 +4,24 @@ Events that a sender marks as confidential or private give no text.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import LINE_ENDS
 from guestbook.lib.verification.kinds import (
+    AFTER_ID,
     ED25519,
+    OF_FORM,
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
     TOLERANCE,
     VERIFICATION_KINDS,
+    Unproven,
+    value_of,
 )
 from guestbook.storage.models import Source
 
@@ -298,6 +304,18 @@ _IN_BASE64 = {"encoding": "base64"}
 _OF_TYPEFORM = {**_IN_BASE64, "prefix": "sha256="}
 _OF_ZOOM = {"prefix": "v0=", "timestamp_header": "X-Zm-Request-Timestamp", "content": "v0:{timestamp}:{body}"}
 _OF_DISCORD = {"timestamp_header": "X-Signature-Timestamp", "content": "{timestamp}{body}"}
+_OF_PADDLE = {"prefix": "ts={timestamp};h1=", "content": "{timestamp}:{body}"}
+_OF_TWILIO = {**_IN_BASE64, "hash": "sha1", "content": OF_FORM}
+_OF_SENDGRID = {**_OF_DISCORD, **_IN_BASE64, "timestamp_header": "X-Twilio-Email-Event-Webhook-Timestamp"}
+_OF_MAILGUN = {"timestamp_header": "body.signature.timestamp", "content": "{timestamp}{token}"}
+_OF_SQUARE = {**_IN_BASE64, "content": "{url}{body}"}
+_TWITCH_TIME = "Twitch-Eventsub-Message-Timestamp"
+_OF_TWITCH = {"prefix": "sha256=", "content": AFTER_ID, "timestamp_header": _TWITCH_TIME, "tolerance": "600"}
+_OF_WEBSUB = {"hash": "sha1", "prefix": "sha1="}  # as Google's hub signs
+_SENDGRID, _TWITCH = "X-Twilio-Email-Event-Webhook-Signature", "Twitch-Eventsub-Message-Signature"
+_AT_SENDER = "the key that the sender shows for this webhook"
+_AT_TWILIO = "the auth token of your Twilio account"
+_AT_DROPBOX = "the app secret that Dropbox shows in its App Console"
 _AT_SHOPIFY = "the secret that Shopify shows below its webhooks, or the client secret of your app"
 _AT_LINEAR = "the signing secret that Linear shows on the page of the webhook"
 _AT_ZOOM = "the secret token that Zoom shows on the page of your app"
@@ -328,6 +346,24 @@ SENDER_PRESETS = {
     "slack": SenderPreset("Slack", "slack"),
     # https://docs.discord.com/developers/interactions/overview
     "discord": SenderPreset("Discord", "ed25519", "X-Signature-Ed25519", "discord", _OF_DISCORD, _AT_DISCORD),
+    # https://developer.paddle.com/webhooks/signature-verification
+    "paddle": SenderPreset("Paddle", "hmac", "Paddle-Signature", "", _OF_PADDLE, _AT_SENDER),
+    # https://www.twilio.com/docs/usage/security
+    "twilio": SenderPreset("Twilio", "hmac", "X-Twilio-Signature", "", _OF_TWILIO, _AT_TWILIO),
+    # https://www.twilio.com/docs/sendgrid/for-developers/tracking-events
+    "sendgrid": SenderPreset("SendGrid", "ed25519", _SENDGRID, "", _OF_SENDGRID, _AT_SENDER),
+    # https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
+    "mailgun": SenderPreset("Mailgun", "hmac", "body.signature.signature", "", _OF_MAILGUN, _AT_SENDER),
+    # https://developer.squareup.com/docs/webhooks/step3validate
+    "square": SenderPreset("Square", "hmac", "X-Square-HmacSha256-Signature", "", _OF_SQUARE, _AT_SENDER),
+    # https://www.dropbox.com/developers/reference/webhooks
+    "dropbox": SenderPreset("Dropbox", "hmac", "X-Dropbox-Signature", secret_from=_AT_DROPBOX),
+    # https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
+    "microsoft-graph": SenderPreset("Microsoft Graph", "token", "body.value.clientState"),
+    # https://dev.twitch.tv/docs/eventsub/handling-webhook-events/
+    "twitch": SenderPreset("Twitch", "hmac", _TWITCH, scheme=_OF_TWITCH),
+    # https://www.w3.org/TR/websub/
+    "websub": SenderPreset("WebSub", "hmac", "X-Hub-Signature", scheme=_OF_WEBSUB),
 }
 
 
@@ -359,3 +395,26 @@ def settings_of(name: str) -> dict[str, Any]:
     if preset.verify == ED25519:
         del scheme["hash"]
     return {"verify": preset.verify, **header, **scheme}
+
+
+def fitting(request: str) -> list[str]:
+    """Return the presets that fit a request: headers, an empty line and the body, or only some of that.
+
+    Raises Refused if none fits.
+    """
+    text = LINE_ENDS.sub("\n", request).strip()
+    head, _, body = ("", "", text) if text.startswith("{") else text.partition("\n\n")
+    lines = (line.lstrip("> ").partition(":") for line in head.split("\n"))
+    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+    if names := [name for name in SENDER_PRESETS if _fits(name, headers, body.encode(errors="replace"))]:
+        return names
+    sentence = "No preset fits this request. If a header holds a signature, choose hmac and describe it."
+    raise Refused(sentence, field="request", only_here=True)
+
+
+def _fits(name: str, headers: Mapping[str, str], body: bytes) -> bool:
+    preset = SENDER_PRESETS[name]
+    header = preset.header or VERIFICATION_KINDS[preset.verify].header
+    with suppress(Unproven):
+        return value_of(header, headers, body).startswith(preset.scheme.get("prefix", "").partition("{")[0])
+    return False

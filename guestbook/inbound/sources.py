@@ -18,6 +18,7 @@ from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification import TOKEN_HEADER
 from guestbook.lib.verification.kinds import (
     ED25519,
+    LISTED,
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
@@ -41,9 +42,10 @@ DEFAULTS = {  # kind → the name of its template in PRESETS
 NO_CLAIM = SignatureClaim("", b"", (), None, ())
 HEADER_LIMIT = 64  # characters, as in schema.sql
 LONGEST_TOLERANCE = 86_400  # seconds
-HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or read it as a hyphen
+# Servers drop names with an underscore, or read it as a hyphen. The second form is a field of the body.
+HEADER = re.compile(r"[A-Za-z0-9-]+|body(\.[A-Za-z0-9_-]+)+")
 # ASCII without a comma: where a header came twice, commas join it.
-SIGNATURE_PREFIX = re.compile(r"[!-+\--~]{0,20}")
+SIGNATURE_PREFIX = re.compile(r"([a-z]+=\{timestamp\}[,;])?[!-+\--~]{0,20}")
 NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
 # The check of any other field of a source looks at how the source verifies and what it does.
 JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
@@ -76,7 +78,8 @@ class SourceFields:
         "",
         "Secret",
         "The secret that the sender shows. Stripe, Slack, Shopify, Meta and other guestbooks create it, and "
-        "Discord shows a public key. For all others leave it empty to create one or to keep the present one.",
+        "Discord and SendGrid show a public key. For all others leave it empty to create one or to keep the "
+        "present one.",
         schema={"type": "string", "minLength": 1, "maxLength": SECRET_LIMIT},
         attributes=fields.CODE_INPUT,
     )
@@ -84,34 +87,34 @@ class SourceFields:
         "",
         "Header with the signature or the token",
         f"The header with the signature, or with the token: {TOKEN_HEADER} by default. GitLab sends "
-        "X-Gitlab-Token; some send Authorization.",
+        "X-Gitlab-Token; some send Authorization. A field of the body is written body.name.",
         schema={"type": "string", "maxLength": HEADER_LIMIT},
         attributes=fields.EXACT_INPUT,
     )
     hash: str = fields.select(
         SCHEME_DEFAULTS["hash"],
         "Hash",
-        "The hash of hmac, sha256 by default. The sender’s documentation names it; ed25519 has none.",
+        "The hash of hmac, sha256 by default. The sender’s documentation names it; public keys have none.",
         {name: name for name in SIGNATURE_HASHES},
     )
     encoding: str = fields.select(
         SCHEME_DEFAULTS["encoding"],
         "Encoding",
-        "How the signature of hmac and ed25519 is written, hex by default. Only base64 has capital letters "
-        "and ends with =.",
+        "How the signature is written, hex by default. Only base64 has capital letters and ends with =.",
         {name: name for name in SIGNATURE_ENCODINGS},
     )
     prefix: str = fields.line(
         SCHEME_DEFAULTS["prefix"],
         "Prefix",
-        "The text before the signature, such as sha256=. Leave it empty if there is none.",
-        schema={"type": "string", "maxLength": 20},
+        "The text before the signature, such as sha256=. Leave it empty if there is none. If the time stands "
+        "there too, write {timestamp}, as in t={timestamp},v1=.",
+        schema={"type": "string", "maxLength": 40},
         attributes=fields.EXACT_INPUT,
     )
     content: str = fields.select(
         SCHEME_DEFAULTS["content"],
         "Signed content",
-        "The content that hmac and ed25519 sign, {body} by default. Most senders sign the body alone.",
+        "The content that is signed, {body} by default. Most senders sign the body alone.",
         {name: name for name in SIGNED_CONTENTS},
     )
     timestamp_header: str = fields.line(
@@ -382,7 +385,9 @@ def _hash(verify: str, name: str, given: str | None) -> str:
     if verify != ED25519:
         return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
     if given:
-        raise Refused("Ed25519 has a hash of its own, so none can be chosen. Leave it out.", field="hash")
+        raise Refused(
+            "A public key has a hash of its own, so none can be chosen. Leave it out.", field="hash"
+        )
     return SIGNATURE_HASHES[0]
 
 
@@ -396,14 +401,14 @@ def _prefix(prefix: str) -> str:
 def _timestamp_header(values: Mapping[str, str]) -> str:
     if values["timestamp_header"]:
         return _header_name(values["timestamp_header"], "timestamp_header")
-    if TIMESTAMP.search(values["content"]):
+    if TIMESTAMP.search(values["content"]) and not LISTED.fullmatch(values["prefix"]):
         raise Refused("Name the header with the timestamp, because it is signed.", field="timestamp_header")
     return ""
 
 
 def _content(values: Mapping[str, str]) -> str:
     content = validate.one_of(SIGNED_CONTENTS, values["content"], field="content", noun="signed content")
-    if values["timestamp_header"] and not TIMESTAMP.search(content):
+    if (values["timestamp_header"] or LISTED.fullmatch(values["prefix"])) and not TIMESTAMP.search(content):
         advice = "Choose signed content with {timestamp}."
         raise Refused(f"The timestamp is not signed, so it proves nothing. {advice}", field="content")
     return content

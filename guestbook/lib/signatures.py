@@ -13,6 +13,7 @@ from typing import Any
 
 PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX = "whsk_", "whpk_"
 KEY_LENGTH = 32  # bytes of a seed, from which the private key is made, and of a public key
+ED25519_DER = bytes.fromhex("302a300506032b6570032100")  # before a public key: RFC 8410
 KEY_FORMS = (
     f"{PRIVATE_KEY_PREFIX} and the base64 of {KEY_LENGTH} bytes, or of {2 * KEY_LENGTH} with the public key"
 )
@@ -130,21 +131,22 @@ def ed25519_sign(seed: bytes, content: bytes) -> bytes:
     return bytes(_package().Ed25519PrivateKey.from_private_bytes(seed).sign(content))
 
 
-def ed25519_verify(public: bytes, content: bytes, signature: bytes) -> bool:
-    """Whether the key's owner has signed the content; raises PackageMissing."""
-    package = _package()
+def verify_with_key(public: bytes, content: bytes, signature: bytes) -> bool:
+    """Whether the owner of an Ed25519 key, or of a P-256 key in DER, has signed; raises PackageMissing."""
+    load, is_ed25519 = _package("serialization").load_der_public_key, len(public) == KEY_LENGTH
+    method = () if is_ed25519 else (_package("asymmetric.ec").ECDSA(_package("hashes").SHA256()),)
     from cryptography.exceptions import InvalidSignature
 
     with suppress(InvalidSignature, ValueError):  # the latter for a key or a signature of another length
-        package.Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
+        load(ED25519_DER * is_ed25519 + public).verify(signature, content, *method)
         return True
     return False
 
 
-def _package() -> Any:
+def _package(name: str = "asymmetric.ed25519") -> Any:
     try:
         import_module("cryptography.exceptions")
-        return import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
+        return import_module(f"cryptography.hazmat.primitives.{name}")
     except ImportError:
         raise PackageMissing(NO_KEYS) from None
 

@@ -20,7 +20,7 @@ from guestbook.inbound import event_reader, ingest, request_bins
 from guestbook.inbound.ingest import PackedRequest, SourceFull, SourceGone
 from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.lib import clock, ids
-from guestbook.lib.verification.kinds import ED25519
+from guestbook.lib.verification.kinds import ED25519, URL
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import BIN_PATH
@@ -34,11 +34,15 @@ FULL_RETRY_AFTER = 300  # seconds
 @pages.post("/<token>")
 def receive(token: str) -> ResponseReturnValue:
     """Store any body and answer 202; nothing is verified or parsed, but for senders that insist on it."""
-    source = _source(token)
+    source, settings = _source(token), request_context.settings()
     body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield.
-    packed = ingest.pack(source, dict(request.headers), body, proof_key=request_context.settings().secret_key)
+    if not body and (challenge := event_reader.url_challenge(request.args, _header(source))) is not None:
+        return _text(challenge)
+    query = _plain(request.environ.get("QUERY_STRING", ""))
+    url = source.url(settings.base_url) + (f"?{query}" if query else "")
+    packed = ingest.pack(source, {**request.headers, URL: url}, body, proof_key=settings.secret_key)
     try:
-        event_id = ingest.receive(source, packed, request_context.settings().secret_keys)
+        event_id = ingest.receive(source, packed, settings.secret_keys)
     except SourceFull as error:
         raise TooManyRequests(str(error), retry_after=FULL_RETRY_AFTER) from None
     except SourceGone:
@@ -48,14 +52,22 @@ def receive(token: str) -> ResponseReturnValue:
 
 @pages.get("/<token>")
 def greet(token: str) -> ResponseReturnValue:
-    """Answer a sender that checks the URL first; Meta does so with a challenge."""
-    _source(token)
-    if "hub.mode" in request.args:
-        challenge = event_reader.meta_challenge(request.args, token)
-        if challenge is None:
-            abort(403, "The hub.verify_token must be the last part of this address.")
-        return Response(challenge, mimetype="text/plain")
-    return Response("This address takes webhooks, by POST.\n", mimetype="text/plain")
+    """Answer a sender that checks the URL first; Meta, WebSub and Dropbox do so with a challenge."""
+    args, header = request.args, _header(_source(token))
+    if "hub.mode" not in args:
+        return _text(event_reader.url_challenge(args, header) or "This address takes webhooks, by POST.\n")
+    challenge = event_reader.meta_challenge(args, token, is_websub=header == event_reader.WEBSUB_HEADER)
+    if challenge is None:
+        abort(403, "The hub.verify_token must be the last part of this address.")
+    return _text(challenge)
+
+
+def _header(source: Source) -> str:
+    return (source.header or "").lower()
+
+
+def _text(answer: str) -> Response:
+    return Response(answer, mimetype="text/plain")
 
 
 def _source(token: str) -> Source:
@@ -64,23 +76,22 @@ def _source(token: str) -> Source:
 
 
 def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
-    """Return the answer that Slack, Zoom or Discord wants at once; those of the last two need a proof."""
+    """Return the answer that Slack, Zoom, Twitch or Discord wants at once; all but Slack's need a proof."""
     if source.verify == "slack" and (challenge := event_reader.slack_challenge(body)) is not None:
-        return Response(challenge, mimetype="text/plain")
-    scheme = source.signature_scheme
-    header = scheme.header.lower() if scheme else ""
-    is_discord = source.verify == ED25519 and header == event_reader.DISCORD_HEADER
-    zoom = event_reader.zoom_challenge(body) if source.verify == "hmac" else None
-    if not is_discord and zoom is None:
+        return _text(challenge)
+    is_discord = source.verify == ED25519 and _header(source) == event_reader.DISCORD_HEADER
+    if not is_discord and not (source.verify == "hmac" and event_reader.is_handshake("hmac", body)):
         return None
     if source.is_unreadable:
         abort(503, "The book cannot prove the sender now.")
     if not ingest.is_genuine(source, packed, request_context.settings().secret_keys):
         # Discord tries it out, and takes a URL away that does not answer 401.
         return ({"error": "The signature is not valid."}, 401) if is_discord else None
-    if zoom is not None:
+    if is_discord:
+        return event_reader.discord_answer(body) or ("", 204)
+    if (zoom := event_reader.zoom_challenge(body)) is not None:
         return event_reader.zoom_answer(zoom, source.secret or "")
-    return event_reader.discord_answer(body) or ("", 204)
+    return _text(event_reader.twitch_challenge(body) or "")
 
 
 bin_pages = Blueprint("bins", __name__)

@@ -43,6 +43,43 @@ def test_metas_question_is_answered_to_who_knows_the_token() -> None:
         assert event_reader.meta_challenge(others, "mëatyhamhock") is None
 
 
+def test_a_hub_of_websub_may_have_no_token_but_not_a_wrong_one() -> None:
+    """The names and values of https://www.w3.org/TR/websub/#hub-verifies-intent."""
+    args = {"hub.mode": "subscribe", "hub.topic": "https://feed.example/", "hub.challenge": "s7D1"}
+    assert event_reader.meta_challenge(args, "t", is_websub=True) == "s7D1"
+    assert event_reader.meta_challenge(args | {"hub.verify_token": "t"}, "t", is_websub=True) == "s7D1"
+    assert event_reader.meta_challenge(args, "t") is None
+    for wrong in ({"hub.verify_token": ""}, {"hub.mode": "unsubscribe"}, {"hub.mode": "denied"}):
+        assert event_reader.meta_challenge(args | wrong, "t", is_websub=True) is None
+
+
+MICROSOFT = "Validation: Testing client application reachability for subscription Request-Id: 4fa5e5c4"
+
+
+def test_a_url_is_checked_by_dropbox_and_microsoft_each_in_its_own_way() -> None:
+    args = {"challenge": CHALLENGE, "validationToken": MICROSOFT}
+    assert event_reader.url_challenge(args, "x-dropbox-signature") == CHALLENGE
+    assert event_reader.url_challenge(args, "body.value.clientstate") == MICROSOFT
+    for header in ("", "x-hub-signature", "challenge"):
+        assert event_reader.url_challenge(args, header) is None
+    for odd in ("", " a", "ü", "a\nb", "x" * 501):
+        assert event_reader.url_challenge({"challenge": odd}, "x-dropbox-signature") is None
+    assert event_reader.url_challenge({}, "x-dropbox-signature") is None
+
+
+# As https://dev.twitch.tv/docs/eventsub/handling-webhook-events/ shows it.
+TWITCH = {
+    "challenge": "pogchamp-kappa-360noscope-vohiyo",
+    "subscription": {"status": "webhook_callback_verification_pending", "type": "channel.follow"},
+}
+
+
+def test_twitch_s_question_is_told_from_its_events() -> None:
+    assert event_reader.twitch_challenge(json.dumps(TWITCH).encode()) == TWITCH["challenge"]
+    for other in ({"subscription": {"status": "enabled"}}, {"subscription": []}, {"challenge": "a b"}):
+        assert event_reader.twitch_challenge(json.dumps(TWITCH | other).encode()) is None
+
+
 def zoom_request(token: object) -> bytes:
     return json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": token}}).encode()
 
@@ -58,4 +95,5 @@ def test_a_handshake_is_only_that_of_its_own_kind() -> None:
     zoom = zoom_request("a")
     kinds = ("slack", "hmac", "github", "ed25519", "token", "none")
     assert [kind for kind in kinds if event_reader.is_handshake(kind, slack)] == ["slack"]
-    assert [kind for kind in kinds if event_reader.is_handshake(kind, zoom)] == ["hmac"]
+    for hmac in (zoom, json.dumps(TWITCH).encode()):
+        assert [kind for kind in kinds if event_reader.is_handshake(kind, hmac)] == ["hmac"]

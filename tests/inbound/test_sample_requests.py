@@ -15,7 +15,8 @@ from guestbook.storage.models import Comment, InboundEvent, Source
 from tests.support import factories, inbound_factories
 
 STANDARD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SIGNED = [name for name, preset in SENDER_PRESETS.items() if preset.verify != ED25519]
+UNSIGNED = {"twilio", "mailgun", "square", "microsoft-graph", "twitch"}  # headers alone do not prove them
+SIGNED = [name for name, one in SENDER_PRESETS.items() if one.verify != ED25519 and name not in UNSIGNED]
 pytestmark = pytest.mark.usefixtures("any_app")
 
 
@@ -94,6 +95,8 @@ def test_what_cannot_be_sent_is_refused() -> None:
     sentence = "only its sender has the private key that signs. Let the sender send a test."
     assert sentence in refusal(find(source("discord", secret=key)))
     assert sentence in refusal(find(source("guestbook", secret="whpk_" + key)))
+    for name in UNSIGNED:
+        assert refusal(find(source(name))).endswith("how this sender signs. Let the sender send a test.")
     assert "added this source for webmentions" in refusal(Source(action="webmention", verify="none"))
     sentence = "There is no sample 'coffee'. Choose one of: message."
     assert refusal(find(source("slack")), "coffee") == sentence

@@ -38,6 +38,7 @@ ALL = [
     for hash_name, encoding, content, prefix in itertools.product(
         (*SIGNATURE_HASHES, ED25519), SIGNATURE_ENCODINGS, SIGNED_CONTENTS, ("", "v1=")
     )
+    if not re.search("{(id|token|url)}", content)  # test_published_signatures.py has those
 ]
 TIMED = SignatureScheme("X-Signature", timestamp_header="X-Time", content="{timestamp}.{body}")
 PLAIN = SignatureScheme("X-Signature")
@@ -78,7 +79,7 @@ def verified(
 )
 def test_the_book_signs_as_a_sender_with_the_scheme_does(scheme: SignatureScheme) -> None:
     timestamp = SECONDS + ("000" if scheme.content == IN_MILLISECONDS else "")
-    signed = scheme.sign(SECRET, int(SECONDS), BODY)
+    signed = scheme.sign(SECRET, "msg_1", int(SECONDS), BODY)
     assert {name.lower(): value for name, value in signed.items()} == sent(scheme, timestamp=timestamp)
 
 

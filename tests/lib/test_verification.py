@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from guestbook.lib import signatures
-from guestbook.lib.verification import Verdict, kinds, proof, verify
+from guestbook.lib.verification import Verdict, kinds, proof, sign_request, verify
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)  # 1614265330, as in the vector
@@ -266,7 +266,7 @@ def test_an_id_with_a_dot_is_refused_because_a_part_of_the_timestamp_could_stand
 def test_the_book_signs_as_the_senders_do() -> None:
     assert kinds.sign_standard(SECRET, ID, SECONDS, BODY) == STANDARD
     expected = {"Stripe-Signature": stripe_header("whsec_abc", BODY).rpartition(",")[0]}
-    assert kinds.sign_stripe("whsec_abc", ID, SECONDS, BODY) == expected
+    assert sign_request("stripe", "whsec_abc", BODY, event_id=ID, seconds=SECONDS) == expected
 
 
 def test_the_headers_of_the_standard_come_before_those_of_svix() -> None:

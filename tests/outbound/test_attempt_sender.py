@@ -95,7 +95,7 @@ def verified(request: Request, key: str) -> list[bool]:
     )
     public = kinds.read_public_key(signatures.public_key(key))
     return [
-        signatures.ed25519_verify(public, content, base64.b64decode(value))
+        signatures.verify_with_key(public, content, base64.b64decode(value))
         for kind, _, value in listed
         if kind == "v1a"
     ]

@@ -1,5 +1,7 @@
 """The receiver of webhooks: every request is stored as it is, and answered at once."""
 
+import base64
+import hmac
 import http.client
 import json
 import os
@@ -26,6 +28,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from guestbook.web.request_checks import BLUEPRINT_LIMIT_BYTES
 from tests.inbound import test_sender_presets
+from tests.inbound.test_handshakes import MICROSOFT, TWITCH
 from tests.support import factories, inbound_factories, processes
 from tests.support.visitor import Visitor
 
@@ -183,7 +186,7 @@ def signed_by(name: str, body: bytes) -> dict[str, str]:
 
 
 def known_sender(name: str) -> None:
-    secret = test_sender_presets.PUBLIC if name == "discord" else test_sender_presets.SECRET
+    secret = test_sender_presets.KEYS.get(name, test_sender_presets.SECRET)
     preset = sender_presets.settings_of(name)
     scheme = {key: preset.get(key, word) for key, word in SCHEME_DEFAULTS.items()}
     inbound_factories.source(verify=preset["verify"], secret=secret, header=preset["header"], scheme=scheme)
@@ -233,6 +236,71 @@ def test_meta_s_challenge_is_answered_only_with_the_token(sender: Visitor) -> No
     assert answer.content_type == "text/plain; charset=utf-8"
     for wrong in ({"hub.verify_token": "no"}, {"hub.mode": "x"}, {"hub.challenge": "<b>é</b>"}):
         assert sender.client.get("/hooks/tok", query_string=challenge_request | wrong).status_code == 403
+
+
+def test_twitch_s_question_is_answered_if_twitch_has_signed_it(app: Flask) -> None:
+    known_sender("twitch")
+    client, body = app.test_client(), json.dumps(TWITCH).encode()
+    kind = {"Twitch-Eventsub-Message-Type": "webhook_callback_verification"}
+    answer = client.post("/hooks/tok", data=body, headers=signed_by("twitch", body) | kind)
+    assert (answer.status_code, answer.text) == (200, "pogchamp-kappa-360noscope-vohiyo")
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert client.post("/hooks/tok", data=body, headers=signed_by("twitch", b"{}")).status_code == 202
+    event = b'{"subscription": {"status": "enabled"}, "event": {}}'
+    more = {"Twitch-Eventsub-Subscription-Type": "channel.follow"}
+    assert client.post("/hooks/tok", data=event, headers=signed_by("twitch", event) | more).status_code == 202
+    inbound_factories.process()
+    first, stranger, last = inbound_factories.rows()
+    assert first.note == "The sender's handshake, which was answered at once."
+    assert stranger.status == "failed"
+    own_id = signed_by("twitch", event)["Twitch-Eventsub-Message-Id"]
+    assert (last.status, last.event, last.external_id) == ("processed", "channel.follow", own_id)
+
+
+def test_dropbox_and_a_hub_of_websub_ask_before_they_send(app: Flask) -> None:
+    client = app.test_client()
+    known_sender("dropbox")
+    answer = client.get("/hooks/tok?challenge=AbC-123")
+    assert (answer.text, answer.content_type) == ("AbC-123", "text/plain; charset=utf-8")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get("/hooks/tok?challenge=%C3%BC").text.startswith("This address takes webhooks")
+    factories.execute(delete(Source))
+    known_sender("websub")
+    asked = {"hub.mode": "subscribe", "hub.topic": "https://feed.example/", "hub.lease_seconds": "9"}
+    assert client.get("/hooks/tok", query_string=asked | {"hub.challenge": "s7D1"}).text == "s7D1"
+    assert client.get("/hooks/tok", query_string=asked).status_code == 403
+    feed = b"<feed/>"
+    client.post("/hooks/tok", data=feed, headers=signed_by("websub", feed))
+    inbound_factories.process()
+    assert inbound_factories.row().status == "processed"
+
+
+def test_microsoft_graph_checks_the_address_and_then_sends_its_client_state(app: Flask) -> None:
+    known_sender("microsoft-graph")
+    client = app.test_client()
+    answer = client.post("/hooks/tok", query_string={"validationToken": MICROSOFT}, content_type="text/plain")
+    assert (answer.status_code, answer.text) == (200, MICROSOFT)
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert inbound_factories.rows() == []
+    for state in (test_sender_presets.SECRET, "another"):
+        sent = {"value": [{"clientState": state, "changeType": "created"}]}
+        assert client.post("/hooks/tok?validationToken=x", json=sent).status_code == 202
+    inbound_factories.process()
+    assert [row.status for row in inbound_factories.rows()] == ["processed", "failed"]
+
+
+def test_a_sender_that_signs_the_url_signs_the_one_that_the_book_gave_it(app: Flask) -> None:
+    known_sender("twilio")
+    client, key = app.test_client(), test_sender_presets.SECRET.encode()
+    for query, fields in (("", {"From": "+1", "Body": "Grüße"}), ("?a=1&b=%C3%BC", {"From": "+1"})):
+        url = f"{factories.settings().base_url}/hooks/tok{query}"
+        signed = url + "".join(name + fields[name] for name in sorted(fields))
+        signature = base64.b64encode(hmac.digest(key, signed.encode(), "sha1")).decode()
+        for path in (f"/hooks/tok{query}", "/hooks/tok?other"):
+            headers = {"X-Twilio-Signature": signature, "Host": "elsewhere.example", ":url": url}
+            assert client.post(path, data=fields, headers=headers).status_code == 202
+    inbound_factories.process()
+    assert [row.status for row in inbound_factories.rows()] == ["processed", "failed"] * 2
 
 
 def test_a_browser_sees_what_the_address_is_for(sender: Visitor) -> None:

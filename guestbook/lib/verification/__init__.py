@@ -63,7 +63,7 @@ def verify(
         return Verdict(False, "This source has no secret to verify with.")
     try:
         if kind == "token":
-            return _verify_token(secrets, headers, header or TOKEN_HEADER, proof_keys)
+            return _verify_token(secrets, headers, body, header or TOKEN_HEADER, proof_keys)
         if kind not in VERIFICATION_KINDS:
             return Verdict(False, "This source asks for a kind of signature that is not known here.")
         claim = VERIFICATION_KINDS[kind].claim(headers, body, scheme)
@@ -114,19 +114,21 @@ def _verdict(
 
 
 def _verify_token(
-    secrets: Sequence[str], headers: Mapping[str, str], header: str, proof_keys: Sequence[str]
+    secrets: Sequence[str], headers: Mapping[str, str], body: bytes, header: str, proof_keys: Sequence[str]
 ) -> Verdict:
-    stored = kinds.required(headers, header)
-    before = [""]
+    stored, before = kinds.value_of(header, headers, body), [""]
     if header.lower() == "authorization":  # a scheme counts in any case: RFC 9110, section 11.1
         before += ["Bearer ", "bearer ", "BEARER "]
-    matching = [
-        kinds.is_among(stored, [proof(one + secret, key) for one in before for key in proof_keys])
-        for secret in secrets
-    ]
+    if header.startswith(kinds.IN_BODY):  # which is stored as it came
+        matching = [kinds.is_among(stored, [secret]) for secret in secrets]
+    else:
+        matching = [
+            kinds.is_among(stored, [proof(one + secret, key) for one in before for key in proof_keys])
+            for secret in secrets
+        ]
     steps = (
         Step("Header", header),
-        Step("What was signed", "nothing: the header holds the token itself"),
+        Step("What was signed", "nothing: it holds the token itself"),
         _secret_step(matching),
     )
     if True not in matching:
@@ -188,7 +190,7 @@ def sign_request(
 
     `header` and `scheme` are those of the source. Raises Unproven.
     """
-    if why := hindrance(verify, secret):
+    if why := hindrance(verify, secret, header, scheme):
         raise Unproven(why)
     key = secret or ""
     if verify == "none":
@@ -196,14 +198,16 @@ def sign_request(
     if verify == "token":
         return {header or TOKEN_HEADER: key}
     known = VERIFICATION_KINDS.get(verify)
-    if known and (how := scheme or known.scheme):
-        return how.sign(key, seconds, body)
-    if known is None or known.sign is None:
-        raise Unproven("The book does not know how this sender signs. Let the sender send a test.")
-    return known.sign(key, event_id, seconds, body)  # raises Unproven if somebody has garbled the secret
+    how = known and (scheme or known.scheme)
+    sign = how.sign if how else known and known.sign
+    if not sign:
+        raise Unproven(kinds.NO_SAMPLE)
+    return sign(key, event_id, seconds, body)  # raises Unproven if somebody has garbled the secret
 
 
-def hindrance(verify: str, secret: str | None) -> str | None:
+def hindrance(
+    verify: str, secret: str | None, header: str | None = None, scheme: SignatureScheme | None = None
+) -> str | None:
     """Return why the book cannot sign as the sender does, or None."""
     if verify == "none":
         return None
@@ -214,4 +218,5 @@ def hindrance(verify: str, secret: str | None) -> str | None:
             "This source verifies with a public key, and only its sender has the private key that signs. "
             "Let the sender send a test."
         )
-    return None
+    is_in_body = verify == "token" and (header or "").startswith(kinds.IN_BODY)
+    return kinds.NO_SAMPLE if is_in_body or (scheme and not scheme.can_sign) else None

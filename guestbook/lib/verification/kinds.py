@@ -2,20 +2,30 @@
 
 import base64
 import binascii
+import hashlib
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Self
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from guestbook.lib import signatures
+from werkzeug.http import parse_options_header
+
+from guestbook.lib import body_encoding, signatures
 from guestbook.lib.signatures import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
 
 MOST_SIGNATURES = 64  # so many of one request are looked at
 TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
 UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
+RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?Z")
+URL = ":url"  # The URL of a request is stored beside its headers; no name of a header has a colon.
+IN_BODY = "body."  # begins the name of a value that is a field of the body instead of a header
+MOST_FIELDS = 1000  # fields of a form with files
 
 
 class SignatureClaim(NamedTuple):
@@ -26,7 +36,7 @@ class SignatureClaim(NamedTuple):
     signatures: tuple[str, ...]
     timestamp: int | None  # unix seconds; GitHub signs none
     seen: tuple[tuple[str, str], ...]  # names and values for the explanation
-    public_signatures: tuple[bytes, ...] = ()  # made with a private key: Ed25519
+    public_signatures: tuple[bytes, ...] = ()  # made with a private key
     hash_name: str = "sha256"
     tolerance: int = TOLERANCE
 
@@ -61,23 +71,6 @@ def standard(headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     return SignatureClaim(name, content, signatures, signed_at, seen, public_signatures)
 
 
-def stripe(headers: Mapping[str, str], body: bytes) -> SignatureClaim:
-    """Read as Stripe says in "Verify webhook signatures manually"."""
-    name = "Stripe-Signature"
-    listed = required(headers, name).split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]
-    fields = [one.strip().partition("=") for one in listed]
-    timestamps, signatures = set(_of_version("t", fields)), _of_version("v1", fields)
-    if len(timestamps) != 1:
-        count = "more than one" if timestamps else "no"
-        raise Unproven(f"The header {name} holds {count} timestamp (t=…).")
-    if not signatures:
-        raise Unproven(f"The header {name} holds no signature of version 1 (v1=…).")
-    timestamp = timestamps.pop()
-    content = b".".join((as_bytes(timestamp), body))
-    seen = (("Header", f"{name}, {counted(len(signatures), 'signature')}"),)
-    return SignatureClaim(name, content, signatures, unix_seconds(timestamp, name), seen)
-
-
 def as_bytes(text: str) -> bytes:
     """Return UTF-8 of any text at all: only ASCII could be compared as text."""
     return text.encode(errors="surrogatepass")
@@ -90,6 +83,43 @@ def required(headers: Mapping[str, str], name: str) -> str:
     if value := headers[name.lower()].strip():
         return value
     raise Unproven(f"The header {name} is empty.")
+
+
+def value_of(name: str, headers: Mapping[str, str], body: bytes) -> str:
+    """Return a header, or a field of the body such as `body.signature.token`, the same in all of a list."""
+    if not name.startswith(IN_BODY):
+        return required(headers, name)
+    try:
+        found: list[Any] = [json.loads(body)]
+    except (ValueError, RecursionError):
+        found = [dict(_form(headers, body))]
+    for key in name.split(".")[1:]:
+        level = [inner for one in found for inner in (one if isinstance(one, list) else [one])]
+        found = [one.get(key) if isinstance(one, dict) else None for one in level]
+    if found and isinstance(found[0], str) and found[0] and found.count(found[0]) == len(found):
+        return found[0]
+    raise MissingHeader(f"The body has no text in {name.removeprefix(IN_BODY)}, or several that differ.")
+
+
+def _form(headers: Mapping[str, str], body: bytes) -> list[tuple[str, str]]:
+    kind, options = parse_options_header(headers.get("content-type"))
+    if kind == "application/x-www-form-urlencoded":
+        return parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+    with suppress(body_encoding.NotMultipart, body_encoding.TooManyParts):
+        parts = body_encoding.form_parts(body, options.get("boundary", ""), MOST_FIELDS)
+        return [(part.name, part.text) for part in parts if part.filename is None]
+    return []
+
+
+def _sorted_fields(headers: Mapping[str, str], body: bytes) -> str:
+    """Return the URL with the sorted fields of a form. Twilio signs another body by its hash in the URL."""
+    url, fields = required(headers, URL), _form(headers, body)
+    hashes = parse_qs(urlsplit(url).query).get("bodySHA256", [])
+    if hashes == [hashlib.sha256(body).hexdigest()]:
+        return url
+    if hashes or not fields:
+        raise Unproven("The body is not a form, and the URL has no bodySHA256 that fits it.")
+    return url + "".join(name + value for name, value in sorted(set(fields)))
 
 
 def unix_seconds(text: str, name: str) -> int:
@@ -111,11 +141,14 @@ def _base64(text: str) -> bytes:
         return b""
 
 
+NO_SAMPLE = "The book does not know how this sender signs. Let the sender send a test."
 SIGNATURE_HASHES = ("sha256", "sha1", "sha512")
 SIGNATURE_ENCODINGS = ("hex", "base64")
-# All end with the body, so nothing in it can be taken for the timestamp. Where nothing stands between them,
-# the timestamp has one length: three digits of milliseconds could be moved into the body of one signature.
+# A body stands at the end, so nothing in it can be taken for the timestamp. Where nothing stands between, the
+# timestamp has one length: three digits of milliseconds could be moved into the body of one signature.
 IN_MILLISECONDS = "{milliseconds}{body}"
+AFTER_ID = "{id}{timestamp}{body}"
+OF_FORM = "{url}{fields}"
 SIGNED_CONTENTS = (
     "{body}",
     "{timestamp}.{body}",
@@ -124,11 +157,19 @@ SIGNED_CONTENTS = (
     "{timestamp}|{body}",
     "{timestamp}{body}",
     IN_MILLISECONDS,
+    AFTER_ID,
+    "{timestamp}{token}",
+    "{url}{body}",
+    OF_FORM,
 )
-ONE_LENGTH = ("{timestamp}{body}", IN_MILLISECONDS)
+ONE_LENGTH = ("{timestamp}{body}", "{timestamp}{token}", IN_MILLISECONDS)
+LISTED = re.compile(r"([a-z]+=)\{timestamp\}([,;])(.+)")  # a prefix: the header holds several values
 TIMESTAMP = re.compile(r"\{timestamp\}|\{milliseconds\}")
-ED25519 = "ed25519"  # stands in the place of a hash
-SIGNATURE_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64, ED25519: 64}
+ED25519 = "ed25519"  # stands in the place of a hash, also for ECDSA: the public key says which it is
+SIGNATURE_BYTES: Mapping[str, Sequence[int]] = {
+    **{"sha1": (20,), "sha256": (32,), "sha512": (64,)},
+    ED25519: range(8, 73),  # ECDSA has two numbers in DER
+}
 MILLISECONDS = re.compile("[0-9]{13}")  # a timestamp from 2001 to 2286
 
 
@@ -138,7 +179,7 @@ class SignatureScheme(NamedTuple):
     header: str  # carries the signature
     hash_name: str = SIGNATURE_HASHES[0]
     encoding: str = SIGNATURE_ENCODINGS[0]
-    prefix: str = ""  # stands before the signature in the header
+    prefix: str = ""  # stands before the signature in the header; or LISTED
     timestamp_header: str = ""
     tolerance: int = TOLERANCE  # seconds between the timestamp and the receipt
     content: str = SIGNED_CONTENTS[0]
@@ -162,88 +203,119 @@ class SignatureScheme(NamedTuple):
         """Return the names of the headers that it needs."""
         return (self.header, self.timestamp_header) if self.timestamp_header else (self.header,)
 
+    @property
+    def can_sign(self) -> bool:
+        """Whether the headers of a sample can prove it."""
+        is_simple = self.content in SIGNED_CONTENTS[: SIGNED_CONTENTS.index(AFTER_ID)]
+        return is_simple and not any(name.startswith(IN_BODY) for name in self.headers)
+
     def claim(self, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
-        """Take the signature and what it signs from a request; raises Unproven."""
-        found = required(headers, self.header)
-        if "," in found:
-            raise Unproven(f"The header {self.header} came more than once.")
-        if not found.startswith(self.prefix):
-            raise Unproven(f"The header {self.header} does not start with {self.prefix}")
-        signature = self._decoded(found.removeprefix(self.prefix))
-        timestamp, seconds = self._time(headers)
+        """Take the signatures and what they sign from a request; raises Unproven."""
+        signatures, timestamp = self.found(headers, body)
         return SignatureClaim(
             header=self.header,
-            content=self._signed_content(timestamp, body),
-            signatures=(signature.hex(),),
-            timestamp=seconds,
+            content=self._signed_content(timestamp, headers, body),
+            signatures=tuple(one.hex() for one in signatures),
+            timestamp=self._seconds(timestamp) if TIMESTAMP.search(self.content) else None,
             seen=(("Header", " and ".join(self.headers)), ("Scheme", self.words)),
-            public_signatures=(signature,),
+            public_signatures=signatures,
             hash_name=self.hash_name,
             tolerance=self.tolerance,
         )
 
-    def sign(self, secret: str, seconds: int, body: bytes) -> dict[str, str]:
-        """Return the headers of a request that is signed so with an HMAC."""
-        written = str(seconds * 1000 if self.content == IN_MILLISECONDS else seconds)
-        timestamp = written if self.timestamp_header else ""
-        signature = hmac.digest(as_bytes(secret), self._signed_content(timestamp, body), self.hash_name)
-        encoded = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
-        beside = {self.timestamp_header: timestamp} if timestamp else {}
-        return {**beside, self.header: self.prefix + encoded}
-
-    @property
-    def words(self) -> str:
-        """Return how it signs: `HMAC-SHA256 of {timestamp}.{body}, in hex after sha256=`."""
-        algorithm = "Ed25519" if self.hash_name == ED25519 else f"HMAC-{self.hash_name.upper()}"
-        after = f" after {self.prefix}" if self.prefix else ""
-        return f"{algorithm} of {self.content}, in {self.encoding}{after}"
-
-    def _signed_content(self, timestamp: str, body: bytes) -> bytes:
-        before = self.content.removesuffix("{body}")
-        return as_bytes(TIMESTAMP.sub(timestamp, before)) + body
-
-    def _decoded(self, signature: str) -> bytes:
-        """Return the bytes of the signature, in whichever case or padding it is written."""
-        raw = b""
-        with suppress(binascii.Error):
-            is_hex = self.encoding == "hex"
-            raw = binascii.unhexlify(as_bytes(signature)) if is_hex else _base64(signature)
-        if len(raw) == SIGNATURE_BYTES.get(self.hash_name):
-            return raw
+    def found(self, headers: Mapping[str, str], body: bytes) -> tuple[tuple[bytes, ...], str]:
+        """Return the signatures of a request, and the timestamp as it is written; raises Unproven."""
+        value = value_of(self.header, headers, body)
+        if listed := LISTED.fullmatch(self.prefix):
+            written, timestamp = self._in_list(value, *listed.groups())
+        elif "," in value:
+            raise Unproven(f"The header {self.header} came more than once.")
+        elif not value.startswith(self.prefix):
+            raise Unproven(f"The header {self.header} does not start with {self.prefix}")
+        else:
+            written = [value.removeprefix(self.prefix)]
+            timestamp = value_of(self.timestamp_header, headers, body) if self.timestamp_header else ""
+        if signatures := tuple(filter(None, map(self._decoded, written))):
+            return signatures, timestamp
         raise Unproven(
             f"The header {self.header} does not hold what this source expects: {self.words}. "
             "The sender signs in another way, or the source’s settings are wrong."
         )
 
-    def _time(self, headers: Mapping[str, str]) -> tuple[str, int | None]:
-        """Return the timestamp as it was signed, and in seconds."""
-        if not self.timestamp_header:
-            return "", None
-        timestamp = required(headers, self.timestamp_header)
-        is_long = MILLISECONDS.fullmatch(timestamp) is not None
+    def sign(self, secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
+        """Return the headers of a request that is signed so with an HMAC, where headers alone prove it."""
+        timestamp = str(seconds * 1000 if self.content == IN_MILLISECONDS else seconds)
+        signature = hmac.digest(as_bytes(secret), self._signed_content(timestamp, {}, body), self.hash_name)
+        encoded = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
+        beside = {self.timestamp_header: timestamp} if self.timestamp_header else {}
+        return {**beside, self.header: self.prefix.replace("{timestamp}", timestamp) + encoded}
+
+    @property
+    def words(self) -> str:
+        """Return how it signs: `HMAC-SHA256 of {timestamp}.{body}, in hex after sha256=`."""
+        algorithm = "Ed25519 or ECDSA" if self.hash_name == ED25519 else f"HMAC-{self.hash_name.upper()}"
+        after = f" after {self.prefix}" if self.prefix else ""
+        return f"{algorithm} of {self.content}, in {self.encoding}{after}"
+
+    def _in_list(self, value: str, time: str, separator: str, key: str) -> tuple[list[str], str]:
+        """Return the signatures and the timestamp of a header such as `t=…,v1=…`."""
+        parts = [one.strip() for one in value.split(separator, MOST_SIGNATURES)[:MOST_SIGNATURES]]
+        times = {one.removeprefix(time) for one in parts if one.startswith(time)}
+        if len(times) != 1:
+            count = "more than one" if times else "no"
+            raise Unproven(f"The header {self.header} holds {count} timestamp ({time}…).")
+        if signatures := [one.removeprefix(key) for one in parts if one.startswith(key)]:
+            return signatures, times.pop()
+        raise Unproven(f"The header {self.header} holds no signature ({key}…).")
+
+    def _signed_content(self, timestamp: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        if self.content == OF_FORM:
+            return as_bytes(_sorted_fields(headers, body))
+        before = TIMESTAMP.sub(timestamp, self.content.removesuffix("{body}"))
+        for name in ("id", "token"):  # It is named like the timestamp.
+            if f"{{{name}}}" in before:
+                beside = re.sub("timestamp", name, self.timestamp_header, flags=re.IGNORECASE)
+                before = before.replace(f"{{{name}}}", value_of(beside, headers, body))
+        if "{url}" in before:
+            before = required(headers, URL)
+        return as_bytes(before) + (body if self.content.endswith("{body}") else b"")
+
+    def _decoded(self, signature: str) -> bytes:
+        """Return the bytes of the signature, in whichever case or padding it is written, or none."""
+        raw = b""
+        with suppress(binascii.Error):
+            is_hex = self.encoding == "hex"
+            raw = binascii.unhexlify(as_bytes(signature)) if is_hex else _base64(signature)
+        return raw if len(raw) in SIGNATURE_BYTES.get(self.hash_name, ()) else b""
+
+    def _seconds(self, timestamp: str) -> int:
+        name, is_long = self.timestamp_header or self.header, MILLISECONDS.fullmatch(timestamp) is not None
+        with suppress(ValueError):
+            if RFC_3339.fullmatch(timestamp):
+                return int(datetime.fromisoformat(timestamp).timestamp())
         if self.content in ONE_LENGTH and is_long != (self.content == IN_MILLISECONDS):
             expected, found = ("seconds", "milliseconds") if is_long else ("milliseconds", "seconds")
             raise Unproven(
-                f"The timestamp in {self.timestamp_header} is in {found}, but with the signed content "
+                f"The timestamp in {name} is in {found}, but with the signed content "
                 f"{self.content} it is in {expected}."
             )
-        bare = timestamp[:-3] if is_long else timestamp
-        return timestamp, unix_seconds(bare, self.timestamp_header)
+        return unix_seconds(timestamp[:-3] if is_long else timestamp, name)
 
 
 HEX_KEY = re.compile("[0-9A-Fa-f]{64}")
-NO_KEY = "The public key must have 64 hexadecimal digits, or be the base64 of 32 bytes."
+P256_KEY = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # the beginning: RFC 5480
+NO_KEY = "The public key must have 64 hexadecimal digits, or be the base64 of 32 bytes or of a P-256 key."
 
 
 def read_public_key(text: str) -> bytes:
-    """Return the bytes of a public key in hex or in base64, with whpk_ or without; raises Unproven."""
+    """Return an Ed25519 key, or the DER of a P-256 key, from hex or base64; raises Unproven."""
     bare = text.removeprefix(signatures.PUBLIC_KEY_PREFIX)
     if HEX_KEY.fullmatch(bare):
         return bytes.fromhex(bare)
     key = _base64(bare)
-    if len(key) != signatures.KEY_LENGTH:
-        raise Unproven(NO_KEY)
-    return key
+    if len(key) == signatures.KEY_LENGTH or key.startswith(P256_KEY):
+        return key
+    raise Unproven(NO_KEY)
 
 
 def text_key(secret: str, claim: SignatureClaim) -> bool:
@@ -261,10 +333,10 @@ def standard_key(secret: str, claim: SignatureClaim) -> bool:
 
 
 def public_key(secret: str, claim: SignatureClaim) -> bool:
-    """As Discord signs: with a private key, and our secret is its public key."""
+    """As Discord and SendGrid sign: with a private key, and our secret is its public key."""
     key = read_public_key(secret)
     try:
-        return any(signatures.ed25519_verify(key, claim.content, one) for one in claim.public_signatures)
+        return any(signatures.verify_with_key(key, claim.content, one) for one in claim.public_signatures)
     except signatures.PackageMissing as missing:
         raise Unproven(f"{missing} It comes with the extra {signatures.KEY_EXTRA}.") from None
 
@@ -285,12 +357,6 @@ def sign_standard(secret: str, event_id: str, seconds: int, body: bytes) -> dict
     """Sign as `standard` reads it; raises Unproven for an unusable secret."""
     signature = signatures.standard((key_inside(secret),), event_id, seconds, body)
     return {"webhook-id": event_id, "webhook-timestamp": str(seconds), "webhook-signature": signature}
-
-
-def sign_stripe(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """Sign as `stripe` reads it."""
-    signature = hmac.digest(as_bytes(secret), b"%d.%s" % (seconds, body), "sha256").hex()
-    return {"Stripe-Signature": f"t={seconds},v1={signature}"}
 
 
 class VerificationKind(NamedTuple):
@@ -342,11 +408,10 @@ VERIFICATION_KINDS = {
         title="Stripe",
         hint="with the signing secret that Stripe shows",
         header="Stripe-Signature",
-        read=stripe,
+        scheme=SignatureScheme("Stripe-Signature", prefix="t={timestamp},v1=", content="{timestamp}.{body}"),
         secret_from="the signing secret that Stripe shows",
         mistaken=("sk_", "rk_", "pk_"),
         mistaken_for="a key of Stripe’s API; the signing secret begins with whsec_",
-        sign=sign_stripe,
     ),
     "slack": VerificationKind(
         title="Slack",
@@ -368,8 +433,8 @@ VERIFICATION_KINDS = {
         has_scheme=True,
     ),
     "ed25519": VerificationKind(
-        title="Ed25519",
-        hint="for senders that show a public key, as Discord does",
+        title="A public key",
+        hint="Ed25519, or ECDSA with P-256: for senders that show a public key, as Discord and SendGrid do",
         matches=public_key,
         has_scheme=True,
         secret_from="the public key that the sender shows",

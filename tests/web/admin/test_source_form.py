@@ -173,3 +173,17 @@ def test_large_payloads_are_forwarded_if_the_owner_wants_it(owner: Owner) -> Non
     assert "checked" in attributes(owner.page(f"{PLACE}{row_id}/edit"), ".//input[@name='forwarded_in_full']")
     owner.does(PLACE + row_id, form(owner, action="forward"))
     assert stored(row_id).forwarded_in_full_since is None
+
+
+def test_a_pasted_request_names_the_senders_that_fit_and_chooses_the_first(owner: Owner) -> None:
+    sent = {"request": "Content-Type: text/plain\nX-Gitea-Signature: 00\nX-Hub-Signature-256: sha256=00"}
+    page = parse(owner.post(PLACE + "preview", form(owner, **sent, fill="request")))
+    assert "This request fits GitHub, Gitea or Forgejo." in text(page)
+    assert attributes(page, ".//select[@name='preset']/option[@selected]")["value"] == "github"
+    assert "X-Gitea-Signature: 00" in part(page, "request")
+
+
+def test_a_pasted_request_that_no_sender_fits_is_said_to_be_so(owner: Owner) -> None:
+    page = owner.refused(PLACE + "preview", form(owner, request="Hello", name="Kept", fill="request"))
+    assert "No preset fits this request." in part(page, "request-reason")
+    assert value(page, "name") == "Kept"
