@@ -209,8 +209,10 @@ class Rules(Tables):
         self.pruned += 1
         since = row.due_at if row.status == "new" else row.finished_at
         days = {"processed": 30, "failed": 90, "new": 90}[row.status]
-        self.must(since < clock.to_text(now - timedelta(days, -1)), "only old rows go")
-        self.must(row.status != "new" or hooks[row.webhook_id].disabled_at, "what waits stays")
+        limit = clock.to_text(now - timedelta(days, -1))
+        self.must(since < limit, "only old rows go")
+        closed_at = hooks[row.webhook_id].disabled_at or "never"  # That sorts behind each time.
+        self.must(row.status != "new" or closed_at < limit, "what waits stays")
         self.must(self.world.true - self.world.leapt > 1.9 * 86400, "after a jump of the clock nothing goes")
 
     def begins(self, actor: Actor, row: Any, request: Request, body: bytes) -> None:

@@ -10,22 +10,23 @@ from guestbook.settings import Settings
 KEEP_BIN_REQUESTS = timedelta(days=7)
 KEEP_UNPROVEN = timedelta(days=7)  # of inbound events that were refused
 
-# A table, and which of its rows go. What was redelivered begins again. The words of spam stay in no payload:
-# a comment that was told of goes when its deliveries are gone.
+# A table, and which of its rows go. What was redelivered begins again. What waits for a webhook or source
+# goes only when that was disabled for as long: the owner may not know yet. The words of spam stay in no
+# payload: a comment that was told of goes when its deliveries are gone.
 RULES = (
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
     ("deliveries", "status = 'failed' AND finished_at < :keep_failed"),
     (
         "deliveries",
-        "status = 'new' AND due_at < :keep_failed"
-        f" AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = '{PULL_URL}')",
+        "status = 'new' AND due_at < :keep_failed AND webhook_id IN"
+        f" (SELECT id FROM webhooks WHERE disabled_at < :keep_failed OR url = '{PULL_URL}')",
     ),
     ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),
     ("inbound_events", "status = 'failed' AND processed_at < :keep_failed"),
     (
         "inbound_events",
         "status = 'new' AND due_at < :keep_failed"
-        " AND source_id IN (SELECT id FROM sources WHERE disabled_at IS NOT NULL)",
+        " AND source_id IN (SELECT id FROM sources WHERE disabled_at < :keep_failed)",
     ),
     (
         "inbound_events",

@@ -67,11 +67,13 @@ def test_what_is_older_than_its_retention_goes_and_nothing_else() -> None:
 @pytest.mark.usefixtures("each_app")
 def test_what_waits_for_a_disabled_webhook_goes_when_it_is_as_old_as_failed_ones_may_become() -> None:
     now = clock.now()
-    disabled = factories.webhook(disabled_at=now, disabled_reason="gone")
+    disabled = factories.webhook(disabled_at=now - 91 * DAY, disabled_reason="gone")
+    just_disabled = factories.webhook(disabled_at=now - 89 * DAY, disabled_reason="failing")
     old = {"created_at": now - 91 * DAY, "due_at": now - 91 * DAY}
     kept = {
         factories.delivery(disabled, created_at=now - 89 * DAY, due_at=now - 89 * DAY),
         factories.delivery(factories.webhook(), **old),
+        factories.delivery(just_disabled, **old),
     }
     factories.delivery(disabled, **old)
     assert prune() == 1
@@ -81,13 +83,15 @@ def test_what_waits_for_a_disabled_webhook_goes_when_it_is_as_old_as_failed_ones
 @pytest.mark.usefixtures("each_app")
 def test_an_old_delivery_or_inbound_event_that_was_put_back_into_the_queue_stays() -> None:
     long_ago = clock.now() - 91 * DAY
-    pulled, closed = factories.webhook(url=PULL_URL), factories.source(disabled_at=clock.now())
+    pulled, closed = factories.webhook(url=PULL_URL), factories.source(disabled_at=long_ago)
+    just_closed = factories.source(disabled_at=clock.now())
     kept = {factories.delivery(pulled, created_at=long_ago, due_at=clock.now())}
     processed_again = factories.inbound(closed, received_at=long_ago, due_at=clock.now())
+    waits = factories.inbound(just_closed, received_at=long_ago, due_at=long_ago)
     factories.inbound(closed, received_at=long_ago, due_at=long_ago)
     assert prune() == 1
     assert left() == kept
-    assert [row.id for row in factories.inbound_events()] == [processed_again]
+    assert {row.id for row in factories.inbound_events()} == {processed_again, waits}
 
 
 @pytest.mark.usefixtures("each_app")

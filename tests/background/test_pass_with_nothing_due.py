@@ -149,12 +149,12 @@ WORK: dict[str, Callable[[], object]] = {
     "an old processed delivery": lambda: delivery(status="processed", finished_at=ago(31)),
     "an old failed delivery": lambda: delivery(status="failed", finished_at=ago(91)),
     "an old delivery of a disabled webhook": lambda: factories.delivery(
-        factories.webhook(disabled_at=clock.now(), disabled_reason="gone"), due_at=ago(91)
+        factories.webhook(disabled_at=ago(91), disabled_reason="gone"), due_at=ago(91)
     ),
     "an old processed event": lambda: inbound(status="processed", processed_at=ago(31)),
     "an old failed event": lambda: inbound(status="failed", processed_at=ago(91)),
     "an old event of a disabled source": lambda: factories.inbound(
-        factories.source(disabled_at=clock.now()), due_at=ago(91)
+        factories.source(disabled_at=ago(91)), due_at=ago(91)
     ),
     "a refused event": refused,
     "an old comment of spam": spam,
