@@ -1,5 +1,6 @@
 """Everything that answers over HTTP: public pages, admin pages, API, receiver, bins and health."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -74,7 +75,9 @@ def register(app: Flask, only_path: str | None = None) -> None:
         app.after_request(partial(_keep_files_right, app))
     for path, name in PAGES_BELOW.items():
         is_feed = path == "/feed" and (writes_files or str(only_path).endswith(".atom"))
-        if only_path is None or only_path.startswith(path) or is_feed:
+        # The book has buttons for the owner, who has this cookie.
+        is_owners = path == "/admin" and response_headers.ADMIN_COOKIE in os.environ.get("HTTP_COOKIE", "")
+        if only_path is None or only_path.startswith(path) or is_feed or is_owners:
             module, attribute = name.split(".")
             found = getattr(import_module(f"{__name__}.{module}"), attribute)
             if isinstance(found, Blueprint):

@@ -24,7 +24,7 @@ from guestbook.lib.verification.kinds import ED25519, URL
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import BIN_PATH
-from guestbook.web import request_context
+from guestbook.web import request_context, response_headers
 
 pages = Blueprint("inbound_webhook", __name__, url_prefix="/hooks")
 
@@ -149,8 +149,10 @@ def _captured(token: str, rest: str) -> CapturedRequest:
         abort(400, "A method has at most 20 letters. Nothing was kept.")
     if max(len(path), len(query)) > ADDRESS_LIMIT:
         abort(414, "The address is too long for a bin. Nothing was kept.")
+    # An owner who opens the bin's address in a browser must not keep the login there.
+    headers = [one for one in request.headers if response_headers.ADMIN_COOKIE not in one[1]]
     # Flask keeps the body: the view runs again if the transaction had to yield.
-    return CapturedRequest(method, path, query, list(request.headers), request.get_data(), now)
+    return CapturedRequest(method, path, query, headers, request.get_data(), now)
 
 
 def _path(token: str, rest: str) -> str:

@@ -43,6 +43,7 @@ from guestbook.web import (
 from guestbook.web.translation_and_template_filters import translated
 
 if TYPE_CHECKING:  # A reader's page by CGI imports no SQLAlchemy.
+    from guestbook.storage.models import Comment
     from guestbook.web.front_page_cache import FrontPageRows
 
 pages = Blueprint("public", __name__)
@@ -85,6 +86,7 @@ def index() -> ResponseReturnValue:
         before=before,
         about=about,
         **response_headers.page_links(page.older, **embed.parameters()),
+        owned=_owned(*(one.id for one in page.rows)),
         receipt=visitor_tokens.receipt_of_request(),
         draft=EMPTY_DRAFT,
         token=token,
@@ -94,6 +96,15 @@ def index() -> ResponseReturnValue:
         first, *after = html.encode().split(token.encode())
         made.parts = (first, after[0]) if len(after) == 1 else None  # A page without a form is not kept.
     return _unless_cached(html, token=token, odometer=digits)
+
+
+def _owned(*shown: str) -> "dict[str, Comment] | None":
+    """Return the rows for the owner's buttons; None to others, and in a frame: its site might hide them."""
+    if embed.is_open() or response_headers.ADMIN_COOKIE not in request.cookies:
+        return None
+    from guestbook.web.admin import comments
+
+    return comments.owned(shown)
 
 
 def _page_to_keep() -> MadePage | None:
@@ -129,7 +140,8 @@ def comment(comment_id: str) -> ResponseReturnValue:
     if found is None:
         abort(404)
     receipt = visitor_tokens.receipt_of_own(found)
-    return _unless_cached(render_template("comment.html", comment=found, receipt=receipt))
+    html = render_template("comment.html", comment=found, receipt=receipt, owned=_owned(found.id))
+    return _unless_cached(html)
 
 
 @pages.get("/privacy")
@@ -185,6 +197,9 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
     response = current_app.make_response(html)
     if request_context.preferences().accepts_mentions:
         response.headers["Link"] = f'<{request_context.settings().base_url}/webmention>; rel="webmention"'
+    if g.get("login"):  # Nobody may keep the owner's page, and no answer stands for it.
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
     response.set_etag(response_headers.fingerprint(content.encode()), weak=True)
     return response.make_conditional(request)
 

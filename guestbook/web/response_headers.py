@@ -39,6 +39,8 @@ RESPONSE_HEADERS = {
 WITH_SCRIPT = f"{RESPONSE_HEADERS['Content-Security-Policy']}; script-src 'self'"
 ADMIN_CONTENT_POLICY = f"{WITH_SCRIPT}; connect-src 'self'"  # for the owner and receivers
 ADMIN_PATH = "/admin"
+# The cookie of a login. An older name for the admin pages; a new one would log every owner out.
+ADMIN_COOKIE = "guestbook_admin"
 # The headers of all answers below a path, also those of errors. Nobody may keep what is the owner's alone.
 SECRET_PAGE = {
     "Cache-Control": "no-store",

@@ -236,6 +236,14 @@ def test_strangers_get_no_cookie_and_sites_no_leave(client: FlaskClient, place: 
     assert len(kept()) == 2
 
 
+def test_the_owner_s_login_is_not_kept(client: FlaskClient, place: str) -> None:
+    client.set_cookie("guestbook_admin", "secret")
+    client.get(place, headers={"X-Other": "kept"})
+    [row] = kept()
+    assert "kept" in str(row.headers)
+    assert "secret" not in str(row.headers)
+
+
 def test_what_came_is_kept_before_the_delay_and_no_lock_is_held_meanwhile(port: int) -> None:
     slow, quick = made(delay="3"), made()
     start = time.monotonic()

@@ -19,8 +19,9 @@ from guestbook.storage.models import Origin
 from guestbook.web import Application, cgi_app
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
+from tests.support.owner import Owner
 from tests.support.processes import ROOT
-from tests.support.visitor import Visitor, add, set_
+from tests.support.visitor import Visitor, add, by_class, set_
 
 HEAVY = {
     *("sqlalchemy", "flask_sqlalchemy", "flask_wtf", "wtforms", "alembic"),
@@ -188,6 +189,21 @@ def test_a_book_that_is_locked_is_away(environ: dict[str, str], monkeypatch: pyt
 def test_a_book_elsewhere_has_the_whole_app(environ: dict[str, str], url: str) -> None:
     environ["GUESTBOOK_DATABASE_URL"] = url
     assert type(guestbook.create_app(environ)) is Application
+
+
+def test_the_owner_has_buttons_by_cgi_too(
+    app: Flask, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    add(["Hello"])
+    owner = Owner(app).be_logged_in()
+    cookie = owner.client.get_cookie("guestbook_admin")
+    assert cookie
+    request.getfixturevalue("asked")
+    monkeypatch.setenv("HTTP_COOKIE", f"guestbook_admin={cookie.value}")
+    theirs, visitor = Visitor(guestbook.create_app(environ)), Visitor(guestbook.create_app(environ))
+    theirs.client.set_cookie("guestbook_admin", cookie.value)
+    assert by_class(theirs.page("/"), "owner")
+    assert by_class(visitor.page("/"), "owner") == []
 
 
 @pytest.mark.usefixtures("asked")

@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from flask import Blueprint, Flask, g, request
+from flask import Blueprint, Flask, Response, current_app, g, request, session
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import exists, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -67,11 +67,18 @@ def _menu() -> dict[str, Any]:
     }
 
 
+def _remove_older_cookie(response: Response) -> Response:
+    """Remove the cookie of an older version, for the admin pages alone: a browser would send it first."""
+    if session.modified and response_headers.ADMIN_COOKIE in request.cookies:
+        older = current_app.config["SESSION_COOKIE_PATH"] + "admin"
+        response.delete_cookie(response_headers.ADMIN_COOKIE, older)
+    return response
+
+
 def register(app: Flask) -> None:
     """Register the admin pages."""
     app.config.update(
-        # An older name for the admin pages; a new one would log every owner out.
-        SESSION_COOKIE_NAME="guestbook_admin",
+        SESSION_COOKIE_NAME=response_headers.ADMIN_COOKIE,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
@@ -84,6 +91,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, login.explain)
     pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(login.require_login)
+    pages.after_request(_remove_older_cookie)
     pages.context_processor(lambda: {**_menu(), "version": VERSION, "reasons": {}})
     for behind in (*chain.from_iterable(ADMIN_MENU.values()), login.pages, setup.pages, undo_pages):
         pages.register_blueprint(behind)

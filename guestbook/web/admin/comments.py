@@ -1,14 +1,15 @@
 """The pages of comments: the list, and moderate, edit, reply, delete; and the page about spam."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, redirect, render_template, request, session as cookie, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
+from guestbook.auth import login
 from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.comment_actions import BULK_LIMIT, STATUS_AFTER
 from guestbook.comments.spam import learned_words, spam_report
@@ -22,6 +23,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
 from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, undo
+from guestbook.web.admin.login import SESSION_KEY
 from guestbook.web.admin.responses import Outdated
 
 ACTIONS_BY_STATUS = {  # The other actions would change nothing.
@@ -47,6 +49,13 @@ STATUS_SENTENCES = {
     "spam": "is marked as spam",
     "trash": "is in the trash",
 }
+
+
+def owned(shown: Iterable[str]) -> dict[str, Comment] | None:
+    """Return the rows with these ids to the owner on a page of the book; None if nobody is logged in."""
+    g.login = login.find(db.session(), cookie.get(SESSION_KEY, ""))
+    query = select(Comment).where(Comment.id.in_(shown))
+    return {row.id: row for row in db.session.scalars(query)} if g.login else None
 
 
 def has_changed(comment: Comment, action: str = "") -> bool:
@@ -182,12 +191,12 @@ def _list_or_comment(comment_id: str, **more: Any) -> str:
 @responses.form_on(_list_or_comment)
 def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Change the status of a comment."""
-    chosen = CommentFilter.read()
-    is_from_list = "status" in request.form
-    back = url_for(".index", **chosen.values) if is_from_list else url_for(".show", comment_id=comment_id)
+    chosen, here = CommentFilter.read().values, {"comment_id": comment_id}
+    back = responses.place(*(".index", chosen) if "status" in request.form else (".show", here))
     with writing() as session:
         comment = find_as_shown(comment_id, action)
-        undo_id = run_many(session, [comment], action, back)
+        # An undo leads to the comment itself, not to the one below it.
+        undo_id = run_many(session, [comment], action, f"{back.partition('#')[0]}#c-{comment_id}")
         sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
     responses.say(sentence, undo_id)
     return redirect(back, 303)

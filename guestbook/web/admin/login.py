@@ -15,7 +15,7 @@ from guestbook.lib import clock
 from guestbook.storage import audit_log, database
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db, writing
-from guestbook.web import error_pages, request_context, response_headers
+from guestbook.web import error_pages, request_context
 from guestbook.web.admin import responses
 from guestbook.web.error_pages import PageExpired
 
@@ -65,9 +65,9 @@ def explain(_error: CSRFError) -> ResponseReturnValue:
 
 
 def limit_cookie(config: dict[str, Any], base_url: str) -> None:
-    """Let browsers send the cookie to the admin pages of this address alone: visitors get none."""
+    """Let browsers send the cookie to the book at this address alone: visitors get none."""
     base = urlsplit(base_url)
-    config["SESSION_COOKIE_PATH"] = base.path + response_headers.ADMIN_PATH
+    config["SESSION_COOKIE_PATH"] = base.path + "/"
     config["SESSION_COOKIE_SECURE"] = base.scheme == "https"
 
 
@@ -142,11 +142,10 @@ def explain_login(error: CSRFError) -> ResponseReturnValue:
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(step, notice=f"This page has expired. Please type the {step} again."), 400
     is_secret_enough = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
-    folder = current_app.config["SESSION_COOKIE_PATH"] + "/"
+    folder = current_app.config["SESSION_COOKIE_PATH"]
     if is_secret_enough and (request.script_root + request.path).startswith(folder):
         return _form(notice=NO_COOKIE), 400
-    home = request_context.settings().base_url + response_headers.ADMIN_PATH
-    return _form(notice=OTHER_ADDRESS.format(home)), 400
+    return _form(notice=OTHER_ADDRESS.format(request_context.settings().base_url)), 400
 
 
 def _asking() -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """How an admin action ends: a redirect with a sentence, or the form with its errors; and typed passwords."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from typing import Any
 
 from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,11 +16,19 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
 from guestbook.web import request_context
 
+BOOK_PLACE = re.compile(r"/(?:comments/\w+)?(?:\?[!-~]{0,1900})?(?:#[\w-]+)?", re.ASCII)
+
 
 def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: object) -> ResponseReturnValue:
     """Redirect to a page that says what was done; it offers to undo the change with the id `undo`."""
     say(sentence, undo)
-    return redirect(url_for(endpoint, **values), 303)  # type: ignore[arg-type]  # what url_for takes
+    return redirect(place(endpoint, values), 303)
+
+
+def place(endpoint: str, values: Mapping[str, Any]) -> str:
+    """Return the place of the book where the button stands, never another site; else the page's address."""
+    given = request.form.get("back", "")
+    return request.script_root + given if BOOK_PLACE.fullmatch(given) else url_for(endpoint, **values)
 
 
 def say(sentence: str, undo: str | None = None) -> None:

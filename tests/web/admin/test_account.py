@@ -59,15 +59,15 @@ def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | 
 
 def test_a_new_password_logs_every_other_browser_out(app: Flask, owner: Owner) -> None:
     other, key = logged_in(app, FIREFOX), owner.key()
-    before = owner.client.get_cookie("guestbook_admin", path="/admin")
+    before = owner.client.get_cookie("guestbook_admin", path="/")
     page = owner.does("/admin/account/password", {"old": PASSWORD, "password": NEW, "again": NEW})
     assert "The password is changed, and every other browser is logged out." in text(page)
     assert not stays(other)
     assert owner.open("POST", "/admin/logout", data={"csrf_token": key}).status_code == 400, "a new key too"
-    after = owner.client.get_cookie("guestbook_admin", path="/admin")
+    after = owner.client.get_cookie("guestbook_admin", path="/")
     assert before
     assert before.value != after.value
-    other.client.set_cookie("guestbook_admin", before.value, path="/admin")
+    other.client.set_cookie("guestbook_admin", before.value, path="/")
     assert not stays(other), "the cookie from before is dead, wherever it was copied to"
     assert other.log_in().status_code == 422
     assert other.log_in(NEW).status_code == 303

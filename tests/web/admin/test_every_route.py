@@ -184,13 +184,13 @@ def logged_in_before_the_second_factor(app: Flask) -> Visitor:
 
 
 def cookie_of(visitor: Visitor) -> str:
-    cookie = visitor.client.get_cookie(COOKIE, path="/admin")
+    cookie = visitor.client.get_cookie(COOKIE, path="/")
     return cookie.value
 
 
 def with_cookie(app: Flask, value: str) -> Visitor:
     visitor = Visitor(app)
-    visitor.client.set_cookie(COOKIE, value, path="/admin")
+    visitor.client.set_cookie(COOKIE, value, path="/")
     return visitor
 
 

@@ -180,7 +180,7 @@ def test_a_stylesheet_of_full_length_can_be_undone(each_owner: Owner) -> None:
 
 def test_two_first_clicks_at_once_are_no_fault(each_app: Flask, each_owner: Owner) -> None:
     form = {"csrf_token": each_owner.key(BOOK), **DEFAULTS}
-    cookie = each_owner.client.get_cookie("guestbook_admin", path="/admin")
+    cookie = each_owner.client.get_cookie("guestbook_admin", path="/")
     assert cookie
     both = Barrier(2, timeout=0.5)
 
@@ -192,7 +192,7 @@ def test_two_first_clicks_at_once_are_no_fault(each_app: Flask, each_owner: Owne
 
     def click(_: int) -> int:
         browser = each_app.test_client()
-        browser.set_cookie("guestbook_admin", cookie.value, path="/admin")
+        browser.set_cookie("guestbook_admin", cookie.value, path="/")
         return browser.post(BOOK, data=form).status_code
 
     event.listen(Session, "before_flush", wait)
