@@ -172,9 +172,7 @@ def hindrance(source: Source) -> str | None:
     """Return why no sample can be sent to a source, or None."""
     if source.is_unreadable:
         return UNREADABLE_SOURCE
-    if source.is_built_in:
-        return BUILT_IN
-    return verification.hindrance(source.verify, source.secret, source.header, source.signature_scheme)
+    return BUILT_IN if source.is_built_in else verification.hindrance(source.verify, source.secret)
 
 
 def choices(source: Source) -> dict[str, SampleEvent]:

@@ -12,9 +12,7 @@ from guestbook.lib import validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS
 from guestbook.lib.verification.kinds import (
-    AFTER_ID,
     ED25519,
-    OF_FORM,
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
@@ -305,17 +303,16 @@ _OF_TYPEFORM = {**_IN_BASE64, "prefix": "sha256="}
 _OF_ZOOM = {"prefix": "v0=", "timestamp_header": "X-Zm-Request-Timestamp", "content": "v0:{timestamp}:{body}"}
 _OF_DISCORD = {"timestamp_header": "X-Signature-Timestamp", "content": "{timestamp}{body}"}
 _OF_PADDLE = {"prefix": "ts={timestamp};h1=", "content": "{timestamp}:{body}"}
-_OF_TWILIO = {**_IN_BASE64, "hash": "sha1", "content": OF_FORM}
+_OF_TWILIO = {**_IN_BASE64, "hash": "sha1", "content": "{url}{fields}"}
 _OF_SENDGRID = {**_OF_DISCORD, **_IN_BASE64, "timestamp_header": "X-Twilio-Email-Event-Webhook-Timestamp"}
 _OF_MAILGUN = {"timestamp_header": "body.signature.timestamp", "content": "{timestamp}{token}"}
 _OF_SQUARE = {**_IN_BASE64, "content": "{url}{body}"}
-_TWITCH_TIME = "Twitch-Eventsub-Message-Timestamp"
-_OF_TWITCH = {"prefix": "sha256=", "content": AFTER_ID, "timestamp_header": _TWITCH_TIME, "tolerance": "600"}
+_AFTER_ID = {"prefix": "sha256=", "content": "{id}{timestamp}{body}", "tolerance": "600"}
+_OF_TWITCH = {**_AFTER_ID, "timestamp_header": "Twitch-Eventsub-Message-Timestamp"}
 _OF_WEBSUB = {"hash": "sha1", "prefix": "sha1="}  # as Google's hub signs
 _SENDGRID, _TWITCH = "X-Twilio-Email-Event-Webhook-Signature", "Twitch-Eventsub-Message-Signature"
-_AT_SENDER = "the key that the sender shows for this webhook"
+_AT_SENDER = "the secret or the key that the sender shows for its webhooks"
 _AT_TWILIO = "the auth token of your Twilio account"
-_AT_DROPBOX = "the app secret that Dropbox shows in its App Console"
 _AT_SHOPIFY = "the secret that Shopify shows below its webhooks, or the client secret of your app"
 _AT_LINEAR = "the signing secret that Linear shows on the page of the webhook"
 _AT_ZOOM = "the secret token that Zoom shows on the page of your app"
@@ -357,7 +354,7 @@ SENDER_PRESETS = {
     # https://developer.squareup.com/docs/webhooks/step3validate
     "square": SenderPreset("Square", "hmac", "X-Square-HmacSha256-Signature", "", _OF_SQUARE, _AT_SENDER),
     # https://www.dropbox.com/developers/reference/webhooks
-    "dropbox": SenderPreset("Dropbox", "hmac", "X-Dropbox-Signature", secret_from=_AT_DROPBOX),
+    "dropbox": SenderPreset("Dropbox", "hmac", "X-Dropbox-Signature", secret_from=_AT_SENDER),
     # https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
     "microsoft-graph": SenderPreset("Microsoft Graph", "token", "body.value.clientState"),
     # https://dev.twitch.tv/docs/eventsub/handling-webhook-events/

@@ -78,8 +78,7 @@ class SourceFields:
         "",
         "Secret",
         "The secret that the sender shows. Stripe, Slack, Shopify, Meta and other guestbooks create it, and "
-        "Discord and SendGrid show a public key. For all others leave it empty to create one or to keep the "
-        "present one.",
+        "Discord and SendGrid show a public key. For all others leave it empty to create one or to keep it.",
         schema={"type": "string", "minLength": 1, "maxLength": SECRET_LIMIT},
         attributes=fields.CODE_INPUT,
     )
@@ -385,9 +384,7 @@ def _hash(verify: str, name: str, given: str | None) -> str:
     if verify != ED25519:
         return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
     if given:
-        raise Refused(
-            "A public key has a hash of its own, so none can be chosen. Leave it out.", field="hash"
-        )
+        raise Refused("A public key has its own hash, so none can be chosen. Leave it out.", field="hash")
     return SIGNATURE_HASHES[0]
 
 

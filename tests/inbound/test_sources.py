@@ -127,7 +127,7 @@ WRONG: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("header", "Every request has the header Host", [{"verify": "token", "header": "Host"}]),
     ("header", "Only a source that is verified by a token", [{"header": "X-Token"}]),
     ("hash", "There is no hash 'md5'. Choose one of: sha256, sha1, sha512.", [{**SIGNED, "hash": "md5"}]),
-    ("hash", "Ed25519 has a hash of its own, so none can be chosen. Leave it out.", OWN_HASHES),
+    ("hash", "A public key has its own hash, so none can be chosen. Leave it out.", OWN_HASHES),
     ("hash", "Only a source that is verified by hmac or ed25519", [{"hash": "sha1"}]),
     ("encoding", "There is no encoding 'base32'.", [{**SIGNED, "encoding": "base32"}]),
     ("prefix", LONG_PREFIX, [{**SIGNED, "prefix": text} for text in ("a b", "a,b", "é", "x" * 21)]),

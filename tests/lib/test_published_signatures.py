@@ -130,3 +130,15 @@ def test_a_p256_key_that_is_none_proves_nothing() -> None:
     for signature in (DROPPED_SIGNATURE[:-4], DROPPED_SIGNATURE.swapcase(), "AAAA" * 20, "="):
         headers = {**one.headers, f"{SENDGRID}-signature": signature}
         assert not verified(one._replace(headers=headers)).ok
+
+
+@pytest.mark.parametrize("name", ["Paddle", "SendGrid"])
+@pytest.mark.parametrize(
+    "time", ["", "\\1", "\\g<0>", "1e9", "٣", "2020-09-14T19:41:42", "2020-13-14T19:41:42Z"]
+)
+def test_a_senseless_time_has_a_sentence(name: str, time: str) -> None:
+    one = PUBLISHED[name]
+    headers = {key: text.replace(str(one.seconds), time) for key, text in one.headers.items()}
+    verdict = verified(one._replace(headers=headers))
+    assert not verdict.ok
+    assert verdict.sentence.endswith((" is not a number of seconds.", " is empty."))

@@ -111,7 +111,7 @@ def _form(headers: Mapping[str, str], body: bytes) -> list[tuple[str, str]]:
     return []
 
 
-def _sorted_fields(headers: Mapping[str, str], body: bytes) -> str:
+def _url_and_fields(headers: Mapping[str, str], body: bytes) -> str:
     """Return the URL with the sorted fields of a form. Twilio signs another body by its hash in the URL."""
     url, fields = required(headers, URL), _form(headers, body)
     hashes = parse_qs(urlsplit(url).query).get("bodySHA256", [])
@@ -147,8 +147,13 @@ SIGNATURE_ENCODINGS = ("hex", "base64")
 # A body stands at the end, so nothing in it can be taken for the timestamp. Where nothing stands between, the
 # timestamp has one length: three digits of milliseconds could be moved into the body of one signature.
 IN_MILLISECONDS = "{milliseconds}{body}"
-AFTER_ID = "{id}{timestamp}{body}"
 OF_FORM = "{url}{fields}"
+BESIDE_HEADERS = (
+    "{id}{timestamp}{body}",
+    "{timestamp}{token}",
+    "{url}{body}",
+    OF_FORM,
+)  # no sample has all that
 SIGNED_CONTENTS = (
     "{body}",
     "{timestamp}.{body}",
@@ -157,19 +162,14 @@ SIGNED_CONTENTS = (
     "{timestamp}|{body}",
     "{timestamp}{body}",
     IN_MILLISECONDS,
-    AFTER_ID,
-    "{timestamp}{token}",
-    "{url}{body}",
-    OF_FORM,
+    *BESIDE_HEADERS,
 )
 ONE_LENGTH = ("{timestamp}{body}", "{timestamp}{token}", IN_MILLISECONDS)
 LISTED = re.compile(r"([a-z]+=)\{timestamp\}([,;])(.+)")  # a prefix: the header holds several values
+NAMED_LIKE_TIMESTAMP = re.compile(r"\{(id|token)\}")
 TIMESTAMP = re.compile(r"\{timestamp\}|\{milliseconds\}")
 ED25519 = "ed25519"  # stands in the place of a hash, also for ECDSA: the public key says which it is
-SIGNATURE_BYTES: Mapping[str, Sequence[int]] = {
-    **{"sha1": (20,), "sha256": (32,), "sha512": (64,)},
-    ED25519: range(8, 73),  # ECDSA has two numbers in DER
-}
+SIGNATURE_BYTES = {"sha1": {20}, "sha256": {32}, "sha512": {64}, ED25519: {*range(8, 73)}}  # ECDSA's are DER
 MILLISECONDS = re.compile("[0-9]{13}")  # a timestamp from 2001 to 2286
 
 
@@ -203,29 +203,9 @@ class SignatureScheme(NamedTuple):
         """Return the names of the headers that it needs."""
         return (self.header, self.timestamp_header) if self.timestamp_header else (self.header,)
 
-    @property
-    def can_sign(self) -> bool:
-        """Whether the headers of a sample can prove it."""
-        is_simple = self.content in SIGNED_CONTENTS[: SIGNED_CONTENTS.index(AFTER_ID)]
-        return is_simple and not any(name.startswith(IN_BODY) for name in self.headers)
-
     def claim(self, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
         """Take the signatures and what they sign from a request; raises Unproven."""
-        signatures, timestamp = self.found(headers, body)
-        return SignatureClaim(
-            header=self.header,
-            content=self._signed_content(timestamp, headers, body),
-            signatures=tuple(one.hex() for one in signatures),
-            timestamp=self._seconds(timestamp) if TIMESTAMP.search(self.content) else None,
-            seen=(("Header", " and ".join(self.headers)), ("Scheme", self.words)),
-            public_signatures=signatures,
-            hash_name=self.hash_name,
-            tolerance=self.tolerance,
-        )
-
-    def found(self, headers: Mapping[str, str], body: bytes) -> tuple[tuple[bytes, ...], str]:
-        """Return the signatures of a request, and the timestamp as it is written; raises Unproven."""
-        value = value_of(self.header, headers, body)
+        value, timestamp = value_of(self.header, headers, body), ""
         if listed := LISTED.fullmatch(self.prefix):
             written, timestamp = self._in_list(value, *listed.groups())
         elif "," in value:
@@ -234,16 +214,30 @@ class SignatureScheme(NamedTuple):
             raise Unproven(f"The header {self.header} does not start with {self.prefix}")
         else:
             written = [value.removeprefix(self.prefix)]
-            timestamp = value_of(self.timestamp_header, headers, body) if self.timestamp_header else ""
-        if signatures := tuple(filter(None, map(self._decoded, written))):
-            return signatures, timestamp
-        raise Unproven(
-            f"The header {self.header} does not hold what this source expects: {self.words}. "
-            "The sender signs in another way, or the source’s settings are wrong."
+        signatures = tuple(filter(None, map(self._decoded, written)))
+        if not signatures:
+            raise Unproven(
+                f"The header {self.header} does not hold what this source expects: {self.words}. "
+                "The sender signs in another way, or the source’s settings are wrong."
+            )
+        if self.timestamp_header and not listed:
+            timestamp = value_of(self.timestamp_header, headers, body)
+        seconds = self._seconds(timestamp) if TIMESTAMP.search(self.content) else None
+        return SignatureClaim(
+            header=self.header,
+            content=self._signed_content(timestamp, headers, body),
+            signatures=tuple(one.hex() for one in signatures),
+            timestamp=seconds,
+            seen=(("Header", " and ".join(self.headers)), ("Scheme", self.words)),
+            public_signatures=signatures,
+            hash_name=self.hash_name,
+            tolerance=self.tolerance,
         )
 
     def sign(self, secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
-        """Return the headers of a request that is signed so with an HMAC, where headers alone prove it."""
+        """Return the headers of a request that is signed so with an HMAC; raises Unproven."""
+        if self.content in BESIDE_HEADERS or self.header.startswith(IN_BODY):
+            raise Unproven(NO_SAMPLE)
         timestamp = str(seconds * 1000 if self.content == IN_MILLISECONDS else seconds)
         signature = hmac.digest(as_bytes(secret), self._signed_content(timestamp, {}, body), self.hash_name)
         encoded = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
@@ -261,23 +255,20 @@ class SignatureScheme(NamedTuple):
         """Return the signatures and the timestamp of a header such as `t=…,v1=…`."""
         parts = [one.strip() for one in value.split(separator, MOST_SIGNATURES)[:MOST_SIGNATURES]]
         times = {one.removeprefix(time) for one in parts if one.startswith(time)}
-        if len(times) != 1:
-            count = "more than one" if times else "no"
-            raise Unproven(f"The header {self.header} holds {count} timestamp ({time}…).")
-        if signatures := [one.removeprefix(key) for one in parts if one.startswith(key)]:
+        signatures = [one.removeprefix(key) for one in parts if one.startswith(key)]
+        if len(times) == 1 and signatures:
             return signatures, times.pop()
-        raise Unproven(f"The header {self.header} holds no signature ({key}…).")
+        raise Unproven(
+            f"The header {self.header} does not hold one timestamp ({time}…) and a signature ({key}…)."
+        )
 
     def _signed_content(self, timestamp: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        if self.content == OF_FORM:
-            return as_bytes(_sorted_fields(headers, body))
         before = TIMESTAMP.sub(timestamp, self.content.removesuffix("{body}"))
-        for name in ("id", "token"):  # It is named like the timestamp.
-            if f"{{{name}}}" in before:
-                beside = re.sub("timestamp", name, self.timestamp_header, flags=re.IGNORECASE)
-                before = before.replace(f"{{{name}}}", value_of(beside, headers, body))
-        if "{url}" in before:
-            before = required(headers, URL)
+        if "{url}" in self.content:
+            before = _url_and_fields(headers, body) if self.content == OF_FORM else required(headers, URL)
+        elif found := NAMED_LIKE_TIMESTAMP.search(self.content):
+            name = re.sub("timestamp", found[1], self.timestamp_header, flags=re.IGNORECASE)
+            before = before.replace(found[0], value_of(name, headers, body))
         return as_bytes(before) + (body if self.content.endswith("{body}") else b"")
 
     def _decoded(self, signature: str) -> bytes:

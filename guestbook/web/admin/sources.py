@@ -194,10 +194,8 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     if request.form.get("fill") == "sender":
         return edit(source_id, typed.with_sender(), sender=SENDER_PRESETS.get(typed.preset))
     if request.form.get("fill") == "request":
-        found = sender_presets.fitting(request.form.get("request", ""))
-        return edit(
-            source_id, replace(typed, preset=found[0]), fitting=[SENDER_PRESETS[one].title for one in found]
-        )
+        fitting = sender_presets.fitting(request.form.get("request", ""))
+        return edit(source_id, replace(typed, preset=fitting[0]), fitting=fitting)
     if "fill" in request.form and typed.ready:
         typed = replace(typed, template=PRESETS[typed.ready], ready="")
     wording = sources.template_for(typed.verify, typed.chosen_template())
