@@ -10,6 +10,7 @@ from guestbook.cli.row_commands import Noun
 from guestbook.inbound import samples, source_json, sources as inbound_sources
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.sources import SOURCE_FIELDS
+from guestbook.lib.verification.kinds import IN_BODY
 from guestbook.queries import webhook_status
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -116,7 +117,8 @@ def _secret_in_words(row: Source, *, is_given: bool) -> str:
     """Say how its sender proves itself. A secret that was given is not printed again."""
     end = "." if is_given else f": {row.secret}"
     if row.verify == "token":
-        return f"It must send {'your token' if is_given else 'this'} in the header {row.header}{end}"
+        place = "field" if (row.header or "").startswith(IN_BODY) else "header"
+        return f"It must send {'your token' if is_given else 'this'} in the {place} {row.header}{end}"
     if row.verify == "ed25519":
         return f"Its signatures are checked with this public key: {row.secret}"
     if row.secret:

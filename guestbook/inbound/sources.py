@@ -78,7 +78,7 @@ class SourceFields:
         "",
         "Secret",
         "The secret that the sender shows. Stripe, Slack, Shopify, Meta and other guestbooks create it, and "
-        "Discord and SendGrid show a public key. For all others leave it empty to create one or to keep it.",
+        "Discord and SendGrid show a public key. For others leave it empty to create or keep one.",
         schema={"type": "string", "minLength": 1, "maxLength": SECRET_LIMIT},
         attributes=fields.CODE_INPUT,
     )

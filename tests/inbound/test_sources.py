@@ -108,7 +108,7 @@ WRONG: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("verify", "Choose the way to verify: github, ", [{"verify": ""}]),
     ("verify", "There is no way to verify 'sha1'.", [{"verify": "sha1"}]),
     ("action", "There is no action 'mail'.", [{"action": "mail"}]),
-    ("preset", "There is no preset 'twilio'.", [{"preset": "twilio"}]),
+    ("preset", "There is no preset 'paypal'.", [{"preset": "paypal"}]),
     ("secret", f"{PASTE}signing secret that Stripe shows", [{"verify": "stripe"}]),
     ("secret", f"{PASTE}signing secret that Slack shows", [{"verify": "slack", "secret": ""}]),
     ("secret", f"{PASTE}public key that the sender shows", [BY_KEY]),
