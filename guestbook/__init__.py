@@ -46,10 +46,6 @@ def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
         program.register(app)
     else:
         app = app_factory.make(Flask, given, for_doctor=typed == "doctor")
-        if app.config["GUESTBOOK"].public_folder and typed != "doctor":
-            from guestbook import web
-
-            web.register(app)  # The command may change what readers see.
         program.register(app, typed)
     return app
 

@@ -23,6 +23,7 @@ from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 
 LONGEST_SENTENCE = 2_000  # characters
+PASSES, FILL_SECONDS = ("cron", "deliver", "relay"), 20.0  # These write public files for so long.
 REPAIRS = {
     Fault.NO_TABLES: "Create them with: {}",
     Fault.OLD_TABLES: "Update them with: {}",
@@ -47,7 +48,8 @@ class AppCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> None:
         """Run it as `call` does."""
-        call(partial(super().invoke, ctx), any_version=self.any_version)
+        fill = FILL_SECONDS if self.name in PASSES else 0.0
+        call(partial(super().invoke, ctx), any_version=self.any_version, fill=fill)
 
 
 class AnyVersionCommand(AppCommand):
@@ -71,7 +73,7 @@ class Group(click.Group):
 
 
 @with_appcontext
-def call(function: Callable[[], object], *, any_version: bool = False) -> None:
+def call(function: Callable[[], object], *, any_version: bool = False, fill: float = 0.0) -> None:
     """Call a function in the application, on a book of the program's version or of any.
 
     Exit with 2 when no book could accept what was typed, with 1 when this one refuses it or the version is
@@ -84,7 +86,7 @@ def call(function: Callable[[], object], *, any_version: bool = False) -> None:
                 database.require_version(db.engine)
             database.retry_conflicts(function)
             if not any_version:
-                write_files()
+                keep_files_right(fill)
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
             # A file or a book of strangers may have a part in the sentence.
@@ -121,10 +123,16 @@ def settings() -> Settings:
     return read
 
 
-def write_files(seconds: float = 0.0) -> None:
-    """Write the public files that this command has changed, and for so many seconds others."""
+def keep_files_right(seconds: float = 0.0) -> None:
+    """Remove public files that this command has made wrong, or in a pass write files for so many seconds."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # of a proxy
-    public_files.remove_stale(app)
+    if not seconds or not settings().public_folder:
+        public_files.remove_stale(app)
+        return
+    from guestbook import web
+
+    if "public" not in app.blueprints:  # Only these files need pages here.
+        web.register(app)
     public_files.write(app, seconds)
 
 

@@ -20,7 +20,6 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
 
 FOREVER = 10**9  # seconds
-FILL_SECONDS = 20.0  # for public pages that are no files yet
 FEWEST_FOR_A_BAR = 20  # deliveries
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,6 @@ def prune() -> None:
 
 def run(wanted: whole_pass.Options) -> None:
     """Run a pass; on a terminal a bar shows the progress of a long one."""
-
     is_shown = sys.stderr.isatty() and not options.is_verbose() and not wanted.stay
     with output.show_progress("Sending", _due() if is_shown else 0, to_position=True) as move:
         report = whole_pass.run(
@@ -93,7 +91,6 @@ def run(wanted: whole_pass.Options) -> None:
         )
     if not report:
         return
-    app_command.write_files(FILL_SECONDS)
     whole_pass.log_warnings(report.outbox)
     # The owner can fix these. Forged events are left out, or anybody could fill a mailbox.
     for (name, source_id), count in sorted(report.inbox.failed.items()):
@@ -141,6 +138,5 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
     except BrokerAway as error:
         log.error("The broker cannot be used now: %s. Everything due waits.", error)
         sys.exit(TRY_LATER)
-    app_command.write_files(FILL_SECONDS)
     if done:
         whole_pass.log_warnings(done)

@@ -153,7 +153,7 @@ def restore(file: Path, hold: bool, yes: bool) -> None:
         held = restoring.hold(staged_book) if hold else 0
         report = restoring.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
     public_files.forget(settings)
-    app_command.write_files()
+    app_command.keep_files_right()
     _print(staged_book, found, report, held)
 
 

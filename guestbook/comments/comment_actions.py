@@ -125,22 +125,15 @@ def sign(
     if comment.announced_at:
         events_and_reminders.tell_first(session, comment, settings)
     text_marks.remember_new_text(connection, comment)
-    _note_change(session, comment, settings)
+    note_public_change(session, settings, comment.id, is_seen=comment.status == "published")
     return comment
 
 
-def _note_change(
-    session: Session, comment: Comment, settings: Settings, *, was_published: bool = False
-) -> None:
-    """Note that the files of a comment that readers see, or saw, are to be written again."""
-    if settings.public_folder and (was_published or comment.status == "published"):
-        note_public_change(session.connection(), comment.id)
-
-
-def note_public_change(connection: Connection, changed: str) -> None:
-    """Note in the caller's transaction which comment has changed for readers, or that ALL_CHANGED."""
-    name = plain_sql.CHANGE + ids.new()  # Another name each time, so that nobody waits for a lock.
-    plain_sql.run(connection, plain_sql.NEW_CHANGE, name=name, value=changed)
+def note_public_change(session: Session, settings: Settings, changed: str, *, is_seen: bool = True) -> None:
+    """Note which comment has changed for readers, or that ALL_CHANGED, where they have files."""
+    if settings.public_folder and is_seen:
+        name = plain_sql.CHANGE + ids.new()  # Another name each time, so that nobody waits for a lock.
+        plain_sql.run(session.connection(), plain_sql.NEW_CHANGE, name=name, value=changed)
 
 
 def _new(draft: Draft, verdict: Classification, form_key: str | None, origin: Origin | None) -> Comment:
@@ -211,7 +204,7 @@ def move(
         learned_words.unlearn(session, settings.secret_key, comment)
         _note(comment, status, by)
     session.flush()
-    _note_change(session, comment, settings, was_published=was == "published")
+    note_public_change(session, settings, comment.id, is_seen="published" in (was, status))
     if was == "held" != status:
         events_and_reminders.end_hold(session, comment)
     elif status == "held" != was:
@@ -266,7 +259,7 @@ def edit(
     for name, value in draft.values.items():
         setattr(comment, name, value)
     session.flush()
-    _note_change(session, comment, settings)
+    note_public_change(session, settings, comment.id, is_seen=comment.status == "published")
     text_marks.remember_text(session, comment)
     if learned_as:
         learned_words.learn(session, settings.secret_key, comment, learned_as)
@@ -310,7 +303,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
         comment.reply = None
     _note(comment, "replied" if message else "reply_removed", None)
     session.flush()
-    _note_change(session, comment, settings)
+    note_public_change(session, settings, comment.id, is_seen=comment.status == "published")
     if comment.is_known and comment.reply:
         events_and_reminders.tell(session, "comment.replied", comment, settings, reply=comment.reply)
         reply_mails.mail_next(session, comment, settings)
@@ -338,7 +331,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
             not_before=left.under_way,
         )
     audit_log.record(session, "deleted", "comment", comment.id)  # The visitor's name must not stay.
-    _note_change(session, comment, settings)
+    note_public_change(session, settings, comment.id, is_seen=comment.status == "published")
     session.delete(comment)
     session.flush()
 

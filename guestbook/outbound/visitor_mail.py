@@ -22,7 +22,8 @@ from guestbook.storage import row_changes
 from guestbook.storage.models import ReplyAddress, Webhook
 
 NAME = "E-mail to visitors"  # of the webhook
-PLACEHOLDERS = {CONFIRM: "{link to confirm}", STOP: "{link to delete the address}"}  # of links in texts
+# They stand for links in texts. The owner's words have no tab: clean_text takes it out.
+PLACEHOLDERS = {CONFIRM: "\t{link to confirm}", STOP: "\t{link to delete the address}"}
 NO_ADDRESS = "The visitor's address was deleted, or cannot be decrypted, so nothing was sent."
 BUILT_IN = "The book mails its visitors with this webhook. You can change only its name and its rate limit."
 

@@ -50,16 +50,17 @@ NEWEST = " ORDER BY comments.id DESC LIMIT :most"
 NEWEST_PUBLISHED = PUBLISHED + NEWEST
 NARROWED = {"before": " AND comments.id < :before", "page": " AND comments.page = :page"}
 ONE_WAITING = f"{COMMENTS} WHERE comments.id = :comment_id AND comments.status IN ('held', 'spam')"
-COUNT = "SELECT count(*) FROM comments WHERE status = 'published'"
+SOME = "SELECT id FROM comments WHERE status = 'published'"
+COUNT_LIMIT = 10_000  # Who only wants to show a number must not make the database count a million rows.
 
 
 AS_FILE = "guestbook page as file"  # A request that makes such a page has this in its environment.
 # Pages that are files begin and end where a number is a multiple of their length. So they stay the same when
-# somebody signs.
+# somebody signs; the front page has up to twice as many.
+AFTER_ALL = "g"  # no id
 CUT = "SELECT id FROM comments WHERE status = 'published' AND number % :most = 0 AND id"
 CUT_ABOVE = f"{CUT} > :comment_id ORDER BY id LIMIT 1"
 CUT_AT = f"{CUT} = :comment_id"
-CUT_BELOW = f"{CUT} < :comment_id ORDER BY id DESC LIMIT 1"
 LONGEST_PAGE = 10  # times the usual length, where comments were numbered in another order
 
 
@@ -70,12 +71,16 @@ def page(select: Select, before: str | None, limit: int, about: str | None = Non
     return page_of(select(query, most=limit + 1, **where), limit)
 
 
-def page_to_cut(select: Select, before: str, limit: int) -> PublicPage | None:
-    """Return the comments before an id, down to the next cut; None where these are too many."""
-    found = select(PUBLISHED + NARROWED["before"] + NEWEST, before=before, most=LONGEST_PAGE * limit + 1)
-    numbers = enumerate((_comment(row).number for row in found), 1)
-    end = next((place for place, number in numbers if number and number % limit == 0), len(found))
-    return page_of(found, end) if end <= LONGEST_PAGE * limit else None
+def page_to_cut(select: Select, before: str | None, limit: int) -> PublicPage:
+    """Return the comments before an id down to the next cut, or the newest: at least `limit` of these.
+
+    Where no cut comes for long, it ends anywhere.
+    """
+    most, least = LONGEST_PAGE * limit, 1 if before else limit
+    found = select(PUBLISHED + NARROWED["before"] + NEWEST, before=before or AFTER_ALL, most=most + 1)
+    cuts = (place for place, row in enumerate(found, 1) if (_comment(row).number or 1) % limit == 0)
+    end = next((place for place in cuts if place >= least), len(found))
+    return page_of(found, end if end <= most else limit)
 
 
 def page_of(found: Sequence[tuple[Any, ...]], limit: int) -> PublicPage:
@@ -90,8 +95,9 @@ def find(select: Select, comment_id: str) -> PublicComment | None:
 
 
 def count(select: Select, about: str | None = None) -> int:
-    """Return how many comments are published; of the whole book this reads an index from end to end."""
-    found = select(COUNT + NARROWED["page"], page=about) if about else select(COUNT)
+    """Return how many comments are published, at most COUNT_LIMIT and one: an index has them."""
+    query = f"{SOME}{NARROWED['page'] if about else ''} LIMIT {COUNT_LIMIT + 1}"
+    found = select(f"SELECT count(*) FROM ({query}) AS some", **({"page": about} if about else {}))
     return next(int(number) for (number,) in found)
 
 

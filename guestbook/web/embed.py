@@ -75,9 +75,10 @@ def choice(name: str, offered: Collection[str]) -> str | None:
     return chosen if chosen in offered else None
 
 
-def count() -> int:
+def count() -> str:
     """Return how many comments the book or the page has, which the page around the frame may show."""
-    return public_comments.count(request_context.select(), page())
+    number, most = public_comments.count(request_context.select(), page()), public_comments.COUNT_LIMIT
+    return f"{number}" if number <= most else f"{most}+"
 
 
 def has_header() -> bool:

@@ -72,8 +72,8 @@ def index() -> ResponseReturnValue:
     book, before = request_context.preferences(), response_headers.page_before()
     is_file = public_comments.AS_FILE in request.environ
     token = "" if is_file else visitor_tokens.new_token()
-    if before and is_file:
-        page = public_comments.page_to_cut(request_context.select(), before, book.per_page) or abort(404)
+    if is_file:
+        page = public_comments.page_to_cut(request_context.select(), before, book.per_page)
     elif made:
         page = public_comments.page_of(made.rows.comments, book.per_page)
     else:

@@ -123,8 +123,7 @@ def test_after_any_changes_the_files_are_as_if_all_were_written_anew(each_app: F
             factories.change(comment_id, comment_actions.move, status)
         if step % 3:
             continue  # Several changes come at once.
-        public_files.remove_stale(each_app)
-        public_files.write(each_app)
+        fill(each_app)
         assert book_in_files(folder) == published()
     now = texts(folder)
     public_files.forget(each_app.config["GUESTBOOK"])
@@ -169,8 +168,8 @@ def test_a_signature_writes_only_what_changes(app: Flask, folder: Path) -> None:
     before = {path: path.stat().st_ino for path in folder.rglob("*.*")}
     sign_in_browser(app, "One more")
     changed = {one.name for one, inode in before.items() if one.exists() and one.stat().st_ino != inode}
-    assert changed == {"index.html", "feed.atom", "feed.json", ".guestbook-pages"}
-    assert len(list(folder.rglob("*.*"))) - len(before) <= 4  # its page and feed, two pages of the list
+    assert changed == {"index.html", "feed.atom", "feed.json"}
+    assert len(list(folder.rglob("*.*"))) - len(before) <= 3  # its page and feed, and a page of the list
 
 
 def test_a_form_in_a_file_shows_the_comment_and_asks_for_one_click(app: Flask, folder: Path) -> None:
@@ -211,6 +210,32 @@ def test_changed_settings_remove_all_at_once_and_passes_write_the_rest(app: Flas
     assert book_in_files(folder) == published()
     assert has_words(folder, "<title>Guestbook") == []
     assert list(folder.glob(".old-*")) == []
+
+
+@pytest.mark.usefixtures("app")
+def test_another_time_to_keep_rows_changes_the_page_about_privacy(
+    folder: Path, environ: dict[str, str]
+) -> None:
+    kept = {"GUESTBOOK_PUBLIC_FOLDER": str(folder), "GUESTBOOK_KEEP_SPAM_DAYS": "77"}
+    assert not has_words(folder, "77 days")
+    with running({**environ, **kept}) as other:
+        fill(other)
+    assert has_words(folder, "77 days") == ["en/privacy.html"]
+
+
+def test_a_file_has_nothing_of_the_visitor_whose_request_wrote_it(app: Flask, folder: Path) -> None:
+    set_(visitor_looks="yes")
+    visitor = Visitor(app)
+    visitor.open("POST", "/look", data={"look": "terminal"})
+    for message, moderation in (("Not yet", "all"), ("Seen by all", "off")):
+        set_(moderation=moderation)
+        signed = visitor.open("POST", "/comments", data=visitor.form() | GREETING | {"message": message})
+        own = visitor.get(signed.location).text
+    assert "look-terminal" in own
+    assert [one.status for one in factories.comments()] == ["held", "published"]
+    assert "en/index.html" in has_words(folder, "Seen by all")
+    for private in ("Not yet", "look-terminal", "/edit"):
+        assert has_words(folder, private) == []
 
 
 def test_writers_at_the_same_time_leave_the_newest_state(app: Flask, folder: Path) -> None:

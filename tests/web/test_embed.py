@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from guestbook.comments import comment_actions
+from guestbook.queries import public_comments
 from guestbook.web import request_context, response_headers
 from tests.support import factories
 from tests.support.visitor import (
@@ -240,3 +241,12 @@ def test_it_is_compressed_and_tells_how_many_comments_there_are(visitor: Visitor
     answer = visitor.get(INSIDE, headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert attributes(visitor.page(INSIDE), ".//script")["data-count"] == "2"
+
+
+def test_a_large_book_says_that_it_has_more_than_it_counts(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_comments, "COUNT_LIMIT", 2)
+    for message, shown in (("one", "1"), ("two", "2"), ("three", "2+"), ("four", "2+")):
+        add([message])
+        assert attributes(visitor.page(INSIDE), ".//script")["data-count"] == shown

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from guestbook.background import whole_pass
 from guestbook.comments import comment_actions, reply_mails, website_forms
 from guestbook.lib import clock
+from guestbook.outbound.visitor_mail import PLACEHOLDERS
 from guestbook.storage import encrypted_columns
 from guestbook.storage.database import db
 from guestbook.storage.models import ReplyAddress, Webhook
@@ -142,6 +143,18 @@ def test_nothing_is_mailed_before_the_click_and_the_reply_may_be_there_already(
     for _ in range(2):
         ada.open("POST", link(asked, "confirm"))
     assert [one["Subject"] for one in mails(server)[1:]] == ["A reply to your comment: Guestbook"]
+
+
+def test_words_of_the_owner_never_become_a_link_of_the_visitor(ada: Visitor, server: MailServer) -> None:
+    words = [one for link in PLACEHOLDERS.values() for one in (link, link.strip())]
+    set_(title=f"Book {words[0]}")
+    comment = sign(ada)
+    [asked] = mails(server)
+    ada.open("POST", link(asked, "confirm"))
+    reply(comment, "Hello\n" + "\n".join(words))
+    text = mails(server)[1].get_content()
+    assert [text.count(one.strip()) for one in words] == [3, 3, 2, 2]
+    assert text.count("https://book.example/mail/") == 1
 
 
 def test_a_held_comment_is_mailed_about_once_it_is_published(ada: Visitor, server: MailServer) -> None:

@@ -21,7 +21,6 @@ from guestbook.background import public_files
 from guestbook.background.doctor import DoctorFinding, ExaminedBook, ok, problem, warning
 from guestbook.lib import VERSION, clock, current_process, files, ids
 from guestbook.lib.current_process import MIB
-from guestbook.lib.text import counted
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
 from guestbook.storage import hits_and_notes, hosts_sharing_sqlite, plain_sql
@@ -36,9 +35,7 @@ LIMITS_ADVICE = (
     "Nothing is lost: what does not fit is sent later."
 )
 PAGES_LATE = timedelta(minutes=2)  # Each pass writes what has changed.
-PAGES_ADVICE = (
-    "Run cron. If this stays, its log says why: may this user write in the folder, and is there room?"
-)
+PAGES_ADVICE = "Run cron. Its log says why, if this stays: may this user write there, and is there room?"
 CONTROL_GROUPS = Path("/sys/fs/cgroup")  # of Linux, version 2: see cgroups(7)
 
 
@@ -270,13 +267,9 @@ def check_public_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if (folder := book.settings.public_folder) is None:
         return
     with book.engine.connect() as connection:
-        changes = [
-            name.removeprefix(plain_sql.CHANGE) for name, _ in plain_sql.run(connection, plain_sql.CHANGES)
-        ]
-    if changes and book.now - ids.moment_of(changes[0]) > PAGES_LATE:
-        yield problem(
-            f"{counted(len(changes), 'change')} of the book are not in the files of {folder}.", PAGES_ADVICE
-        )
+        changes = plain_sql.run(connection, plain_sql.CHANGES)
+    if changes and book.now - ids.moment_of(changes[0][0].removeprefix(plain_sql.CHANGE)) > PAGES_LATE:
+        yield problem(f"The public pages in {folder} are older than the book.", PAGES_ADVICE)
     elif public_files.is_behind(book.settings):
         yield warning(f"Not all public pages are in {folder} yet.", PAGES_ADVICE)
     else:

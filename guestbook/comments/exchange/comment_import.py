@@ -284,8 +284,8 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
         for row in rows if rules.with_events else ():
             comment_actions.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)
-        if rules.settings.public_folder and counts["published"]:
-            comment_actions.note_public_change(session.connection(), plain_sql.ALL_CHANGED)
+        is_seen = counts["published"] > 0
+        comment_actions.note_public_change(session, rules.settings, plain_sql.ALL_CHANGED, is_seen=is_seen)
     session.expunge_all()  # A large file needs no more memory than a small one.
     return counts
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support import factories, visitor
 from tests.support.processes import free_port, wait_for
 from tests.support.receiver import Receiver
+from tests.support.visitor import set_
 from tests.system.deploy import visit
 from tests.system.deploy.installation import Installation
 from tests.system.deploy.test_apache import CGI, apache, load
@@ -109,6 +110,7 @@ def test_apache_starts_python_only_for_what_no_file_has(
         browser,
         _,
     ):
+        set_(per_page="10")
         [factories.sign(f"Comment {number}") for number in range(30)]
         main = f"import sys; sys.path.insert(0, '{debian_host.checkout}'); import guestbook; guestbook.main()"
         with debian_host.started(f"{debian_host.checkout}/.venv/bin/python", "-c", main, "cron") as cron:
