@@ -146,9 +146,9 @@ class PageFolder:
             (self._path / name).unlink(missing_ok=True)
 
     def write_some(self) -> None:
-        """Write the pages of some changes, or some that are missing."""
+        """Write the pages of some changes, the newest first, or some that are missing."""
         self.remove_stale()
-        chosen = [*self._changes][:AT_ONCE]
+        chosen = [*self._changes][-AT_ONCE:]
         comments = {self._changes[name] for name in chosen} - {plain_sql.ALL_CHANGED}
         is_filling = bool(self._missing) and not comments
         if is_filling:
