@@ -50,32 +50,43 @@ TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # It says little, and wo
 
 def features_of(draft: Draft) -> list[str]:
     """Return the features, each once: words, pairs of words, words of addresses, and a few signs."""
-    text = _folded("\n".join(filter(None, (draft.message[:TEXT_READ], draft.note))))
-    addresses = " ".join([*URL.findall(text), _folded(draft.website or "")])
-    words = _words(URL.sub(" ", text))
-    pairs = [f"{one} {two}" for one, two in pairwise(words) if ANY_NUMBER not in (one, two)]
-    names = _words(_folded(f"{draft.name} {draft.place or ''}"))
-    hosts_and_paths = re.sub(r"https?://|\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", addresses))
-    sold_there = [word[:WORD_LIMIT] for word in ANY_WORD.findall(hosts_and_paths) if len(word) > 2]
+    text = folded("\n".join(filter(None, (draft.message[:TEXT_READ], draft.note))))
+    spoken = words(URL.sub(" ", text))
+    pairs = [f"{one} {two}" for one, two in pairwise(spoken) if ANY_NUMBER not in (one, two)]
+    names = words(folded(f"{draft.name} {draft.place or ''}"))
+    sold_there = host_words([*URL.findall(text), folded(draft.website or "")])
     host = urlsplit(draft.website or "").hostname or ""
-    is_own = any(len(word) >= NAME_PART and word in host for word in _words(_folded(draft.name)))
-    signs = [OWN_WEBSITE if is_own else OTHER_WEBSITE] if host else []
+    signs = [website_sign(draft.name, host)] if host else []
     signs += [sign for sign, find in SIGNS.items() if find(text)]
-    found = [*signs, *sold_there, *names, *words, *pairs]
+    found = [*signs, *sold_there, *names, *spoken, *pairs]
     return list(dict.fromkeys(found))[:FEATURE_LIMIT]
 
 
-def _folded(text: str) -> str:
+def host_words(addresses: Iterable[str]) -> list[str]:
+    """Return the words of hosts and paths, without the top-level domains."""
+    hosts_and_paths = re.sub(r"https?://|\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", " ".join(addresses)))
+    return [word[:WORD_LIMIT] for word in ANY_WORD.findall(hosts_and_paths) if len(word) > 2]
+
+
+def website_sign(name: str, host: str) -> str:
+    """Return whether a host has a part of the visitor's name, or the name has no Latin letters."""
+    plain = unicodedata.normalize("NFKD", folded(name)).encode("ascii", "ignore").decode()
+    parts = [word for word in words(plain) if len(word) >= NAME_PART]
+    return OWN_WEBSITE if not parts or any(word in host for word in parts) else OTHER_WEBSITE
+
+
+def folded(text: str) -> str:
+    """Return a text in the form in which it is compared."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Return words of spaced scripts and pairs of letters of the others; a number counts as any number."""
     spaced = ANY_WORD.findall(UNSPACED.sub(" ", text))
-    words = [ANY_NUMBER if NUMBER.fullmatch(word) else word[:WORD_LIMIT] for word in spaced]
+    found = [ANY_NUMBER if NUMBER.fullmatch(word) else word[:WORD_LIMIT] for word in spaced]
     for run in UNSPACED.findall(text):
-        words += [run[place : place + 2] for place in range(len(run) - 1)] or [run]
-    return words
+        found += [run[place : place + 2] for place in range(len(run) - 1)] or [run]
+    return found
 
 
 FEWEST_DECISIONS = 30  # decisions of each kind before the score says anything: chance rules in fewer

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import text_marks
+from guestbook.comments.spam import text_marks, trained_score
 from guestbook.comments.spam.learned_words import Score, score as learned_score
 from guestbook.comments.spam.text_marks import Repeated
+from guestbook.comments.spam.trained_score import TrainedScore
 from guestbook.lib import ids
 from guestbook.lib.text import shortened
 from guestbook.storage.models.comment import REASON_LIMIT
@@ -23,6 +24,9 @@ MOST_LINKS = 3  # links in a message
 MOST_FIRST_LINKS = 1  # links in the first comment of a visitor
 MOST_LINK_MARKUP = 3  # links in markup
 FEWEST_WORDS = 2  # words of advertising
+# The trained score, as logarithms of odds: below the first a comment is harmless.
+HARMLESS, SUSPICIOUS, CERTAIN = 0.0, 0.75, 3.0
+LEARNED_PART, MOST_LEARNED = 4.0, 1.5  # what the learned score adds to it
 SHOWN = 40  # characters of a word in a reason
 
 
@@ -36,7 +40,7 @@ class CommentFacts:
     is_known_visitor: bool | None = None  # whether an earlier comment of this browser stands in the book
     is_website_unknown: bool = False  # whether its form may have been on any website
     listed_word: str | None = None  # a word of the owner's list that it holds
-    foreign_script: str | None = None  # a writing system that no comment of the book has used
+    foreign: str | None = None  # a writing system, or another language, that no comment of the book uses
     repeated: Repeated | None = None  # an earlier comment with almost the same text
     score: Score | None = None  # the learned score
     flood_ends: str | None = None  # the end of a flood, which holds every comment, in words
@@ -47,6 +51,18 @@ class CommentFacts:
         # In a note it is for the owner.
         is_mail = text_marks.MAIL_LIKE.search(self.draft.message) is not None
         return bool(self.draft.website) or is_mail or text_marks.links(self.draft.texts) > 0
+
+    @property
+    def trained(self) -> TrainedScore:
+        """The trained score, to which what the owner decided before adds a little."""
+        found = trained_score.of(self.draft)
+        learned = self.score.weight / LEARNED_PART if self.score else 0.0
+        return found._replace(weight=found.weight + max(-MOST_LEARNED, min(MOST_LEARNED, learned)))
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it reads like good comments, so that a word or a price says nothing. No note is weighed."""
+        return not self.draft.note and self.trained.weight < HARMLESS
 
 
 Finding = tuple[str, str] | None  # the status that a rule asks for, and its reason
@@ -123,10 +139,11 @@ def name_with_link(facts: CommentFacts) -> Finding:
     return None
 
 
-def foreign_script(facts: CommentFacts) -> Finding:
-    """Spam comes in languages that nobody in a book speaks."""
-    sentence = f"It is written in {facts.foreign_script}, which no comment in the book is."
-    return ("held", sentence) if facts.foreign_script else None
+def foreign_language(facts: CommentFacts) -> Finding:
+    """Spam comes in languages that nobody in a book speaks. A greeting may, too."""
+    if not facts.foreign or not facts.has_address or facts.is_known_visitor or facts.is_harmless:
+        return None
+    return "held", f"It gives an address and is in {facts.foreign}, unlike the comments in the book."
 
 
 def mixed_scripts(facts: CommentFacts) -> Finding:
@@ -155,14 +172,20 @@ def contact(facts: CommentFacts) -> Finding:
 def advertising(facts: CommentFacts) -> Finding:
     """Words of what spam sells: several, or one together with an address."""
     sold = text_marks.sold(facts.draft.all_words.casefold())
-    if facts.is_known_visitor or len(sold) < (1 if facts.has_address else FEWEST_WORDS):
+    fewest = 1 if facts.has_address else FEWEST_WORDS
+    if facts.is_known_visitor or len(sold) < fewest or facts.is_harmless:
         return None
     return "held", f"It holds {_listed(sold)}, which advertising uses."
 
 
 def price_and_address(facts: CommentFacts) -> Finding:
     """Whoever names a price and an address sells something."""
-    if facts.is_known_visitor or not facts.has_address or not text_marks.MONEY.search(facts.draft.texts):
+    if (
+        facts.is_known_visitor
+        or facts.is_harmless
+        or not facts.has_address
+        or not text_marks.MONEY.search(facts.draft.texts)
+    ):
         return None
     return "held", "It names a price or a percentage, and an address."
 
@@ -170,9 +193,18 @@ def price_and_address(facts: CommentFacts) -> Finding:
 def empty_praise(facts: CommentFacts) -> Finding:
     """Praise that fits any page, with a website, is the most common spam in guestbooks."""
     praise = text_marks.praise(facts.draft.texts.casefold())
-    if facts.is_known_visitor or not facts.has_address or len(praise) < FEWEST_WORDS:
+    if facts.is_known_visitor or facts.is_harmless or not facts.has_address or len(praise) < FEWEST_WORDS:
         return None
     return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
+
+
+def trained_words(facts: CommentFacts) -> Finding:
+    """Spam looks alike in all guestbooks, so the surest needs no decision of the owner."""
+    if facts.is_known_visitor or facts.trained.weight < SUSPICIOUS:
+        return None
+    words = ", ".join(f"*{word[:SHOWN]}*" for word in facts.trained.evidence)
+    sentence = f"It reads like the spam that guestbooks get{f': {words}' if words else ''}."
+    return ("spam" if facts.trained.weight >= CERTAIN else "held"), sentence
 
 
 def learned_words(facts: CommentFacts) -> Finding:
@@ -193,12 +225,13 @@ SUSPICION_RULES: tuple[Rule, ...] = (
     link_markup,
     name_with_link,
     repeated_text,
-    foreign_script,
+    foreign_language,
     mixed_scripts,
     contact,
     advertising,
     price_and_address,
     empty_praise,
+    trained_words,
     learned_words,
 )
 
@@ -253,10 +286,11 @@ def classify(facts: CommentFacts, moderation: str = "suspicious") -> Classificat
     return Classification(found[0][0], reasons)
 
 
-COMPARED_COMMENTS = 60  # The newest ones say which writing systems a book uses.
+COMPARED_COMMENTS = 60  # The newest ones say which writing systems and languages a book uses.
 COMPARED_LETTERS = 80  # letters of each
-FEWEST_COMMENTS = 20  # In a younger book any writing system may be the first.
-FIRST_LOOK = 3  # Nearly always these use all writing systems of a new comment.
+FEWEST_COMMENTS = 20  # In a younger book any language may be the first.
+FEWEST_FOREIGN_WORDS = 5  # different words; fewer may share none by chance
+FIRST_LOOK = 3  # Nearly always these use the writing systems and a word of a new comment.
 STATUS_OF = "SELECT status FROM comments WHERE id = :comment_id"
 NEWEST_TEXTS = (
     f"SELECT substr(message, 1, {COMPARED_LETTERS}) FROM comments WHERE status = 'published'"
@@ -275,7 +309,7 @@ def gather(
     return replace(
         sent,
         listed_word=next((line for line in lines if text_marks.beginning_of(line).search(text)), None),
-        foreign_script=_foreign_script(select, draft.message),
+        foreign=_foreign(select, draft.message),
         repeated=text_marks.find_repeated(select, draft.name, draft.message, own_id),
         score=learned_score(select, secret_key, draft) if book.score else None,
     )
@@ -288,10 +322,15 @@ def is_known_visitor(select: Select, earlier_id: str | None) -> bool:
     return list(select(STATUS_OF, comment_id=earlier_id)) == [("published",)]
 
 
-def _foreign_script(select: Select, message: str) -> str | None:
-    """Return a writing system of the text that none of the newest comments uses."""
+def _foreign(select: Select, message: str) -> str | None:
+    """Return a text's writing system, or "another language", if none of the newest comments has it."""
     foreign, newest = text_marks.scripts(message), []
+    words = {word for word in text_marks.ONE_WORD.findall(message.casefold()) if len(word) > 1}
+    shares_none = len(words) >= FEWEST_FOREIGN_WORDS and not text_marks.SPACELESS.search(message)
     for most in (FIRST_LOOK, COMPARED_COMMENTS):
-        newest = [text for (text,) in select(NEWEST_TEXTS, most=most)] if foreign else []
+        newest = [text for (text,) in select(NEWEST_TEXTS, most=most)] if foreign or shares_none else []
         foreign -= text_marks.used_scripts(newest)
-    return min(foreign) if foreign and len(newest) >= FEWEST_COMMENTS else None
+        shares_none &= words.isdisjoint(text_marks.ONE_WORD.findall(" ".join(newest).casefold()))
+    if len(newest) < FEWEST_COMMENTS:
+        return None
+    return min(foreign, default="another language" if shares_none else None)

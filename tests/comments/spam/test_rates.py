@@ -2,8 +2,9 @@
 
 import pytest
 
-from guestbook.comments.spam import learned_words
+from guestbook.comments.spam import learned_words, trained_score
 from guestbook.comments.spam.learned_words import Count
+from scripts import spam_weights
 from tests.support import spam_corpus
 
 SPLITS = range(6)
@@ -20,7 +21,7 @@ def test_there_are_hundreds_of_each_and_each_is_there_once() -> None:
 def test_no_good_comment_is_spam_and_few_are_held(split: int) -> None:
     found = spam_corpus.verdicts("good", split)
     assert found.spam == []
-    assert len(found.held) <= 0.01 * found.count, found.held
+    assert len(found.held) <= 0.015 * found.count, found.held
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -29,17 +30,29 @@ def test_hardly_any_spam_is_published(split: int) -> None:
     assert len(found.published) <= 0.04 * found.count, found.published
 
 
-def test_in_a_new_book_the_rules_alone_hold_most_spam_and_no_good_comment() -> None:
+def test_in_a_new_book_the_rules_alone_hold_most_spam_and_hardly_a_good_comment() -> None:
     good, bad = (spam_corpus.verdicts(kind, 0, learned=False) for kind in ("good", "spam"))
-    assert (good.held, good.spam) == ([], [])
-    assert len(bad.published) <= 0.1 * bad.count
+    assert len(good.held) <= 0.005 * good.count, good.held
+    assert good.spam == []
+    assert len(bad.published) <= 0.04 * bad.count
+    assert len(bad.spam) >= 0.7 * bad.count
+
+
+def test_a_new_book_publishes_all_good_comments_that_no_rule_was_made_for() -> None:
+    found = spam_corpus.unseen_verdicts("good", learned=False)
+    assert (found.held, found.spam) == ([], [])
+
+
+def test_the_trained_weights_are_those_of_the_corpus() -> None:
+    first = trained_score.WEIGHTS.read_text(encoding="utf-8").partition("\n")[0]
+    assert first == f"# corpus {spam_weights.corpus_hash()}", "run scripts/train_spam_score"
 
 
 def test_most_spam_that_no_rule_was_made_for_is_held() -> None:
     """One-line advertisements by another writer are harder than the rest of the corpus."""
     taught, new = (spam_corpus.unseen_verdicts("spam", learned=learned) for learned in (True, False))
-    assert len(taught.published) <= 0.2 * taught.count
-    assert len(new.published) <= 0.4 * new.count
+    assert len(taught.published) <= 0.15 * taught.count
+    assert len(new.published) <= 0.2 * new.count
 
 
 @pytest.mark.parametrize("decisions", [10, 30])
@@ -47,7 +60,8 @@ def test_no_function_word_holds_a_good_comment(decisions: int) -> None:
     """Ten sets of decisions drawn from the corpus; the rest of it is judged by each."""
     for seed in range(10):
         found = spam_corpus.verdicts_after("good", decisions, seed)
-        assert (found.held, found.spam) == ([], [])
+        assert [one for one, verdict in found.held if "resembles" in str(verdict.text)] == []
+        assert found.spam == []
 
 
 def test_a_word_in_both_kinds_says_nothing_however_often_it_was_seen() -> None:

@@ -20,7 +20,9 @@ def wrote(message: str, website: str | None = None, **facts: Any) -> CommentFact
 
 SITE, CONTACT = "https://ada.example", "Call me: +1 555 010 9988"
 BOTH_MARKUPS, LOOKALIKES = f"{MARKUP} <a href='http://b.example'>", "A new саsino-like wоrld"
-PRAISE = "It praises in words that fit any page (*article* and *useful* and *content*)"
+PRAISE = "It praises in words that fit any page (*article* and *useful*)"
+GAMBLING = "Play roulette and poker all night, free bonus now"
+OFFER = "Visit the store, new customers get a voucher"
 LEARNED = Score(99.0, (("lantern", 14), ("boat", 1)))
 # A comment for each rule to which that rule alone objects, with a part of the reason.
 OBJECTIONS = {
@@ -37,23 +39,27 @@ OBJECTIONS = {
     "name_with_link": (wrote("Hello", name="best-shop.example www.best"), "Its name is or holds an address."),
     "repeated_text": (replace(HELLO, repeated=Repeated(False, "published")),
         "Almost the same text came before, under another name."),
-    "foreign_script": (replace(HELLO, foreign_script="Cyrillic"), "It is written in Cyrillic,"),
+    "foreign_language": (wrote(OFFER, SITE, foreign="another language"),
+        "It gives an address and is in another language, unlike the comments in the book."),
     "mixed_scripts": (wrote(LOOKALIKES), "behind letters that only look alike"),
     "contact": (wrote(CONTACT), "It gives a telephone number."),
-    "advertising": (wrote("Roulette and poker all night"), "*roulette* and *poker*, which advertising uses."),
+    "advertising": (wrote(GAMBLING), "It holds *roulette* and *poker* and "),
     "price_and_address": (wrote("Mine was $29", SITE), "It names a price or a percentage, and an address."),
-    "empty_praise": (wrote("Great article, useful content!", SITE), PRAISE),
+    "empty_praise": (wrote("Great article, useful maps", SITE), PRAISE),
+    "trained_words": (wrote(OFFER, SITE), "It reads like the spam that guestbooks get: *"),
     "learned_words": (replace(HELLO, score=LEARNED),
         "*lantern* was spam 14 times here, *boat* was spam once here."),
 }  # fmt: skip
 FIND_SPAM = ("hidden_field", "quick_link", "much_link_markup", "repeated_spam")
+# What rules of advertising object to, the trained score may find too.
+ALSO = {"repeated_text", "link_markup", "many_links", "advertising", "trained_words"}
 
 
 @pytest.mark.parametrize(("place", "note", "reason"), [
     ("www.best-shop.example", None, "Its place is or holds an address."),
     (None, "http://a.example http://b.example", "It holds 2 links"),
     (None, MARKUP, "It holds a link in BBCode."),
-    ("Roulette", "and poker", "It holds *roulette* and *poker*"),
+    ("Roulette", "Poker all night, free bonus now", "It holds *roulette* and "),
     ("+1 555 010 9988", None, "It gives a telephone number."),
 ])  # fmt: skip
 def test_the_rules_look_at_place_and_note_too(place: str | None, note: str | None, reason: str) -> None:
@@ -73,7 +79,7 @@ def test_each_rule_has_a_comment_that_it_alone_objects_to() -> None:
         objecting = {rule.__name__ for rule in rules if rule(facts)}
         # A text that repeats spam repeats a text, and link markup holds links: those go together.
         assert name in objecting
-        assert objecting - {name} <= {"repeated_text", "link_markup", "many_links"}, (name, objecting)
+        assert objecting - {name} <= ALSO, (name, objecting)
 
 
 @pytest.mark.parametrize("name", OBJECTIONS)
@@ -81,17 +87,17 @@ def test_an_objection_decides_with_its_reason(name: str) -> None:
     facts, reason = OBJECTIONS[name]
     verdict = classify(facts)
     assert verdict.status == ("spam" if name in FIND_SPAM else "held")
-    assert reason in str(verdict.reason)
+    assert reason in str(verdict.text)
     assert 0 < len(str(verdict.reason)) <= 200
 
 
 def test_the_most_severe_finding_decides_and_all_reasons_are_kept() -> None:
-    verdict = classify(replace(HELLO, trap="x", listed_word="hello", foreign_script="Greek"))
+    verdict = classify(replace(HELLO, trap="x", listed_word="hello", repeated=Repeated(True, "held")))
     assert verdict.status == "spam"
     assert str(verdict.text).splitlines() == [
         "It filled in the hidden field, which people cannot see.",
         "It holds *hello*, which is on your list.",
-        "It is written in Greek, which no comment in the book is.",
+        "Almost the same text came before, under the same name.",
     ]
 
 
@@ -120,6 +126,6 @@ def test_moderation_off_publishes_what_is_suspicious_but_not_what_programs_write
 def test_every_reason_fits_its_column() -> None:
     long = Draft("ж" * 80, f"https://a.example/{'x' * 480}", "казино viagra " * 280, {})
     score = Score(99.0, (("x" * 61, 10**6), ("y" * 61, 10**6), ("z" * 61, 10**6)))
-    facts = CommentFacts(long, trap="x", age=1, listed_word="x" * 9000, foreign_script="Greek", score=score)
+    facts = CommentFacts(long, trap="x", age=1, listed_word="x" * 9000, foreign="Greek", score=score)
     for reason in classify(facts).reasons:
         assert 0 < len(reason) <= 200
