@@ -250,12 +250,14 @@ class Rules(Tables):
 
     def keeps_rate(self, hook_id: str, now: float) -> None:
         """Check the rate limit of a webhook."""
-        hook, begun = self.hooks[hook_id], self.begun[hook_id]
+        hook, begun, rated = self.hooks[hook_id], self.begun[hook_id], self.world.rated.get(hook_id, 0.0)
+        if self.world.current.began < rated:
+            return  # A pass may send what it claimed before the owner set the rate.
         begun.append(now)
         if not hook.rate:
             return
         number, seconds = rate_counters.RateLimit.stored(hook.rate)
-        since = max(now - seconds, self.world.jumped, self.world.rated.get(hook_id, 0.0))
+        since = max(now - seconds, self.world.jumped, rated)
         while begun and begun[0] <= since:
             begun.popleft()
         self.must(len(begun) <= number, "a rate limit is kept")
