@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     moved_at VARCHAR(24),           -- when its URL or format last changed; its receiver's page shows nothing from before
     unreadable_until VARCHAR(24),   -- the end of the last pause that began because its secrets could not be decrypted
     version VARCHAR(10) DEFAULT '2026-12-01' NOT NULL, -- the version of its payloads; older ones have another shape
+    event_condition VARCHAR(500),   -- an expression: it gets only the events for which it is true; null: all
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -346,6 +347,7 @@ CREATE TABLE IF NOT EXISTS sources (
     unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what they take: the sum of its inbound events' column
     created_at VARCHAR(24) NOT NULL,
     disabled_at VARCHAR(24),        -- events are only stored since then
+    event_condition VARCHAR(500),   -- an expression: it acts only on events for which it is true; null: on all
     PRIMARY KEY (id),
     CONSTRAINT sources_token UNIQUE (token),
     CONSTRAINT sources_verify CHECK (verify IN ('github', 'standard', 'stripe', 'slack', 'hmac', 'ed25519', 'token', 'none')),
@@ -486,7 +488,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0035' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0036' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT id FROM passes)

@@ -17,7 +17,7 @@ from guestbook.storage.models import InboundEvent, Source
 
 GROUPS_OF_SOURCE = {
     "Verification": "verify header scheme secret previous_secret previous_secret_expires_at",
-    "Action": "action template relayed_since forwarded_in_full_since",
+    "Action": "action template event_condition relayed_since forwarded_in_full_since",
 }
 _option = partial(options.of_field, SOURCE_FIELDS)
 secret_option = _option("secret", callback=options.secret)
@@ -38,6 +38,7 @@ fields_of_source = options.together(
     _option("content", "--signed-content"),
     _option("action"),
     click.option("--template", metavar="TEXT", help=inbound_sources.TEMPLATE_FORMS),
+    _option("event_condition", "--condition", metavar="TEXT"),
     _option("relayed", "--notify-webhooks/--no-notify-webhooks"),
     _option("relayed", "--relay/--no-relay", hidden=True),  # The old name still works.
     _option("forwarded_in_full", "--forward-in-full/--no-forward-in-full"),

@@ -26,8 +26,8 @@ from guestbook.storage.models import Delivery, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS
 
 GROUPS_OF_WEBHOOK = {
-    "Messages": "events format version template headers rate next_slot_at moderation_links_since "
-    "github_headers_since",
+    "Messages": "events event_condition format version template headers rate next_slot_at "
+    "moderation_links_since github_headers_since",
     "Signatures": "sign_with secret previous_secret previous_secret_expires_at public_key "
     "previous_public_key previous_signing_key_expires_at",
     "Failures": "disabled_at disabled_reason paused_until failing_since failures_in_a_row "
@@ -44,6 +44,7 @@ fields_of_webhook = options.together(
     _option("version"),
     _option("template", metavar="TEXT"),
     _option("events", "--event", multiple=True, metavar="EVENT", help=SEND_EVENTS),
+    _option("event_condition", "--condition", metavar="TEXT"),
     click.option(
         "--header",
         "headers",

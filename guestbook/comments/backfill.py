@@ -165,16 +165,17 @@ def _store(
         comments = {comment.id: comment for comment in comment_actions.lock(session, comment_ids)}
         still = with_events(session, rules.since, Comment.id.in_(comments))
         missing = missing_events(session, webhook, still, rules, BackfillReport(), with_ids=True)
-        for comment_id, event, past in missing:
-            comment = comments[comment_id]
-            reply = comment.reply if event == "comment.replied" else None
-            events_and_reminders.tell(
-                session, event, comment, rules.settings, reply, only={webhook_id}, past=past
-            )
-        if missing and is_first:  # There is one entry, however many transactions follow.
+        made = []  # A condition may leave out the others.
+        for one in missing:
+            comment = comments[one.comment_id]
+            reply, only = comment.reply if one.event == "comment.replied" else None, {webhook_id}
+            about = one.event, comment, rules.settings, reply
+            if events_and_reminders.tell(session, *about, only=only, past=one.past):
+                made.append(one)
+        if made and is_first:  # There is one entry, however many transactions follow.
             since = f"since {clock.to_text(rules.since)}"
             audit_log.record(session, "backfilled", "webhook", webhook.id, webhook.name, detail=since)
-    return missing
+    return made
 
 
 def _webhook(session: Session, webhook_id: str) -> Any:

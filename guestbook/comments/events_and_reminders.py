@@ -149,12 +149,13 @@ def tell(
     settings: Settings,
     reply: Reply | None = None,
     **which: Any,
-) -> None:
-    """Publish an event of a comment. `which` is for `publish`: the webhooks, or the past event."""
-    if comment.goes_to_webhooks:
-        _, data, for_owner = _event(session, event, comment, settings, reply)
-        about = {"comment_id": comment.id, "for_owner": for_owner, **which}
-        event_publisher.publish(session.connection(), event, data, settings, **about)
+) -> str | None:
+    """Publish an event of a comment as `publish` does; `which` has its webhooks, or the past event."""
+    if not comment.goes_to_webhooks:
+        return None
+    _, data, for_owner = _event(session, event, comment, settings, reply)
+    about = {"comment_id": comment.id, "for_owner": for_owner, **which}
+    return event_publisher.publish(session.connection(), event, data, settings, **about)
 
 
 def announce_restored(session: Session, comment: Comment, settings: Settings, *, is_news: bool) -> None:

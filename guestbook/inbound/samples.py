@@ -251,24 +251,28 @@ class TemplatePreview(NamedTuple):
 
 
 def preview_of(
-    session: Session, source: Source | None, verify: str, template: str, base_url: str, name: str = ""
-) -> TemplatePreview:
-    """Try a template with the latest events of a source, the newest first, or with samples if it has none.
+    session: Session,
+    source: Source | None,
+    verify: str,
+    template: str | None,
+    base_url: str,
+    name: str = "",
+    condition: str | None = None,
+) -> list[TemplatePreview]:
+    """Try a template, if any, and a condition with the latest events of a source, or with samples.
 
-    All of them count as genuine. Return the first that gives a comment or fails; else the first.
+    All of them count as genuine. First comes one that gives a comment or fails, if there is any.
     """
     name = name or (source.name if source else "The name of the source")
-    trial = Source(name=name, verify="none", action="comment", template=template)
-    first = None
+    action = "log" if template is None else "comment"
+    trial = Source(name=name, verify="none", action=action, template=template, event_condition=condition)
+    found = []
     for what, event in _tried(session, source.id if source else None, verify):
         decision = verify_and_decide.decide(event, trial, base_url=base_url, proof_keys=())
         draft = decision.action.draft if isinstance(decision.action, WriteComment) else None
         why = "" if draft else decision.error or decision.note or "The other book removed this comment."
-        made = TemplatePreview(what, draft, why, decision.error is not None)
-        if draft or decision.error:
-            return made
-        first = first or made
-    return first or made  # There is always a sample.
+        found.append(TemplatePreview(what, draft, why, decision.error is not None))
+    return sorted(found, key=lambda made: not (made.draft or made.is_error))
 
 
 def _tried(session: Session, source_id: str | None, verify: str) -> Iterator[tuple[str, ReceivedEvent]]:

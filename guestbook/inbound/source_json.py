@@ -28,6 +28,7 @@ SOURCE_SCHEMA: Schema = {
     },
     "action": schema.one_of(*ACTIONS, MENTIONS),
     "template": schema.text_or_null("Its template, for the action comment."),
+    "event_condition": schema.text_or_null("It acts only on the events for which this is true."),
     "relayed_since": schema.time_or_null(
         "Since when webhooks know of the comments that it makes; null: never."
     ),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import sender_presets
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
-from guestbook.lib import clock, fields, ids, template_sandbox, text, validate
+from guestbook.lib import clock, conditions, fields, ids, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, only_here, refusing
 from guestbook.lib.json_schema import line
 from guestbook.lib.template_sandbox import TemplateFault
@@ -48,7 +48,7 @@ HEADER = re.compile(r"[A-Za-z0-9-]+|body(\.[A-Za-z0-9_-]+)+")
 SIGNATURE_PREFIX = re.compile(r"([a-z]+=\{timestamp\}[,;])?[!-+\--~]{0,20}")
 NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
 # The check of any other field of a source looks at how the source verifies and what it does.
-JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
+JUDGED_ALONE = {"name", "preset", "event_condition", "verify", "action", "budget_mb"}
 
 TEMPLATE_FORMS = f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}."
 
@@ -144,6 +144,11 @@ class SourceFields:
         schema={"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT},
         attributes={"rows": 12, **fields.CODE_INPUT},
     )
+    event_condition: str = conditions.field(
+        'Only events for which this expression is true. Such as event == "issues" and '
+        "payload.repository.private == false. The others end in the inbox as not wanted. Leave it empty for "
+        "all."
+    )
     relayed: str = fields.box(
         False,
         "Comments",
@@ -182,9 +187,9 @@ def add(session: Session, given: Mapping[str, Any], *, row_id: str | None = None
 def update(session: Session, source: Source, given: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none.
 
-    They are `name`, `verify`, `secret`, `header`, those of SCHEME_DEFAULTS, `action`, `template`, `relayed`,
-    `forwarded_in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does;
-    a new `verify` ends the old secrets at once.
+    They are `name`, `verify`, `secret`, `header`, those of SCHEME_DEFAULTS, `action`, `template`,
+    `event_condition`, `relayed`, `forwarded_in_full`, `budget_mb`, and `preset`. A new secret of the same
+    kind is taken as `rotate` does; a new `verify` ends the old secrets at once.
     """
     try:
         _set(source, given)
@@ -253,6 +258,9 @@ def _checked_fields(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
         "header": lambda: _header(source, verify, given.get("header")),
         "scheme": lambda: _scheme(source, verify, given),
         "template": lambda: _template(source, verify, action, given.get("template")),
+        "event_condition": lambda: SOURCE_FIELDS["event_condition"].check(
+            given.get("event_condition", source.event_condition)
+        ),
         "budget_mb": lambda: budget(given.get("budget_mb", source.budget_mb)),
     }
     return validate.all_of(checks)

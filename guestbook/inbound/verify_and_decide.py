@@ -13,10 +13,11 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.inbound import event_reader
 from guestbook.inbound.event_reader import NO_METADATA, BodyError, Metadata
-from guestbook.lib import clock, ids, template_sandbox, text
+from guestbook.lib import clock, conditions, ids, template_sandbox, text
+from guestbook.lib.conditions import NOT_WANTED
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification import Verdict
-from guestbook.queue import deleted_comments
+from guestbook.queue import comment_order, deleted_comments
 from guestbook.storage.models import InboundEvent, Source
 
 
@@ -124,6 +125,13 @@ def _decide(
         return InboundDecision(found, True, note="The sender's test; there is nothing to do.")
     if event_reader.is_handshake(source.verify, event.body):
         return InboundDecision(found, True, note="The sender's handshake, which was answered at once.")
+    # A deletion in another book has no words any more that a condition could look at.
+    is_end = event.headers.get("x-guestbook-event") == comment_order.END
+    if (
+        not is_end
+        and conditions.evaluate(source.event_condition, _values(source, found, payload)) == NOT_WANTED
+    ):
+        return InboundDecision(found, True, note=NOT_WANTED)
     if source.action == "comment":
         return _comment(event, source, found, payload, base_url)
     if source.action == "forward":
@@ -139,12 +147,10 @@ def _comment(
         home, skip = remote
         if skip:
             return InboundDecision(found, True, note=skip, home=home)
-        if event.headers["x-guestbook-event"] == "comment.deleted":
+        if event.headers["x-guestbook-event"] == comment_order.END:
             return InboundDecision(found, True, action=RemoveComment(home))
-    kind, action = event_reader.split_metadata(found.event, payload)
-    values = {"event": kind, "action": action, "payload": payload, "sender": found.sender or ""}
     try:
-        made = template_sandbox.render(source.template or "", values | {"source": source.name})
+        made = template_sandbox.render(source.template or "", _values(source, found, payload))
     except TemplateFault as error:
         return InboundDecision(found, True, error=str(error))
     name = text.clean_line(str(made.names.get("name") or found.sender or "")) or source.name
@@ -153,6 +159,13 @@ def _comment(
     if not draft.message:
         return InboundDecision(found, True, note="The template gave no text, so there is no comment.")
     return InboundDecision(found, True, action=WriteComment(draft, source.verify != "none", home))
+
+
+def _values(source: Source, found: Metadata, payload: Any) -> dict[str, Any]:
+    """Return what a template or a condition sees."""
+    kind, action = event_reader.split_metadata(found.event, payload)
+    values = {"event": kind, "action": action, "payload": payload, "sender": found.sender or ""}
+    return values | {"source": source.name}
 
 
 def fitting(name: str, website: str, message: str) -> Draft:

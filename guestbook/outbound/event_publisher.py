@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, or_, select
 
-from guestbook.lib import clock, ids, retry_policy
+from guestbook.lib import clock, conditions, ids, retry_policy
+from guestbook.lib.conditions import NOT_WANTED
 from guestbook.outbound import formats, payload_versions
-from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
+from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput, bodies
 from guestbook.queue import claims, comment_order, deleted_comments
 from guestbook.settings import Settings
 from guestbook.storage import database, plain_sql, preferences
@@ -102,7 +103,10 @@ def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[st
 # It locks all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
 # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
 # lock also keeps a webhook from being deleted before its delivery refers to it.
-WEBHOOKS = "SELECT id, format, url, events, version, moderation_links_since FROM webhooks ORDER BY id"
+WEBHOOKS = (
+    "SELECT id, format, url, events, version, moderation_links_since, event_condition"
+    " FROM webhooks ORDER BY id"
+)
 SHARE_LOCKS = {"postgresql": " FOR KEY SHARE", **dict.fromkeys(("mysql", "mariadb"), " LOCK IN SHARE MODE")}
 
 
@@ -115,6 +119,7 @@ class LockedWebhook(NamedTuple):
     events: str
     version: str
     moderation_links_since: str | None
+    event_condition: str | None
 
 
 def publish(
@@ -129,8 +134,8 @@ def publish(
     not_before: Mapping[str, datetime] = NO_DELAY,
     for_owner: dict[str, Any] | None = None,
     past: PastEvent | None = None,
-) -> str:
-    """Store one delivery for each webhook that wants the event, and return the event's id.
+) -> str | None:
+    """Store one delivery for each webhook that wants the event; return the event's id, or None if none does.
 
     The payload is fixed here. A delivery for a disabled webhook waits. The caller has locked the comment, and
     commits, so that an event is stored with its cause or not at all.
@@ -141,7 +146,10 @@ def publish(
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
     new = NewEvent(event, data, for_owner)
     wanted = _wanting(locked_webhooks(connection), new, leave_out, only)
-    return store(connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past)
+    event_id = store(
+        connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past
+    )
+    return event_id if wanted else None
 
 
 def publish_first(
@@ -192,11 +200,14 @@ def _wanting(
     only: Collection[str] | None = None,
 ) -> list[LockedWebhook]:
     """Return those of the locked webhooks that want the event."""
+    seen = bodies.values_of(FormatInput(event.name, clock.now(), event.data), {})
     return [
         row
         for row in webhooks
         if event.name in row.events.split() and formats.concerns(row.format, event.name, event.data)
         if row.id not in leave_out and (only is None or row.id in only)
+        # Once its words are gone, all who may know them must hear of it.
+        if event.name == comment_order.END or conditions.evaluate(row.event_condition, seen) != NOT_WANTED
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from guestbook.lib import fields, signatures, template_sandbox, text, validate
+from guestbook.lib import conditions, fields, signatures, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.json_schema import URL, line
 from guestbook.lib.rate_counters import RateLimit
@@ -77,6 +77,11 @@ class WebhookFields:
         _events,
         {name: event.when for name, event in EVENTS.items()},
         schema={"minItems": 1, "maxItems": len(EVENTS), "uniqueItems": True},
+    )
+    event_condition: str = conditions.field(
+        'Only events for which this expression is true. Such as comment.place == "Berlin", or '
+        '"invoice" in comment.message|lower. It sees the event as a template does, without guestbook and '
+        "sequence. Leave it empty for all. comment.deleted always comes."
     )
     format: str = fields.select(
         "",

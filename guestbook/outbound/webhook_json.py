@@ -23,6 +23,7 @@ WEBHOOK_SCHEMA: Schema = {
     "version": schema.text("The version of its payloads: a date."),
     "template": schema.text_or_null("Its template, for the format template."),
     "events": EVENTS_SCHEMA,
+    "event_condition": schema.text_or_null("It gets only the events for which this is true."),
     "headers": schema.headers("Its extra headers; their values are hidden."),
     "rate": schema.text_or_null("Its rate limit, such as 30/m."),
     "moderation_links_since": schema.time_or_null(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import body_encoding, clock, ids, validate
+from guestbook.lib import body_encoding, clock, conditions, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here, refusing
 from guestbook.lib.redaction import HIDDEN
@@ -29,7 +29,7 @@ from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
 from guestbook.queries import filtered_lists
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, preferences, row_changes
-from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models import Attempt, Comment, Delivery, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS, Template
 from guestbook.transport import urls
 
@@ -264,6 +264,22 @@ def preview_of(
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
     return PayloadPreview(name, event, is_real, body_encoding.views(body.encode())[0].text)
+
+
+COMMENTS_TRIED = 20
+
+
+def tried(
+    session: Session, base_url: str, condition: str | None, events: Sequence[str]
+) -> list[tuple[Comment, str]]:
+    """Return the newest comments, each with what `conditions.evaluate` says of an event about it."""
+    event = next((name for name in events if name in EVENTS and "comment" in EVENTS[name].data), "")
+    limit, found = COMMENTS_TRIED if condition and event else 0, []
+    for row in filtered_lists.comments(session, "published", limit=limit).rows:
+        data = {"comment": row.public(base_url)} | ({"reply": row.reply.public()} if row.reply else {})
+        given = formats.FormatInput(event, clock.now(), data)
+        found.append((row, conditions.evaluate(condition, bodies.values_of(given, {}))))
+    return found
 
 
 def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:

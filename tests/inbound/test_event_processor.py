@@ -304,3 +304,22 @@ def test_what_many_passes_died_over_gets_a_fresh_count() -> None:
     factories.run_pass()
     row = factories.the(InboundEvent, key)
     assert (row.status, row.error, row.note) == ("processed", None, "Logged.")
+
+
+# --- conditions
+
+
+@pytest.mark.parametrize(
+    ("condition", "note"),
+    [
+        ('event == "issues" and payload.issue.number == 5', "It became a comment."),
+        ('event == "push"', "Not wanted: the condition is false."),
+        ("payload.nothing.deeper == 1", "It became a comment."),
+    ],
+)
+def test_an_event_that_does_not_meet_the_condition_is_not_wanted(condition: str, note: str) -> None:
+    github_source(event_condition=condition)
+    inbound_factories.github(ISSUE, "1")
+    inbound_factories.process()
+    row = inbound_factories.row()
+    assert (row.status, row.note, len(inbound_factories.messages())) == ("processed", note, "became" in note)

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, select
 
-from guestbook.comments import comment_actions
+from guestbook.comments import backfill, comment_actions
+from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.outbound import event_publisher, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
@@ -243,3 +244,47 @@ def test_a_template_says_of_an_answer_what_is_kept_of_it() -> None:
     factories.change(comment_id, comment_actions.reply, "Thanks")
     kept = factories.the(Comment, comment_id).reply.public()
     assert json.loads(factories.one().payload) == {"event": "comment.replied", "reply": kept}
+
+
+# --- conditions
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_webhook_gets_only_events_that_meet_its_condition() -> None:
+    every = "comment.created comment.published comment.replied comment.deleted comments.waiting"
+    berlin = factories.webhook(events=every, event_condition='comment.place == "Berlin"')
+    replied = factories.webhook(events=every, event_condition='"Welcome" in reply.message')
+    there = factories.sign_draft(Draft("Ada", None, "Hello", {}, place="Berlin"))
+    elsewhere = factories.sign_draft(Draft("Bob", None, "Hello", {}, place="Bonn"))
+    rows = [(row.webhook_id, row.comment_id, row.event, row.sequence) for row in factories.deliveries()]
+    # A comment that has no reply cannot be judged by one, so the second webhook gets it.
+    both = ("comment.created", "comment.published")
+    assert {row for row in rows if row[0] == berlin} == {
+        (berlin, there, one, both.index(one) + 1) for one in both
+    }
+    assert len([row for row in rows if row[0] == replied]) == 4
+    factories.change(elsewhere, comment_actions.reply, "Bye")
+    assert [row.event for row in factories.deliveries()].count("comment.replied") == 0
+    factories.change(elsewhere, comment_actions.reply, "Welcome")
+    # When the words are gone, whoever may have had them hears of it.
+    factories.change(elsewhere, comment_actions.delete)
+    after = [(row.webhook_id, row.event) for row in factories.deliveries()][len(rows) :]
+    ended = "comment.deleted"
+    assert sorted(after) == sorted([(replied, "comment.replied"), (berlin, ended), (replied, ended)])
+
+
+@pytest.mark.usefixtures("app")
+def test_a_test_ignores_the_condition_and_past_events_follow_it() -> None:
+    hook = factories.webhook(events="comment.created", event_condition='comment.name == "Ada"')
+    factories.written(
+        lambda session: webhooks.store_sample(session, session.get_one(Webhook, hook), factories.settings())
+    )
+    assert [row.event for row in factories.deliveries()] == ["ping"]
+    factories.sql("UPDATE webhooks SET event_condition = NULL, disabled_at = NULL, events = 'ping'")
+    for name in ("Ada", "Bob", "Ada"):
+        factories.sign(name=name)
+    factories.sql(
+        "UPDATE webhooks SET event_condition = 'comment.name == \"Ada\"', events = 'comment.created'"
+    )
+    done = backfill.run(hook, backfill.BackfillRules(clock.now() - timedelta(days=1), factories.settings()))
+    assert (done.deliveries, len(factories.deliveries())) == (2, 3)

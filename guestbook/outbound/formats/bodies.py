@@ -82,17 +82,20 @@ def template(given: FormatInput) -> str:
     """
     if not given.template:
         raise FormatError("The webhook has no template.")
-    payload = given.payload
-    data = payload["data"]
-    if given.event == "ping":
-        data = {**_samples(given.version), **data}
-    values = {**data, "event": payload["type"], "timestamp": payload["timestamp"], "data": data}
+    more = _samples(given.version) if given.event == "ping" else {}
     try:
-        body = template_sandbox.render(given.template, values).text.strip()
+        body = template_sandbox.render(given.template, values_of(given, more)).text.strip()
     except template_sandbox.TemplateFault as error:
         raise FormatError(str(error)) from None
     _check_body(body)
     return body
+
+
+def values_of(given: FormatInput, more: dict[str, Any]) -> dict[str, Any]:
+    """Return what a template or a condition sees; `more` has parts that the event may lack."""
+    payload = given.payload
+    data = {**more, **payload["data"]}
+    return {**data, "event": payload["type"], "timestamp": payload["timestamp"], "data": data}
 
 
 def _samples(version: str) -> dict[str, Any]:

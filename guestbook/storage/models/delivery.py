@@ -81,6 +81,7 @@ class Webhook(Base):
     moved_at: Mapped[datetime | None]
     unreadable_until: Mapped[datetime | None]
     version: Mapped[str] = payload_version()
+    event_condition: Mapped[str | None] = mapped_column(String(500))
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**{"secret": signatures.new_secret(), **values})

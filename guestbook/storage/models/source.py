@@ -55,6 +55,7 @@ class Source(Base):
     unproven_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     disabled_at: Mapped[datetime | None]
+    event_condition: Mapped[str | None] = mapped_column(String(500))
 
     @property
     def is_built_in(self) -> bool:

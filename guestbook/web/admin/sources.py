@@ -80,7 +80,7 @@ class SourceForm(SourceFields):
     @classmethod
     def of(cls, source: Source) -> Self:
         """Return the form of an existing source, without its secret."""
-        same = ("name", "verify", "header", "action", "template", "budget_mb")
+        same = ("name", "verify", "header", "action", "template", "event_condition", "budget_mb")
         return cls(
             **{name: fields.as_typed(getattr(source, name) or "") for name in same},
             **{**SCHEME_DEFAULTS, **(source.scheme or {})},
@@ -111,7 +111,7 @@ class SourceForm(SourceFields):
             return {"name": self.name, "budget_mb": self.budget_mb, "relayed": relayed}
         form = self.with_sender()
         has_scheme = form.verify in VERIFICATION_KINDS and VERIFICATION_KINDS[form.verify].has_scheme
-        wanted = ["name", "verify", "action", "budget_mb"]
+        wanted = ["name", "verify", "action", "event_condition", "budget_mb"]
         wanted += ["secret"] if form.verify != "none" else []
         wanted += ["header"] if form.verify == "token" or has_scheme else []
         wanted += SCHEME_DEFAULTS if has_scheme else []
@@ -189,7 +189,7 @@ def change(source_id: str | None = None) -> ResponseReturnValue:
 @pages.post("/<source_id>/preview")
 @responses.form_on(edit)
 def preview(source_id: str | None = None) -> ResponseReturnValue:
-    """Show the comment that the form's template would make, of a received event if any, without saving."""
+    """Show what the form's condition and template make of received events, if any, without saving."""
     typed = SourceForm.read()
     if request.form.get("fill") == "sender":
         return edit(source_id, typed.with_sender(), sender=SENDER_PRESETS.get(typed.preset))
@@ -198,11 +198,19 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
         return edit(source_id, replace(typed, preset=fitting[0]), fitting=fitting)
     if "fill" in request.form and typed.ready:
         typed = replace(typed, template=PRESETS[typed.ready], ready="")
-    wording = sources.template_for(typed.verify, typed.chosen_template())
+    is_comment = typed.action in ("", "comment")
+    wording = sources.template_for(typed.verify, typed.chosen_template()) if is_comment else None
     source = row_lookup.find(Source, source_id) if source_id else None
     base_url = request_context.settings().base_url
-    made = samples.preview_of(db.session(), source, typed.verify, wording, base_url, typed.name)
-    return edit(source_id, typed, preview=made)
+    about = (
+        typed.verify,
+        wording,
+        base_url,
+        typed.name,
+        SOURCE_FIELDS["event_condition"].check(typed.event_condition),
+    )
+    tried = samples.preview_of(db.session(), source, *about)
+    return edit(source_id, typed, preview=tried[0] if is_comment else None, tried=tried)
 
 
 @pages.get("/<source_id>")

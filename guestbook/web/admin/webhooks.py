@@ -30,7 +30,7 @@ from guestbook.web.admin import chart, queue, responses, row_actions
 from guestbook.web.admin.row_actions import RowActions
 
 # An empty one of these is wrong, or removes what was there.
-EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template")
+EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template", "event_condition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class WebhookForm(WebhookFields):
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
         """Return the form of an existing webhook."""
-        same = ("url", "name", "format", "version", "rate", "sign_with")
+        same = ("url", "name", "event_condition", "format", "version", "rate", "sign_with")
         values: dict[str, Any] = {name: getattr(webhook, name) or "" for name in same}
         # A value may be a password. One that cannot be decrypted says so.
         is_readable = UNREADABLE not in webhook.headers
@@ -183,7 +183,8 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     session, base_url = db.session(), request_context.settings().base_url
     body = typed.url, typed.format, typed.events, typed.template, typed.version
     found = webhooks.preview_of(session, base_url, *body)
-    return edit(webhook_id, typed, preview=found)
+    tried = webhooks.tried(session, base_url, typed.event_condition, typed.events)
+    return edit(webhook_id, typed, preview=found, tried=tried)
 
 
 @pages.post("/", endpoint="add")
@@ -233,6 +234,7 @@ def _added(session: Session, typed: WebhookForm) -> tuple[Webhook, str]:
 def show(webhook_id: str, **more: object) -> str:
     """Show a webhook: how it is doing, its latest deliveries and its actions; and what was refused."""
     session, now, webhook = db.session(), clock.now(), row_lookup.find(Webhook, webhook_id)
+    base_url = request_context.settings().base_url
     sent = ping_result(webhook, request.args.get("ping", ""), now)
     latest = filtered_lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN)
     made = statistics.attempts_of(session, webhook.id, now)
@@ -241,6 +243,7 @@ def show(webhook_id: str, **more: object) -> str:
         "admin/webhook.html",
         standing=webhook_status.of(session, webhook, now),
         template=webhooks.template_of(session, webhook),
+        tried=webhooks.tried(session, base_url, webhook.event_condition, webhook.events.split()),
         deliveries=[row for row in latest.rows if sent is None or row is not sent["delivery"]],
         made=made,
         hours=chart.draw(made.hours, chart.HOUR_LABEL, chart.ATTEMPT_SEGMENTS),

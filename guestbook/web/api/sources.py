@@ -218,6 +218,6 @@ def preview_source() -> Answer:
     source = find(Source, given["source"]) if "source" in given else None
     verify = given.get("verify", source.verify if source else "none")
     wording = sources.template_for(verify, given.get("template", source.template if source else None))
-    made = samples.preview_of(db.session(), source, verify, wording, request_context.settings().base_url)
+    made = samples.preview_of(db.session(), source, verify, wording, request_context.settings().base_url)[0]
     comment, sentence = made.draft.values if made.draft else None, made.sentence or None
     return {"event": made.what, "comment": comment, "sentence": sentence, "is_error": made.is_error}

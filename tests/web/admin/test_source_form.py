@@ -187,3 +187,25 @@ def test_a_pasted_request_that_no_sender_fits_is_said_to_be_so(owner: Owner) -> 
     page = owner.refused(PLACE + "preview", form(owner, request="Hello", name="Kept", fill="request"))
     assert "No preset fits this request." in part(page, "request-reason")
     assert value(page, "name") == "Kept"
+
+
+@pytest.mark.parametrize("action", ["log", "comment"])
+def test_a_condition_is_tried_with_the_latest_events(owner: Owner, action: str) -> None:
+    row_id = added(
+        owner, action=action, event_condition='event == "push"', template="{{ payload.issue.title }}"
+    )
+    assert stored(row_id).event_condition == 'event == "push"'
+    issue(row_id, event="issues.opened")
+    for condition, said in {
+        'event == "push"': "Not wanted: the condition is false.",
+        'event == "issues"': "It becomes a comment." if action == "comment" else "Logged.",
+    }.items():
+        sent = form(owner, action=action, event_condition=condition, template="{{ payload.issue.title }}")
+        page = parse(owner.post(f"{PLACE}{row_id}/preview", sent))
+        assert ("issues.opened that came" in text(page), f": {said}" in text(page)) == (True, True), text(
+            page
+        )
+        assert value(page, "event_condition") == condition
+    refused = owner.post(f"{PLACE}{row_id}/preview", form(owner, event_condition="event =="))
+    assert (refused.status_code, "Line 1 of the condition" in refused.text) == (422, True)
+    assert "event == &#34;push&#34;" in owner.get(PLACE + row_id).text

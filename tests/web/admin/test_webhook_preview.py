@@ -103,3 +103,24 @@ def test_a_template_is_saved_shown_and_edited(owner: Owner) -> None:
     assert wording(row_id) == "[1]"
     owner.does(PLACE + row_id, sent | {"format": "json"})
     assert (stored(row_id).format, wording(row_id)) == ("json", None)
+
+
+def test_a_condition_is_tried_with_the_comments_of_the_book(owner: Owner) -> None:
+    for name in ("Ada", "Bob"):
+        factories.sign(name=name)
+    typed = 'comment.name == "Ada"'
+    said = preview(owner, event_condition=typed)
+    assert "the condition leaves out 1 of the newest 2" in said
+    assert (": Not wanted: the condition is false." in said, ": Wanted." in said) == (True, True)
+    assert "Wanted, because the condition fails: " in preview(owner, event_condition="comment.x.y == 1")
+    assert "the condition leaves out" not in preview(owner, event_condition=typed, events=["ping"])
+    assert preview(owner, event_condition=typed, events=["no.event"])
+    hook = added(owner, event_condition=typed)
+    assert stored(hook).event_condition == typed
+    assert "the condition leaves out 1 of the newest 2" in text(owner.page(PLACE + hook))
+    page = owner.page(f"{PLACE}{hook}/edit")
+    assert value(page, "event_condition") == typed
+    answer = owner.post(PLACE + hook, form(owner, event_condition="comment.name =="))
+    assert (answer.status_code, "Line 1 of the condition" in answer.text) == (422, True)
+    owner.does(PLACE + hook, form(owner, name="Chat", event_condition=""))
+    assert stored(hook).event_condition is None
