@@ -304,6 +304,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     _note(comment, "replied" if message else "reply_removed", None)
     session.flush()
     note_public_change(session, settings, comment.id, is_seen=comment.status == "published")
+    reply_mails.take_back(session, comment.id)
     if comment.is_known and comment.reply:
         events_and_reminders.tell(session, "comment.replied", comment, settings, reply=comment.reply)
         reply_mails.mail_next(session, comment, settings)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from guestbook.auth import rate_limit
@@ -25,7 +25,7 @@ from guestbook.outbound import visitor_mail
 from guestbook.outbound.visitor_mail import PLACEHOLDERS
 from guestbook.settings import Settings
 from guestbook.storage import preferences
-from guestbook.storage.models import Comment, ReplyAddress
+from guestbook.storage.models import Comment, Delivery, ReplyAddress
 from guestbook.storage.preferences import Preferences
 
 CONFIRMATION = "mail.confirmation"  # the event of the first e-mail
@@ -110,6 +110,14 @@ def confirm(session: Session, comment: Comment, settings: Settings) -> None:
         kept.confirmed_at = clock.now()
         session.flush()
         mail_next(session, comment, settings)
+
+
+def take_back(session: Session, comment_id: str) -> None:
+    """Delete the e-mail with a reply that has changed, unless a pass has it in hand or has sent it."""
+    mine = Delivery.comment_id == comment_id, Delivery.event == REPLY_MAIL
+    waits = delete(Delivery).where(*mine, Delivery.status == "new", Delivery.claimed_by.is_(None))
+    if session.connection().execute(waits).rowcount:
+        session.execute(update(ReplyAddress).where(ReplyAddress.id == comment_id).values(mailed_at=None))
 
 
 def forget(session: Session, comment_id: str) -> None:
