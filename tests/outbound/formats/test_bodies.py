@@ -73,6 +73,7 @@ def test_a_published_comment_has_the_body_that_the_contract_shows() -> None:
         "website": None,
         "message": "Hello <b>",
         "status": "published",
+        "page": None,
         "url": f"https://book.example/comments/{comment_id}",
         "created_at": clock.to_text(comment.created_at),
         "number": 1,

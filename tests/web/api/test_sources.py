@@ -119,6 +119,9 @@ def test_a_scheme_without_a_hash_goes_in_as_it_comes_out(program: ApiClient) -> 
     assert "hash" not in made["scheme"]
     path = f"/sources/{made['id']}"
     assert program.patch(path, {"scheme": made["scheme"]})["scheme"] == made["scheme"]
-    assert "Ed25519 has a hash" in program.refused("PATCH", path, {"scheme": {"hash": "sha256"}})["scheme"]
+    assert (
+        "A public key has its own hash"
+        in program.refused("PATCH", path, {"scheme": {"hash": "sha256"}})["scheme"]
+    )
     sentence = program.ask("POST", f"{path}/test").get_json()["error"]["message"]
     assert "only its sender has the private key" in sentence
