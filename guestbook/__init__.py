@@ -46,6 +46,10 @@ def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
         program.register(app)
     else:
         app = app_factory.make(Flask, given, for_doctor=typed == "doctor")
+        if app.config["GUESTBOOK"].public_folder and typed in app_command.PASSES:
+            from guestbook import web
+
+            web.register(app)  # A pass writes public pages.
         program.register(app, typed)
     return app
 

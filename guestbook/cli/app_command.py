@@ -126,14 +126,10 @@ def settings() -> Settings:
 def keep_files_right(seconds: float = 0.0) -> None:
     """Remove public files that this command has made wrong, or in a pass write files for so many seconds."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # of a proxy
-    if not seconds or not settings().public_folder:
+    if seconds:
+        public_files.write(app, seconds)
+    else:
         public_files.remove_stale(app)
-        return
-    from guestbook import web
-
-    if "public" not in app.blueprints:  # Only these files need pages here.
-        web.register(app)
-    public_files.write(app, seconds)
 
 
 def typed_name() -> str | None:

@@ -43,6 +43,8 @@ class IdleCron(click.Command):
             from guestbook.storage import app_factory
 
             app = app_factory.make(Flask)
+            if app.config["GUESTBOOK"].public_folder:
+                app = info.load_app()  # It has the pages.
         parent.with_resource(app.app_context())
         return whole_pass.cron.make_context(info_name, args, parent, **extra)
 
