@@ -10,7 +10,7 @@ from guestbook.lib import clock
 from guestbook.storage.models import Comment
 from guestbook.web.visitor_tokens import VISITOR_COOKIE
 from tests.support import factories
-from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored, text
+from tests.support.visitor import GREETING, Visitor, add, by_class, fields, let_write, parse, stored, text
 from tests.web.conftest import Later
 from tests.web.test_preferences import set_
 
@@ -138,3 +138,23 @@ def test_spam_makes_no_flood(visitor: Visitor) -> None:
         visitor.sign(message=f"{number}", subject="x")
     visitor.sign()
     assert [row.status for row in stored()] == ["spam"] * 4 + ["published"]
+
+
+OFFER = "https://slots.example/ Δωρεάν περιστροφές σε όλους τους παίκτες μόνο απόψε"
+
+
+@pytest.mark.parametrize(("book", "message", "is_foreign"), [
+    ("We walked to the harbour", "Χαιρετισμούς από την Αθήνα!", False),
+    ("We walked to the harbour", OFFER, True),
+    ("Περπατήσαμε ως το λιμάνι με όλους", OFFER, False),
+])  # fmt: skip
+def test_a_language_is_foreign_only_with_an_address_and_where_no_comment_has_it(
+    visitor: Visitor, later: Later, book: str, message: str, is_foreign: bool
+) -> None:
+    add([f"{book} {number}" for number in range(20)])
+    form = visitor.form() | GREETING | {"message": message}
+    later(10)
+    visitor.send(form)
+    comment = stored()[-1]
+    assert (comment.status == "published") == (message != OFFER)
+    assert ("is in Greek, unlike" in str(comment.reasons)) == is_foreign
