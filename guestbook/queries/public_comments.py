@@ -97,7 +97,7 @@ def find(select: Select, comment_id: str) -> PublicComment | None:
 def count(select: Select, about: str | None = None) -> int:
     """Return how many comments are published, at most COUNT_LIMIT and one: an index has them."""
     query = f"{SOME}{NARROWED['page'] if about else ''} LIMIT {COUNT_LIMIT + 1}"
-    found = select(f"SELECT count(*) FROM ({query}) AS some", **({"page": about} if about else {}))
+    found = select(f"SELECT count(*) FROM ({query}) AS first_ones", **({"page": about} if about else {}))
     return next(int(number) for (number,) in found)
 
 

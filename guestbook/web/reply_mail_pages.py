@@ -20,21 +20,21 @@ pages = Blueprint("reply_mail", __name__, url_prefix=MAIL_PATH)
 BROKEN_MAIL_LINK = Translatable("The link is incomplete. Please open it from the e-mail again.")
 
 
-@pages.route("/<any(confirm, stop):action>/<token>", methods=["GET", "POST"])
-def show(action: str, token: str) -> ResponseReturnValue:
+@pages.route("/<any(confirm, stop):step>/<mail_token>", methods=["GET", "POST"])
+def show(step: str, mail_token: str) -> ResponseReturnValue:
     """Show the page with its button, or confirm or delete the address and say so."""
     settings = request_context.settings()
-    comment_id = signed_links.unsign(token, f"mail {action}", settings.secret_keys)
+    comment_id = signed_links.unsign(mail_token, f"mail {step}", settings.secret_keys)
     if comment_id is None:
         row_lookup.count_wrong_link("mail")
         abort(404, BROKEN_MAIL_LINK)
     if request.method == "POST":
         with writing() as session:
             for comment in comment_actions.lock(session, [comment_id]):
-                if action == CONFIRM:
+                if step == CONFIRM:
                     reply_mails.confirm(session, comment, settings)
                 else:
                     reply_mails.forget(session, comment_id)
     kept = db.session.get(ReplyAddress, comment_id, populate_existing=True)
-    page = render_template("reply_mail.html", action=action, kept=kept)
-    return page, 410 if kept is None and action == CONFIRM else 200
+    page = render_template("reply_mail.html", action=step, kept=kept)
+    return page, 410 if kept is None and step == CONFIRM else 200

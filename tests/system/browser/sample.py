@@ -14,7 +14,8 @@ from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.inbound import request_bins
 from guestbook.inbound.request_bins import CapturedRequest
 from guestbook.inbound.sender_presets import PRESETS
-from guestbook.lib import clock, signatures
+from guestbook.lib import clock, signatures, signed_links
+from guestbook.lib.signed_links import STOP
 from guestbook.outbound import receiver_links, webhooks as outbound_webhooks
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
@@ -74,6 +75,7 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         link_ids, receiver_tokens = _open_to_receiver(webhooks[0])
         key = factories.written(lambda session: website_forms.add(session, "https://a.example/guestbook"))
         factories.alter(Comment, comments[0], page="https://a.example/hello/")
+        secret_key = factories.settings().secret_key
     return {
         "webhook_id": webhooks,
         "comment_id": comments[:1],
@@ -89,6 +91,8 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
         "event_name": ["comment.created"],
         "link_id": link_ids,
         "key": [key],
+        "step": [STOP],
+        "mail_token": [signed_links.sign(comments[0], f"mail {STOP}", secret_key)],
         "receiver_token": receiver_tokens[:1],
         "old_receiver_token": receiver_tokens[1:],
     }

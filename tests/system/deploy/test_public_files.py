@@ -28,6 +28,7 @@ def open_to_all(folder: Path) -> Path:
 
 def sign_from_a_file(browser: Browser, folder: Path) -> str:
     """Fill in the form of the file, click once more, and return the comment's path."""
+    browser.session.cookies.clear()  # The program answers the owner.
     page = browser.page("/")
     assert "token" not in visitor.fields(page)
     preview = browser.ask(

@@ -157,7 +157,7 @@ def log_in(browser: Browser) -> None:
     assert answer.url.startswith(f"{browser.base_url}/admin/"), answer.text
     assert not answer.url.endswith("/login")
     cookies = list(browser.session.cookies)
-    assert {cookie.path for cookie in cookies} == {f"{browser.path}/admin", f"{browser.path}/comments"}
+    assert {cookie.path for cookie in cookies} == {f"{browser.path}/", f"{browser.path}/comments"}
     assert {cookie.secure for cookie in cookies} == {browser.origin.startswith("https:")}
 
 
