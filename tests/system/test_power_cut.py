@@ -14,7 +14,7 @@ from proof.disk import PROMISE, SECTOR, Choice, DiskCall, DiskFile, DiskFolder
 from proof.power_scenarios import SCENARIOS, TWINS
 from tests.support.processes import ROOT, clean_environ
 
-EACH = 8  # images of a scenario
+EACH = 16  # images of a scenario
 OLD, NEW = b"o" * 2 * SECTOR, b"n" * 2 * SECTOR
 
 
