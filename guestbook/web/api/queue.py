@@ -76,7 +76,8 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
     never = {"const": False}
     with_ids = {"properties": {"failed": never, "all": never} | dict.fromkeys((owner, *PERIOD), nothing)}
     failed = {"properties": {"failed": {"const": True}, "all": never}, "required": ["failed"]}
-    every = {"properties": {"all": {"const": True}, "failed": never}, "required": ["all", owner, "since"]}
+    with_all = {"all": {"const": True}, "failed": never, owner: {}, "since": {}}
+    every = {"properties": with_all, "required": ["all", owner, "since"]}
     has_ids = {"properties": {"ids": {}}, "required": ["ids"]}
     return schema.request(fields) | {"if": has_ids, "then": with_ids, "else": {"anyOf": [failed, every]}}
 
