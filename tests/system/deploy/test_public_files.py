@@ -40,6 +40,7 @@ def sign_from_a_file(browser: Browser, folder: Path) -> str:
     [comment_id] = re.findall("signed=([0-9a-f]{32})", signed.url)
     front = folder / "en/index.html"
     wait_for(lambda: front.exists() and "By a file" in front.read_text())
+    wait_for((folder / "feed.json").exists)  # It is written last.
     return f"/comments/{comment_id}"
 
 
