@@ -36,7 +36,7 @@ from guestbook.storage.preferences import BOOK_LANGUAGES
 STATE_FILE = ".guestbook-pages"
 LOCK = ".guestbook-lock"  # It is in the folder too, for machines that share it.
 PATIENCE = 10.0  # seconds for another process that writes
-LEAST_SECONDS = 5.0  # for many changes at once; what is left is for the next pass
+LEAST_SECONDS = 5.0  # for many changes at once; the next pass does the rest
 PAUSE = 2 * locks.RETRY_EVERY  # seconds between two steps, for others that want the lock
 AT_ONCE = 4  # comments in one step: half a second in twelve languages
 DEFAULT = "default"  # a link to the folder of the owner's language

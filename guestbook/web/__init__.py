@@ -75,7 +75,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
         app.after_request(partial(_keep_files_right, app))
     for path, name in PAGES_BELOW.items():
         is_feed = path == "/feed" and (writes_files or str(only_path).endswith(".atom"))
-        # The book has buttons for the owner, who has this cookie.
+        # With this cookie the owner has buttons in the book.
         is_owners = path == "/admin" and response_headers.ADMIN_COOKIE in os.environ.get("HTTP_COOKIE", "")
         if only_path is None or only_path.startswith(path) or is_feed or is_owners:
             module, attribute = name.split(".")

@@ -83,7 +83,7 @@ def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None
 
 @pytest.mark.parametrize(("answer", "code", "requests"), [("n", 1, 0), ("y", 0, 2)])
 def test_a_receiver_that_lost_its_data_gets_it_again_in_order(
-    shell: Shell,  # noqa: ARG001
+    shell: Shell,  # noqa: ARG001  it makes the book
     terminal: Terminal,
     receiver: Receiver,
     answer: str,

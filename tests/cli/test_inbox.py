@@ -49,7 +49,7 @@ def test_process_is_silent_when_all_is_well_and_tells_all_with_v(shell: Shell, s
 
 
 def test_process_in_a_process_of_its_own_complains_of_what_the_owner_can_mend(
-    shell: Shell,  # noqa: ARG001
+    shell: Shell,  # noqa: ARG001  it makes the book
     forked: Process,
 ) -> None:
     source = factories.source(name="Robot", action="comment", template="{{ 1 / 0 }}")
