@@ -21,7 +21,7 @@ from guestbook.lib import clock, ids
 from guestbook.outbound import delivery_tasks
 from guestbook.queue import claims
 from guestbook.queue.poller import Poller
-from guestbook.storage import database
+from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
 from scripts.benchmarks.support import deliveries, large_book, report, temp_book
@@ -79,6 +79,7 @@ def all_of(app: Flask) -> dict[str, Task]:
     engine, webhook = db.engine, _first(select(Webhook.id))
     with writing() as session:
         token = api_tokens.add(session, "bench")[1]
+        preferences.save(session, {"embed_sites": large_book.SITE})
     client = app.test_client()
     temp_book.log_in(client)
     found: dict[str, Task] = {
@@ -104,6 +105,7 @@ def _urls() -> dict[str, str]:
     return {
         "the book": "/",
         "the book, an old page": f"/?before={comment}",
+        "comments of a page of a website": f"/?page={large_book.SITE}/0",
         "a comment": f"/comments/{comment}",
         "/healthz": "/healthz",
         "the first admin page": "/admin/",
@@ -121,6 +123,7 @@ def _urls() -> dict[str, str]:
         "the inbox, an old page": f"/admin/inbox/?before={event}",
         "a source": f"/admin/sources/{source}",
         "API, comments": "/api/v1/comments",
+        "API, comments of a page": f"/api/v1/comments?page={large_book.SITE}/0",
         "API, comments, an old page": f"/api/v1/comments?before={_middle(Comment.id)}",
         "API, deliveries that failed": "/api/v1/deliveries?status=failed",
         "API, inbox": "/api/v1/inbox",

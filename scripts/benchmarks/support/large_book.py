@@ -44,6 +44,7 @@ DUE, LATER = 1_000, 200  # deliveries that may be sent now, and that wait for a 
 OLD = 499  # deliveries that retention takes in one batch and then knows that there are no more
 FAILED = 16  # one of so many
 RARE, RARE_EVERY = "marmalade", 997  # a word in one comment of so many, for a search
+SITE, ON_A_PAGE = "https://garden.example", 100  # comments of each of its pages, among those of all others
 STATUSES = ("published",) * 93 + ("held",) * 2 + ("spam",) * 4 + ("trash",)
 SHORT = "Thank you for the lovely weekend by the lake."
 PAYLOAD = f'{{"type": "comment.created", "message": "{SHORT}"}}'
@@ -61,7 +62,8 @@ def fill(count: int, settings: Settings) -> None:
         comments, deliveries, events = [], [], []
         for number in numbers:
             moment, failed = start + LASTS * (number / count), number % FAILED == 0
-            comments.append(_comment(moment, number, luck))
+            about = f"{SITE}/{number % max(1, count // ON_A_PAGE)}"
+            comments.append(_comment(moment, number, luck) | {"page": about})
             row = _delivery(moment, luck, webhooks[number % WEBHOOKS], failed=failed)
             deliveries.append(row | {"comment_id": comments[-1]["id"], "sequence": 1})
             events.append(_inbound(moment, luck, source, failed))
