@@ -204,7 +204,7 @@ class Rules(Tables):
         place = self.places.pop(row.id)
         self.pairs[place.pair].remove(row.id)
         hook, now = self.hooks.get(row.webhook_id), clock.now()
-        if not hook:
+        if not hook or hook.id in self.world.unwanted:
             return  # It was deleted with its webhook.
         self.pruned += 1
         since = row.due_at if row.status == "new" else row.finished_at

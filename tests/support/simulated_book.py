@@ -201,6 +201,7 @@ class SimulatedBook:
         self.running: list[Pass] = []
         self.redelivering: set[str] = set()
         self.rated: dict[str, float] = {}
+        self.unwanted = set[str]()  # webhooks whose deletion began
         self.answers: dict[str, list[str]] = {}
         drawn = Random(f"kind {seed}")
         self.skews = [drawn.uniform(-29, 29) if drawn.random() < 0.4 else 0.0] * 3

@@ -115,6 +115,7 @@ class SimulatedYear(SimulatedBook):
             return
         key = drawn.choice(hooks)
         if action == "delete":
+            self.unwanted.add(key)  # A full disk may stop this between two batches of its deliveries.
             webhooks.delete(self.engine, key)
             return
         with database.writing() as session:

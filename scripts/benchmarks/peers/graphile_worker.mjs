@@ -16,8 +16,8 @@ async function fill() {
 async function work() {
     const batches = {
         localQueue: { size: Math.max(1, Math.min(500, Math.floor(COUNT / 8))) }, // leaves some for others
-        completeJobBatchDelay: 0,
-        failJobBatchDelay: 0,
+        completeJobBatchDelay: 5, // ms
+        failJobBatchDelay: 5,
     };
     const worker = { connectionString, logger, concurrentJobs: CONCURRENCY, ...batches };
     await run({ preset: { worker }, taskList: { deliver } });
