@@ -123,6 +123,15 @@ def test_a_body_that_is_no_form_needs_its_hash_in_the_url() -> None:
     assert "no bodySHA256 that fits" in verified(as_form).sentence
 
 
+def test_a_form_with_more_parts_than_count_is_none() -> None:
+    bare = PUBLISHED["Twilio, form"]
+    headers = {**bare.headers, "content-type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    few, many = (bare._replace(headers=headers, body=part * number + b"--b--\r\n") for number in (2, 1001))
+    assert "no bodySHA256 that fits" not in verified(few).sentence
+    assert "no bodySHA256 that fits" in verified(many).sentence
+
+
 def test_a_p256_key_that_is_none_proves_nothing() -> None:
     one = PUBLISHED["SendGrid"]
     for key in (DROPPED_KEY[:-8], DROPPED_KEY[:40], DROPPED_KEY[:36] + "A" * 88, DROPPED_KEY.swapcase()):
