@@ -149,10 +149,10 @@ def tell(
     settings: Settings,
     reply: Reply | None = None,
     **which: Any,
-) -> str | None:
+) -> int:
     """Publish an event of a comment as `publish` does; `which` has its webhooks, or the past event."""
     if not comment.goes_to_webhooks:
-        return None
+        return 0
     _, data, for_owner = _event(session, event, comment, settings, reply)
     about = {"comment_id": comment.id, "for_owner": for_owner, **which}
     return event_publisher.publish(session.connection(), event, data, settings, **about)

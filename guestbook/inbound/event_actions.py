@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from guestbook.comments import comment_actions, comment_form, submission
@@ -22,7 +22,7 @@ from guestbook.outbound import event_publisher
 from guestbook.settings import Settings
 from guestbook.storage import plain_sql, preferences
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.models import Comment, InboundEvent, Origin, Source, Webhook
+from guestbook.storage.models import Comment, InboundEvent, Origin, Source
 
 FORWARDED = "inbound.received"
 PROVEN = "Its source proved that it is from there."
@@ -54,9 +54,8 @@ def carry_out(
         case UpdateMention(url, host, draft) if draft:
             return _write_mention(session, source, url, host, draft, settings)
         case ForwardEvent(data):
-            event_publisher.publish(session.connection(), FORWARDED, data, settings)
-            wanting = select(func.count()).select_from(Webhook).where(Webhook.events.contains(FORWARDED))
-            return Effect(f"Passed on to {counted(session.scalar(wanting) or 0, 'webhook')}.")
+            wanting = event_publisher.publish(session.connection(), FORWARDED, data, settings)
+            return Effect(f"Passed on to {counted(wanting, 'webhook')}.")
     home = decision.home
     return Effect(decision.note or "", _comment_at(session, home, settings) if home else None)
 

@@ -258,9 +258,7 @@ def _checked_fields(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
         "header": lambda: _header(source, verify, given.get("header")),
         "scheme": lambda: _scheme(source, verify, given),
         "template": lambda: _template(source, verify, action, given.get("template")),
-        "event_condition": lambda: SOURCE_FIELDS["event_condition"].check(
-            given.get("event_condition", source.event_condition)
-        ),
+        "event_condition": lambda: _condition(source, given.get("event_condition", source.event_condition)),
         "budget_mb": lambda: budget(given.get("budget_mb", source.budget_mb)),
     }
     return validate.all_of(checks)
@@ -273,6 +271,14 @@ def _choice(source: Source, field: str, known: Collection[str], chosen: str, nou
         sentence = f"The book has added this source for webmentions, so its {noun} stays."
         raise Refused(sentence, field=field, only_here=True)
     return chosen
+
+
+def _condition(source: Source, given: Any) -> Any:
+    checked = SOURCE_FIELDS["event_condition"].check(given)
+    if checked and source.is_built_in:
+        sentence = "A webmention is decided on by its page, so this source has no condition."
+        raise Refused(sentence, field="event_condition", only_here=True)
+    return checked
 
 
 def preset_name(template: str | None) -> str | None:

@@ -134,8 +134,8 @@ def publish(
     not_before: Mapping[str, datetime] = NO_DELAY,
     for_owner: dict[str, Any] | None = None,
     past: PastEvent | None = None,
-) -> str | None:
-    """Store one delivery for each webhook that wants the event; return the event's id, or None if none does.
+) -> int:
+    """Store one delivery for each webhook that wants the event; return how many do.
 
     The payload is fixed here. A delivery for a disabled webhook waits. The caller has locked the comment, and
     commits, so that an event is stored with its cause or not at all.
@@ -146,10 +146,8 @@ def publish(
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
     new = NewEvent(event, data, for_owner)
     wanted = _wanting(locked_webhooks(connection), new, leave_out, only)
-    event_id = store(
-        connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past
-    )
-    return event_id if wanted else None
+    store(connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past)
+    return len(wanted)
 
 
 def publish_first(
@@ -188,8 +186,8 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
 
 
 def locked_webhooks(connection: Connection) -> list[LockedWebhook]:
-    lock = SHARE_LOCKS.get(connection.dialect.name, "")
     """Lock all webhooks until the caller's transaction ends, and return them."""
+    lock = SHARE_LOCKS.get(connection.dialect.name, "")
     return [LockedWebhook(*row) for row in plain_sql.run(connection, WEBHOOKS + lock)]
 
 

@@ -77,6 +77,8 @@ def test_a_forwarded_event_goes_to_the_webhooks_that_want_it() -> None:
     source_id = forwarding_source()
     with writing() as session:
         session.add(Webhook(name="v", url="http://127.0.0.1:9/", events="comment.created", headers={}))
+        wants_two = {"events": "inbound.received", "event_condition": "inbound.payload.n == 2"}
+        session.add(Webhook(name="w", url="http://127.0.0.1:9/", headers={}, **wants_two))
     inbound_factories.arrive({"type": "thing.made", "n": 1})
     delivery = db.session.scalars(select(Delivery)).one()
     assert delivery.event == "inbound.received"

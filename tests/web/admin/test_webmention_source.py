@@ -45,7 +45,10 @@ def test_its_name_its_budget_and_who_hears_of_it_can_change(owner: Owner, source
     assert (row.verify, row.action, row.is_built_in) == ("none", "webmention", True)
 
 
-@pytest.mark.parametrize("fields", [{"action": "forward"}, {"verify": "github"}, {"template": "{{ 1 }}"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"action": "forward"}, {"verify": "github"}, {"template": "{{ 1 }}"}, {"event_condition": "1 == 1"}],
+)
 def test_the_rest_stays(fields: dict[str, str], source_id: str) -> None:
     with pytest.raises(Refused):
         factories.written(lambda session: sources.update(session, session.get_one(Source, source_id), fields))
