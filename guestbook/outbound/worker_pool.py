@@ -436,7 +436,11 @@ class SingleWorker(WorkerPool[T, R]):
             taken = self._take()
         while taken:
             lane, task = taken
-            result = self._work(task)
+            try:
+                result = self._work(task)
+            except BaseException:  # A web server ends its process in the middle of a request.
+                self._in_flight -= 1  # Nobody may wait for this one: its lease runs out.
+                raise
             with self._lock:
                 self._hand_in(lane, result)
                 taken = self._take() if self.size and time.monotonic() < end else None

@@ -19,6 +19,7 @@ from guestbook.outbound.worker_pool import (
     START_WINDOW,
     Lane,
     ReadyLanes,
+    SingleWorker,
     WorkerPool,
 )
 from tests.support.processes import wait_for
@@ -299,3 +300,15 @@ def test_sixty_four_threads_and_a_restless_main_thread_never_lock_each_other_up(
                 del waiting[lane][:room]
         pool.wait(0.01)
     assert done == Counter(task for number in range(40) for task in names(f"lane{number}", 400))
+
+
+def test_a_web_server_may_end_its_process_in_the_middle_of_a_request_and_nobody_waits_for_that() -> None:
+    def end(_task: str) -> Result:
+        raise SystemExit
+
+    pool = SingleWorker(end)
+    pool.load("a", ["1", "2"])
+    with pytest.raises(SystemExit):
+        pool.wait(1)
+    assert not pool.under_way
+    assert pool.take_back() == ["2"]
