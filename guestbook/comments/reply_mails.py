@@ -55,9 +55,9 @@ REPLY_TEXT = {
 
 
 def error_of(address: str) -> str | None:
-    """Return a sentence about a text that is no e-mail address, or None; none at all is fine."""
-    is_fine = not address or (len(address) <= MAIL_ADDRESS_LIMIT and MAIL_ADDRESS.fullmatch(address))
-    return None if is_fine else WRONG_ADDRESS
+    """Return a sentence about what is no e-mail address, as ada@localhost, or None; none at all is fine."""
+    is_address = len(address) <= MAIL_ADDRESS_LIMIT and MAIL_ADDRESS.fullmatch(address)
+    return None if not address or (is_address and "." in address.rpartition("@")[2]) else WRONG_ADDRESS
 
 
 def keep(

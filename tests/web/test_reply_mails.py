@@ -236,6 +236,7 @@ def test_what_waits_for_an_address_that_was_deleted_is_not_sent(ada: Visitor, se
     [
         "ada",
         "ada@",
+        "ada.lovelace@localhost",
         "a b@example.org",
         "a@example.org, b@example.org",
         "a@example.org\r\nBcc: x@example.org",
