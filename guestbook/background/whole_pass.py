@@ -144,11 +144,11 @@ def opened_pass(
             remind(engine, settings)
         running.stop = stop
         yield running
-        if housekeeping and not stop.is_set() and may_prune(engine, previous):
-            # Retention deletes the rows that these figures count.
+        if housekeeping and not stop.is_set():
             prune_until = time.monotonic() + (SHORT_PRUNE_TIME if in_request else PRUNE_TIME)
-            statistics.record_days(engine, settings.keep_processed_days, clock.now())
-            prune(engine, settings, until=prune_until)
+            if by_age := may_prune(engine, previous):  # Retention deletes the rows that these figures count.
+                statistics.record_days(engine, settings.keep_processed_days, clock.now())
+            prune(engine, settings, until=prune_until, by_age=by_age)
         finish(engine, settings, pass_id, running.tally)
 
 
@@ -297,14 +297,14 @@ def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: da
 PRUNE_PAUSE = 0.03  # seconds between two batches, which are so small that nobody waits for them
 
 
-def prune(engine: Engine, settings: Settings, *, until: float) -> int:
+def prune(engine: Engine, settings: Settings, *, until: float, by_age: bool = True) -> int:
     """Remove old deliveries, inbound events and the like; stop at that moment of the monotonic clock.
 
     Returns how many rows went, attempts not counted. Rows that wait for a disabled webhook or source go when
     they are as old as failed ones may become; all other waiting rows stay.
     """
     removed = 0
-    for table, condition in conditions(settings, clock.now()):
+    for table, condition in conditions(settings, clock.now(), by_age):
         while time.monotonic() < until:
             count = row_changes.delete_batch(engine, table, condition)
             removed += count
@@ -314,10 +314,10 @@ def prune(engine: Engine, settings: Settings, *, until: float) -> int:
     return removed
 
 
-def conditions(settings: Settings, now: datetime) -> Iterator[tuple[Table, TextClause]]:
-    """Return the tables with the rules that say which of their rows go."""
+def conditions(settings: Settings, now: datetime, by_age: bool = True) -> Iterator[tuple[Table, TextClause]]:
+    """Return the tables with the rules that say which of their rows go: all, or those that ask no clock."""
     moments = retention_rules.moments(settings, now)
-    for table, rule in retention_rules.RULES:
+    for table, rule in (one for one in retention_rules.RULES if by_age or ":" not in one[1]):
         used = {name: moments[name] for name in moments if f":{name}" in rule.split()}
         yield Base.metadata.tables[table], text(rule).bindparams(**used)
 

@@ -123,9 +123,7 @@ def test_the_visitor_confirms_and_gets_one_e_mail_with_the_first_reply(
     assert (answer["To"], answer["Subject"]) == (ADDRESS, "A reply to your comment: Guestbook")
     assert "Thank you very much!" in answer.get_content()
     assert f"https://book.example/comments/{comment}" in answer.get_content()
-    assert len(addresses()) == 1
-    tidy()
-    assert addresses() == []
+    assert addresses() == [], "the pass that mailed the reply deletes it, also in a new book"
     assert [(row.event, row.status) for row in factories.deliveries()] == [
         ("mail.confirmation", "processed"),
         ("mail.reply", "processed"),
