@@ -139,15 +139,15 @@ class Sender:
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
+        started_at, start = clock.now(), time.monotonic()
         # Nobody sets this clock, but it stops while the host sleeps.
-        left = task.lease_end - time.monotonic()
+        left = task.lease_end - start
         if task.leased_until:  # By the other the delivery is due again, and our own pass may claim it again.
-            by_clock = (task.leased_until - clock.now()).total_seconds()
+            by_clock = (task.leased_until - started_at).total_seconds()
             # If it was set back, another pass frees the lease: see clock_repair.
             left = min(left, by_clock) if by_clock - left < SET_BACK else 0
         if task.receiver.is_locked or not seconds or left < seconds + MARGIN:
             return Outcome(task)  # Nothing is sent unsigned, or beyond the end of the pass or the lease.
-        started_at, start = clock.now(), time.monotonic()
         if task.slot and not task.slot.begin():
             return Outcome(task)  # So late, it could exceed the webhook's rate limit.
         outcome = Outcome(task, started_at)

@@ -6,6 +6,7 @@ here reads the environment, follows a redirect or sends anything twice.
 
 import base64
 import os
+import re
 import select
 import socket
 import ssl
@@ -27,6 +28,7 @@ from guestbook.transport.http_response import Answer
 
 IDLE_CONNECTIONS = 256  # kept at most, unless this host is known to allow fewer
 DEFAULT_PORTS = {"http": 80, "https": 443}
+HEADER_LINES = re.compile(r"([\t -~]*+\r\n)*+")  # Of what a terminal obeys, they may have tabs alone.
 
 
 class Route(NamedTuple):
@@ -207,10 +209,7 @@ class Connections:
 def message(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """Return the request in one piece, so in one system call and one packet; raises TransportError."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    # There are so many lines, and nothing else in them that a terminal would obey but tabs.
-    text = lines.replace("\r\n", "").replace("\t", "")
-    is_fit = lines.count("\n") == lines.count("\r") == len(headers) and text.isascii() and text.isprintable()
-    if not is_fit:
+    if not HEADER_LINES.fullmatch(lines) or lines.count("\n") != len(headers):
         raise TransportError("bad_header")
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
 
