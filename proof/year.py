@@ -152,7 +152,7 @@ class Rules(Tables):
             self.is_claimed(actor, was, row, now)
         elif was.claimed_by and row.status == "new" and not row.claimed_by:
             is_own = was.claimed_by in actor.tokens or row.id in self.world.redelivering
-            must(is_own or self.world.has_freed(was.due_at), "a pass gives back only what it has leased")
+            must(is_own or self.world.has_freed(was), "a pass gives back only what it has leased")
 
     def is_recorded(self, actor: Actor, was: Any, row: Any) -> None:
         """Check what an attempt made of a delivery."""
@@ -180,7 +180,7 @@ class Rules(Tables):
         # The same transaction may have given it back first.
         due_at = self.before[row.id] if was.claimed_by in actor.tokens else was.due_at
         must(
-            due_at <= now or self.world.has_freed(was.due_at),
+            due_at <= now or self.world.has_freed(was),
             "a claim takes only due rows, and no two leases hold",
         )
         self.before[row.id] = due_at
