@@ -175,16 +175,16 @@ def edit(webhook_id: str | None = None, typed: WebhookForm | None = None, **more
 
 @pages.post("/preview")
 @pages.post("/<webhook_id>/preview")
+@responses.form_on(edit)
 def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     """Show what a new or a changed webhook would receive, or fill in a preset, without saving."""
-    typed = WebhookForm.read()
+    typed, session, base_url = WebhookForm.read(), db.session(), request_context.settings().base_url
     if "fill" in request.form:
         return edit(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
-    session, base_url = db.session(), request_context.settings().base_url
     body = typed.url, typed.format, typed.events, typed.template, typed.version
-    found = webhooks.preview_of(session, base_url, *body)
-    tried = webhooks.tried(session, base_url, typed.event_condition, typed.events)
-    return edit(webhook_id, typed, preview=found, tried=tried)
+    condition = WEBHOOK_FIELDS["event_condition"].check(typed.event_condition)
+    tried = webhooks.tried(session, base_url, condition, typed.events)
+    return edit(webhook_id, typed, tried=tried, preview=webhooks.preview_of(session, base_url, *body))
 
 
 @pages.post("/", endpoint="add")

@@ -105,6 +105,11 @@ def test_a_template_is_saved_shown_and_edited(owner: Owner) -> None:
     assert (stored(row_id).format, wording(row_id)) == ("json", None)
 
 
+def test_a_wrong_condition_is_refused_by_the_preview_too(owner: Owner) -> None:
+    page = owner.refused(PLACE + "preview", form(owner, event_condition="comment.name =="))
+    assert part(page, "event_condition-reason")
+
+
 def test_a_condition_is_tried_with_the_comments_of_the_book(owner: Owner) -> None:
     for name in ("Ada", "Bob"):
         factories.sign(name=name)
