@@ -32,11 +32,11 @@ def evaluate(condition: str | None, event: Mapping[str, Any] | None) -> str:
     """
     if not condition:
         return ""
-    source = "{% if (" + condition + ") %}1{% endif %}"
+    source = "{% if " + condition + " %}1{% endif %}"
     try:
         if "%}" in condition:
             raise TemplateFault("A template for this is one expression, without %}.")
         template_sandbox.parse(source)
         return "" if event is None or template_sandbox.render(source, event).text else NOT_WANTED
     except TemplateFault as error:
-        return str(error).replace("template", "condition")
+        return str(error).replace("template", "condition").replace("statement block", "condition")

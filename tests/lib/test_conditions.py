@@ -45,7 +45,7 @@ def checked(value: str | None) -> Any:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ("comment.place ==", "Line 1 of the condition: "),
+        ("comment.place ==", "Line 1 of the condition: unexpected 'end of condition'."),
         ("a) %}x{% if (b", "without %}"),
         ("comment.message|reverse", "conditions here have no filter 'reverse'"),
         ("{{ comment.place }}", "Line 1 of the condition: "),
