@@ -180,8 +180,7 @@ class Rules(Tables):
         # The same transaction may have given it back first.
         due_at = self.before[row.id] if was.claimed_by in actor.tokens else was.due_at
         must(
-            due_at <= now or self.world.has_freed(was),
-            "a claim takes only due rows, and no two leases hold",
+            due_at <= now or self.world.has_freed(was), "a claim takes only due rows, and no two leases hold"
         )
         self.before[row.id] = due_at
         actor.tokens.add(row.claimed_by)

@@ -275,10 +275,7 @@ def _choice(source: Source, field: str, known: Collection[str], chosen: str, nou
 
 def _condition(source: Source, given: Any) -> Any:
     checked = SOURCE_FIELDS["event_condition"].check(given)
-    if checked and source.is_built_in:
-        sentence = "A webmention is decided on by its page, so this source has no condition."
-        raise Refused(sentence, field="event_condition", only_here=True)
-    return checked
+    return _choice(source, "event_condition", (checked,), checked, "condition")
 
 
 def preset_name(template: str | None) -> str | None:

@@ -285,11 +285,9 @@ class WorkerPool(Generic[T, R]):
 
     def hold_all_but(self, keys: Iterable[str]) -> None:
         """Start nothing more in other lanes: the database has them as disabled, paused or deleted."""
-        kept = set(keys)
         with self._lock:
-            for key, lane in self._lanes.items():
-                if key not in kept:
-                    lane.on_hold = lane.hold_is_stored = True
+            for key in self._lanes.keys() - set(keys):
+                self._lanes[key].on_hold = self._lanes[key].hold_is_stored = True
 
     def change(self, key: str, renew: Callable[[T], T]) -> None:
         """Renew the tasks that wait in a lane: its webhook has another URL, secret or header now."""
@@ -331,8 +329,7 @@ class WorkerPool(Generic[T, R]):
     @property
     def waiting(self) -> int:
         """Return how many tasks no thread has started."""
-        with self._lock:
-            return self._queued
+        return self._queued
 
     @property
     def under_way(self) -> bool:
