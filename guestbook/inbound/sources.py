@@ -275,7 +275,7 @@ def _choice(source: Source, field: str, known: Collection[str], chosen: str, nou
 
 def _condition(source: Source, given: Any) -> Any:
     checked = SOURCE_FIELDS["event_condition"].check(given)
-    return _choice(source, "event_condition", (checked,), checked, "condition")
+    return _choice(source, "event_condition", (), checked, "condition") if source.is_built_in else checked
 
 
 def preset_name(template: str | None) -> str | None:
