@@ -203,8 +203,8 @@ class Rules(Tables):
         place = self.places.pop(row.id)
         self.pairs[place.pair].remove(row.id)
         hook, now = self.hooks.get(row.webhook_id), clock.now()
-        if not hook or hook.id in self.world.unwanted:
-            return  # It was deleted with its webhook.
+        if not hook or hook.id == self.world.unwanted:
+            return  # It was deleted with its webhook, of which perhaps a part is left.
         self.pruned += 1
         since = row.due_at if row.status == "new" else row.finished_at
         days = {"processed": 30, "failed": 90, "new": 90}[row.status]

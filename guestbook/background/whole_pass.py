@@ -301,7 +301,8 @@ def prune(engine: Engine, settings: Settings, *, until: float, by_age: bool = Tr
     """Remove old deliveries, inbound events and the like; stop at that moment of the monotonic clock.
 
     Returns how many rows went, attempts not counted. Rows that wait for a disabled webhook or source go when
-    they are as old as failed ones may become; all other waiting rows stay.
+    they are as old as failed ones may become; all other waiting rows stay. Without `by_age` only what no
+    clock decides goes.
     """
     removed = 0
     for table, condition in conditions(settings, clock.now(), by_age):
@@ -317,9 +318,10 @@ def prune(engine: Engine, settings: Settings, *, until: float, by_age: bool = Tr
 def conditions(settings: Settings, now: datetime, by_age: bool = True) -> Iterator[tuple[Table, TextClause]]:
     """Return the tables with the rules that say which of their rows go: all, or those that ask no clock."""
     moments = retention_rules.moments(settings, now)
-    for table, rule in (one for one in retention_rules.RULES if by_age or ":" not in one[1]):
+    for table, rule in retention_rules.RULES:
         used = {name: moments[name] for name in moments if f":{name}" in rule.split()}
-        yield Base.metadata.tables[table], text(rule).bindparams(**used)
+        if by_age or not used:
+            yield Base.metadata.tables[table], text(rule).bindparams(**used)
 
 
 def remind(engine: Engine, settings: Settings) -> None:

@@ -55,7 +55,7 @@ REPLY_TEXT = {
 
 
 def error_of(address: str) -> str | None:
-    """Return a sentence about what is no e-mail address, as ada@localhost, or None; none at all is fine."""
+    """Return a sentence about a wrong address, or None; it may be empty. ada@localhost is this host's own."""
     is_address = len(address) <= MAIL_ADDRESS_LIMIT and MAIL_ADDRESS.fullmatch(address)
     return None if not address or (is_address and "." in address.rpartition("@")[2]) else WRONG_ADDRESS
 

@@ -54,8 +54,8 @@ def carry_out(
         case UpdateMention(url, host, draft) if draft:
             return _write_mention(session, source, url, host, draft, settings)
         case ForwardEvent(data):
-            wanting = event_publisher.publish(session.connection(), FORWARDED, data, settings)
-            return Effect(f"Passed on to {counted(wanting, 'webhook')}.")
+            number = event_publisher.publish(session.connection(), FORWARDED, data, settings)
+            return Effect(f"Passed on to {counted(number, 'webhook')}.")
     home = decision.home
     return Effect(decision.note or "", _comment_at(session, home, settings) if home else None)
 

@@ -275,7 +275,11 @@ def _choice(source: Source, field: str, known: Collection[str], chosen: str, nou
 
 def _condition(source: Source, given: Any) -> Any:
     checked = SOURCE_FIELDS["event_condition"].check(given)
-    return _choice(source, "event_condition", (), checked, "condition") if source.is_built_in else checked
+    if checked and source.is_built_in:
+        raise Refused(
+            "The source of webmentions takes no condition.", field="event_condition", only_here=True
+        )
+    return checked
 
 
 def preset_name(template: str | None) -> str | None:

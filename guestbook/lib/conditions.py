@@ -32,7 +32,7 @@ def evaluate(condition: str | None, event: Mapping[str, Any] | None) -> str:
     """
     if not condition:
         return ""
-    source = "{% if " + condition + " %}1{% endif %}"
+    source = "{% set wanted = " + condition + " %}{% if wanted %}1{% endif %}"
     try:
         if "%}" in condition:
             raise TemplateFault("A template for this is one expression, without %}.")

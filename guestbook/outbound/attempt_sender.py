@@ -140,9 +140,9 @@ class Sender:
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
         started_at, start = clock.now(), time.monotonic()
-        # Nobody sets this clock, but it stops while the host sleeps.
+        # Nobody sets the monotonic clock, but it stops while the host sleeps.
         left = task.lease_end - start
-        if task.leased_until:  # By the other the delivery is due again, and our own pass may claim it again.
+        if task.leased_until:  # By the other clock it is due again, and our own pass may claim it again.
             by_clock = (task.leased_until - started_at).total_seconds()
             # If it was set back, another pass frees the lease: see clock_repair.
             left = min(left, by_clock) if by_clock - left < SET_BACK else 0

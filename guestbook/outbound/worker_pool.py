@@ -207,8 +207,7 @@ class WorkerPool(Generic[T, R]):
 
     def allow(self, size: int) -> None:
         """Use up to so many threads again, after faults of this host."""
-        with self._lock:
-            self.size = size
+        self.size = size
 
     def limit_ticks(self, rows: int | None) -> None:
         """Let a tick record and claim so many rows at most; None: as many as there may be."""
@@ -286,7 +285,7 @@ class WorkerPool(Generic[T, R]):
     def hold_all_but(self, keys: Iterable[str]) -> None:
         """Start nothing more in other lanes: the database has them as disabled, paused or deleted."""
         with self._lock:
-            for key in self._lanes.keys() - set(keys):
+            for key in self._lanes.keys() - keys:
                 self._lanes[key].on_hold = self._lanes[key].hold_is_stored = True
 
     def change(self, key: str, renew: Callable[[T], T]) -> None:
@@ -329,7 +328,7 @@ class WorkerPool(Generic[T, R]):
     @property
     def waiting(self) -> int:
         """Return how many tasks no thread has started."""
-        return self._queued
+        return self._queued  # One number, which is old at once in any case.
 
     @property
     def under_way(self) -> bool:
@@ -433,14 +432,15 @@ class SingleWorker(WorkerPool[T, R]):
             taken = self._take()
         while taken:
             lane, task = taken
-            try:
-                result = self._work(task)
-            except BaseException:  # A web server ends its process in the middle of a request.
-                self._in_flight -= 1  # Nobody may wait for this one: its lease runs out.
-                raise
+            result = self._work(task)
             with self._lock:
                 self._hand_in(lane, result)
                 taken = self._take() if self.size and time.monotonic() < end else None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a result is to be collected. A task that an exception ended is not waited for."""
+        return bool(self._results)
 
     def wait_while_sending(self, seconds: float) -> None:
         """Begin tasks for so many seconds: nobody else sends them."""

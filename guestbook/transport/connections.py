@@ -28,7 +28,8 @@ from guestbook.transport.http_response import Answer
 
 IDLE_CONNECTIONS = 256  # kept at most, unless this host is known to allow fewer
 DEFAULT_PORTS = {"http": 80, "https": 443}
-HEADER_LINES = re.compile(r"([\t -~]*+\r\n)*+")  # Of what a terminal obeys, they may have tabs alone.
+# Possessive, so it takes linear time. A terminal may show these headers: no control character but the tab.
+HEADER_LINES = re.compile(r"(?:[\t -~]*+\r\n)*+")
 
 
 class Route(NamedTuple):

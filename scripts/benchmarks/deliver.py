@@ -78,7 +78,7 @@ def _cases(run: Run, processes: list[int], found: list[Peer]) -> Iterator[tuple[
             setup = f"{run.concurrency} threads each" + (f", {silent} hang" if silent else "")
             yield Case(OURS, setup, number), partial(run.passes, number, silent=bool(silent))
         for peer in found:
-            setup = f"{peers.CONCURRENCY} at once each, PostgreSQL"
+            setup = f"{peers.CONCURRENCY} tasks on {peers.CONNECTIONS} connections each, PostgreSQL"
             yield Case(peer.name, setup, number), partial(peer.measure, run, number)
 
 

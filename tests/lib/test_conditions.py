@@ -23,6 +23,8 @@ COMMENT = {"place": "Berlin", "message": "An invoice, please", "number": 7, "web
         ("comment.number > 5 and not comment.website", True),
         ('comment.place in ["Bonn", "Ulm"] or event == "comment.replied"', False),
         ("comment.nothing", False),
+        ("1 == 2 if comment.place else 1 == 1", False),
+        ("1 == 2 if comment.nothing else 1 == 1", True),
     ],
 )
 def test_a_condition_decides(condition: str | None, is_wanted: bool) -> None:

@@ -306,7 +306,7 @@ def test_a_web_server_may_end_its_process_in_the_middle_of_a_request_and_nobody_
     def end(_task: str) -> Result:
         raise SystemExit
 
-    pool = SingleWorker(end)
+    pool = SingleWorker[str, Result](end)
     pool.load("a", ["1", "2"])
     with pytest.raises(SystemExit):
         pool.wait(1)

@@ -27,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 
 import guestbook
 from guestbook.background import whole_pass
-from guestbook.lib import clock
+from guestbook.lib import clock, retry_policy
 from guestbook.outbound import attempt_recorder, attempt_sender, rate_and_time_limits
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.queue import claims
@@ -201,7 +201,8 @@ class SimulatedBook:
         self.running: list[Pass] = []
         self.redelivering: set[str] = set()
         self.rated: dict[str, float] = {}
-        self.unwanted = set[str]()  # webhooks whose deletion began
+        self.unwanted: str | None = None  # the webhook that is being deleted
+        self.set_back = False
         self.answers: dict[str, list[str]] = {}
         drawn = Random(f"kind {seed}")
         self.skews = [drawn.uniform(-29, 29) if drawn.random() < 0.4 else 0.0] * 3
@@ -281,9 +282,9 @@ class SimulatedBook:
         return actor.dead or was_away or max(self.jumped, actor.hindered) >= sent.begun
 
     def has_freed(self, row: Any) -> bool:
-        """Whether a pass may free a row that is due then, because the clock was set back."""
-        ahead = timedelta(minutes=10) if row.claimed_by else claims.CLOCK_SKEW
-        return bool(self.jumped) and row.due_at > clock.to_text(self.now() + ahead)
+        """Whether a pass may free this row, because the clock was set back: a relay's lease may be long."""
+        ahead = retry_policy.RELAY_LEASE if row.claimed_by else claims.CLOCK_SKEW
+        return self.set_back and row.due_at > clock.to_text(self.now() + ahead)
 
     def limit(self, **_: int) -> None:
         """Keep as many connections as you like."""
@@ -337,7 +338,7 @@ class SimulatedBook:
         self.owner.fuse, self.owner.dead = 0, False
         db.session.remove()
         self.rules.look(self.owner)
-        self.redelivering, self.deleting = set(), None
+        self.redelivering, self.deleting, self.unwanted = set(), None, None
 
     def start(self, host: int, fuse: int, budget: int, *, housekeeping: bool) -> None:
         """Start a pass."""

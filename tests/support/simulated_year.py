@@ -115,7 +115,7 @@ class SimulatedYear(SimulatedBook):
             return
         key = drawn.choice(hooks)
         if action == "delete":
-            self.unwanted.add(key)  # A full disk may stop this between two batches of its deliveries.
+            self.unwanted = key  # A full disk may stop this between two batches of its deliveries.
             webhooks.delete(self.engine, key)
             return
         with database.writing() as session:
@@ -182,6 +182,7 @@ class SimulatedYear(SimulatedBook):
         )
         if to > self.offset + 2 * DAY:
             self.leapt = self.true
+        self.set_back |= to < self.offset
         self.offset, self.jumped = to, self.true
 
     def nap(self, drawn: Random) -> None:

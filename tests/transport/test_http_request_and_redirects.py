@@ -94,7 +94,7 @@ def test_the_body_arrives_byte_for_byte(body: bytes, transport: Transport) -> No
     "headers",
     [
         *({"X-A": value} for value in ("b\r\nX-C: d", "b\nX-C: d", "b\r\n\r\nGET / HTTP/1.1\r\n")),
-        *({"X-A": value} for value in ("\0", "ü", "\ud800")),
+        *({"X-A": value} for value in ("\0", "ü", "\ud800", "b\rc", "b\x7fc", "b\x1bc")),
         *({name: "b"} for name in ("X-A\r\nX-C", "X-A: b\r\nX-C", "X A", "", "Host", "host")),
         *({"Content-Length": "0"}, {"Transfer-Encoding": "chunked"}, {"Connection": "close"}),
     ],

@@ -15,7 +15,7 @@ async function fill() {
 
 async function work() {
     const batches = {
-        localQueue: { size: Math.max(1, Math.min(500, Math.floor(COUNT / 8))) }, // leaves some for others
+        localQueue: { size: Math.max(CONCURRENCY, Math.min(500, Math.floor(COUNT / 8))) }, // leaves some for others
         completeJobBatchDelay: 5, // ms
         failJobBatchDelay: 5,
     };

@@ -14,7 +14,7 @@ const { Client } = require("pg");
 
 export const COUNT = Number(setting("COUNT"));
 export const CONCURRENCY = Number(setting("CONCURRENCY"));
-const CONNECTIONS = 32; // With more of them, and with requests sent ahead of answers, it is slower.
+const CONNECTIONS = Number(setting("CONNECTIONS"));
 const TIMEOUT = 15_000; // ms
 const SECRET = setting("SECRET");
 const KEY = Buffer.from(SECRET.slice("whsec_".length), "base64");

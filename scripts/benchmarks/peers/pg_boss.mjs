@@ -1,6 +1,6 @@
 // pg-boss: `fill` its queue, or `work` until killed.
 
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CONCURRENCY, COUNT, deliver, deliveries, main, require, setting } from "./job.mjs";
 
 const module = require("pg-boss");
@@ -33,7 +33,8 @@ async function work() {
     await Promise.all(Array.from({ length: BATCHES }, () => batches(boss, batchSize)));
 }
 
-// Fetch a batch, send some of it at once, and complete it, again and again. The way by boss.work is slower.
+// Fetch a batch, send so many of its tasks at a time, and complete it, again and again. boss.work is slower.
+// A failed request ends this process.
 async function batches(boss, batchSize) {
     for (;;) {
         const jobs = await boss.fetch(QUEUE, { batchSize });
@@ -42,7 +43,7 @@ async function batches(boss, batchSize) {
             for (let job; (job = jobs.pop()); ) await deliver(job.data);
         };
         await Promise.all(Array.from({ length: CONCURRENCY / BATCHES }, send));
-        await (ids.length ? boss.complete(QUEUE, ids) : setTimeout(500));
+        await (ids.length ? boss.complete(QUEUE, ids) : sleep(500));
     }
 }
 

@@ -28,7 +28,8 @@ from tests.support import databases
 REDIS_PORT = 6379
 PROGRAMS = Path(__file__).parents[1] / "peers"
 SHARED = ("undici", "pg")
-CONCURRENCY = 64  # tasks at once in a process: with 32 they are slower
+# Tasks at once in a process, and connections for them: other numbers, and pipelining, are slower.
+CONCURRENCY, CONNECTIONS = 64, 32
 PREFETCH = 0.5  # seconds for the workers to prefetch tasks
 # Their columns are ours as far as an attempt is concerned, without an index beside the keys.
 TABLES = (
@@ -124,6 +125,7 @@ def _settings(run: Run, folder: Path, url: str) -> dict[str, str]:
         "SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "BODY": '{"type":"comment.created","data":"' + "x" * 560 + '"}',
         "CONCURRENCY": str(CONCURRENCY),
+        "CONNECTIONS": str(CONNECTIONS),
         "QUEUE": f"bench_{secrets.token_hex(4)}",  # a killed worker leaves messages in the one before
     }
     return {f"BENCH_{name}": value for name, value in settings.items()}
