@@ -23,7 +23,7 @@ from tests.support import databases, processes
 LOAD = re.compile(r"^- load: \d+\.\d\d in the last minute, before this bench\n")
 NAMED = ("latency", "--database", "oracle://host/name")  # ends before it measures anything
 WANTED = [("/hooks/0", "aa"), ("/hooks/1", "aa"), ("/hooks/0", "bb")]
-TASKS = 29
+TASKS = 31
 
 
 def run(command: click.Command, *arguments: str) -> Result:
