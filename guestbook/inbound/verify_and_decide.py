@@ -127,30 +127,28 @@ def _decide(
         return InboundDecision(found, True, note="The sender's handshake, which was answered at once.")
     # A deletion in another book has no words any more that a condition could look at.
     is_end = event.headers.get("x-guestbook-event") == comment_order.END
-    if (
-        not is_end
-        and conditions.evaluate(source.event_condition, _values(source, found, payload)) == NOT_WANTED
-    ):
+    values = _values(source, found, payload)
+    if not is_end and conditions.evaluate(source.event_condition, values) == NOT_WANTED:
         return InboundDecision(found, True, note=NOT_WANTED)
     if source.action == "comment":
-        return _comment(event, source, found, payload, base_url)
+        return _comment(event, source, found, values, base_url)
     if source.action == "forward":
         return _forward(event, source, found, payload, base_url)
     return InboundDecision(found, True, note=LOGGED)
 
 
 def _comment(
-    event: ReceivedEvent, source: Source, found: Metadata, payload: Any, base_url: str
+    event: ReceivedEvent, source: Source, found: Metadata, values: dict[str, Any], base_url: str
 ) -> InboundDecision:
     home = None
-    if remote := _remote_comment(event.headers, payload, base_url):
+    if remote := _remote_comment(event.headers, values["payload"], base_url):
         home, skip = remote
         if skip:
             return InboundDecision(found, True, note=skip, home=home)
         if event.headers["x-guestbook-event"] == comment_order.END:
             return InboundDecision(found, True, action=RemoveComment(home))
     try:
-        made = template_sandbox.render(source.template or "", _values(source, found, payload))
+        made = template_sandbox.render(source.template or "", values)
     except TemplateFault as error:
         return InboundDecision(found, True, error=str(error))
     name = text.clean_line(str(made.names.get("name") or found.sender or "")) or source.name

@@ -19,9 +19,9 @@ def field(hint: str) -> Any:
 
 def _checked(value: str | None) -> str | None:
     condition = text.clean_line(value or "").strip()
-    if len(condition) > LIMIT or (fault := evaluate(condition, None)):
-        why = f"A condition has at most {LIMIT} characters." if len(condition) > LIMIT else fault
-        raise Refused(why, field="event_condition")
+    is_long = len(condition) > LIMIT
+    if fault := f"A condition has at most {LIMIT} characters." if is_long else evaluate(condition, None):
+        raise Refused(fault, field="event_condition")
     return condition or None
 
 

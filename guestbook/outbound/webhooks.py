@@ -271,14 +271,17 @@ COMMENTS_TRIED = 20
 
 def tried(
     session: Session, base_url: str, condition: str | None, events: Sequence[str]
-) -> list[tuple[Comment, str]]:
-    """Return the newest comments, each with what `conditions.evaluate` says of an event about it."""
+) -> list[tuple[Comment, bool, str]]:
+    """Return the newest comments, whether each is wanted, and what `conditions.evaluate` says of it."""
     event = next((name for name in events if name in EVENTS and "comment" in EVENTS[name].data), "")
-    limit, found = COMMENTS_TRIED if condition and event else 0, []
-    for row in filtered_lists.comments(session, "published", limit=limit).rows:
+    if not condition or not event:
+        return []
+    found = []
+    for row in filtered_lists.comments(session, "published", limit=COMMENTS_TRIED).rows:
         data = {"comment": row.public(base_url)} | ({"reply": row.reply.public()} if row.reply else {})
         given = formats.FormatInput(event, clock.now(), data)
-        found.append((row, conditions.evaluate(condition, bodies.values_of(given, {}))))
+        said = conditions.evaluate(condition, bodies.values_of(given, {}))
+        found.append((row, said != conditions.NOT_WANTED, said))
     return found
 
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "guestbook"
 FILE_LIMIT, FUNCTION_LIMIT = 450, 32  # lines: a file holds a whole subject
 ROOM_LINES = {  # A number is raised on purpose, and another one pays for it.
     **{"": 243, "auth": 807, "background": 2_637, "cli": 4_220, "comments": 3_961},
-    **{"inbound": 3_629, "lib": 4_651, "outbound": 5_001, "queries": 1_223, "queue": 1_218},
+    **{"inbound": 3_627, "lib": 4_651, "outbound": 5_005, "queries": 1_223, "queue": 1_218},
     **{"settings": 765, "storage": 5_674, "transport": 1_443, "web": 10_026},
 }
 MOST_FILES = 264
