@@ -159,7 +159,7 @@ def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
         yield StopFlag()
         return
     caught = current_process.flag_set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
-    with caught as stop, current_process.one_core():
+    with caught as stop, current_process.batch_on_one_core():
         yield stop
 
 

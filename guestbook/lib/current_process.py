@@ -101,9 +101,11 @@ def _end_with_stdin() -> None:
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
+def batch_on_one_core() -> Iterator[None]:
     """Keep this thread and those that it starts on one core, if the system can: one that is free.
 
+    As a batch job (SCHED_BATCH in sched(7)) a thread that wakes up does not interrupt one that holds Python's
+    global lock, nor a web server.
     A core is taken by binding a name, which the kernel gives to one process at a time and frees when it dies
     (unix(7), "abstract"). If all are taken, or the system has no such names, chance decides.
     """
@@ -119,6 +121,9 @@ def one_core() -> Iterator[None]:
                     break
             os.sched_setaffinity(0, {cores[first]})
             stack.callback(os.sched_setaffinity, 0, cores)
+            if os.sched_getscheduler(0) == os.SCHED_OTHER:
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+                stack.callback(os.sched_setscheduler, 0, os.SCHED_OTHER, os.sched_param(0))
         yield
 
 

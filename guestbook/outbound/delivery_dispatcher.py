@@ -13,6 +13,7 @@ A kill at any point loses nothing: a lease runs out by itself, and an outcome co
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -31,7 +32,7 @@ from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.queue import claims, clock_repair, deleted_comments
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, engines
 from guestbook.storage.models import DELIVERIES
 from guestbook.transport.http_request_and_redirects import Transport
 
@@ -239,7 +240,8 @@ class Dispatcher:
         self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
         if not self._unrecorded and not is_woken and not (poller and self._has_work(poller)):
             return  # An idle look takes no write lock.
-        with self.pool.still():
+        waits = replace(database.present_waits(), between=self.pool.send_on)
+        with self.pool.still(), engines.waiting(waits):
             try:
                 claimed = self._record_and_claim(claiming=poller is not None)
             except BaseException:
@@ -273,6 +275,7 @@ class Dispatcher:
     def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[ClaimedTasks]]:
         """Do a tick's transaction. It may run twice: what the first run recorded is not ours any more."""
         began = time.monotonic()
+        self._unrecorded += self.pool.collect()  # It was sent while others had SQLite's lock.
         tally = attempt_recorder.record(connection, self._unrecorded, self._settings)
         return began, tally, self.claim(connection) if claiming else []
 

@@ -25,7 +25,7 @@ START_WINDOW = 16  # rows claimed ahead for such a webhook
 MAX_WINDOW = 384  # rows
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
 KEPT_FOR_PROVEN = MAX_QUEUED // 4  # Lanes that hang leave so much room for the others.
-MAX_UNRECORDED = 384  # A kill can make us send so many a second time.
+MAX_UNRECORDED = 384  # A kill can make us send so many a second time; twice as many beside another pass.
 MEASURE_INTERVAL = 0.01  # seconds between two measurements of the core, at least
 CORE_IS_FULL = 0.85  # Beyond that share of a core, more threads only wait for Python's global lock.
 FIRST_THREADS = 8
@@ -176,16 +176,13 @@ class ReadyLanes:
 
 
 class WorkerPool(Generic[T, R]):
-    """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook.
-
-    `ReadyLanes` tells how many of them are for all webhooks together that may hang.
-    """
+    """Up to `size` daemon threads that do `work`; `ReadyLanes` says how many serve webhooks that may hang."""
 
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
         self._work = work
         self._most_unrecorded = self._full_at = unrecorded
         self.most_claimed = MAX_QUEUED
-        self._wished = self.size = size  # `size` may become less: the host allows so many.
+        self._wished = self.size = size  # `size` is less while the host allows fewer.
         self.threads = 0  # So many run.
         self.was_short = False  # Tasks had to wait for threads that the host does not allow.
         self.was_refused = False  # The host refused to start a thread.
@@ -204,10 +201,6 @@ class WorkerPool(Generic[T, R]):
         with self._lock:
             self.size = min(self.size, size)
             self._has_work.notify(self.threads)  # Surplus threads end.
-
-    def allow(self, size: int) -> None:
-        """Use up to so many threads again, after faults of this host."""
-        self.size = size
 
     def limit_ticks(self, rows: int | None) -> None:
         """Let a tick record and claim so many rows at most; None: as many as there may be."""
@@ -262,14 +255,22 @@ class WorkerPool(Generic[T, R]):
     @contextmanager
     def still(self) -> Iterator[None]:
         """Start nothing meanwhile: beside busy threads a transaction would wait for Python's global lock."""
-        with self._lock:
-            self._is_still = True
+        self._keep_still(True)
         try:
             yield
         finally:
-            with self._lock:
-                self._is_still = False
-                self._has_work.notify(min(self._queued, self.size))
+            self._keep_still(False)
+
+    def _keep_still(self, is_still: bool) -> None:
+        with self._lock:
+            self._is_still = is_still
+            self._has_work.notify(0 if is_still else min(self._queued, self.size))
+
+    def send_on(self, seconds: float) -> None:
+        """Start tasks for so many seconds while a transaction that keeps us `still` waits for its turn."""
+        self._keep_still(False)
+        time.sleep(seconds)
+        self._keep_still(True)
 
     def collect(self) -> list[R]:
         """Take the results so far, to store them. A hold that they ask for is stored with them."""
@@ -445,6 +446,3 @@ class SingleWorker(WorkerPool[T, R]):
     def wait_while_sending(self, seconds: float) -> None:
         """Begin tasks for so many seconds: nobody else sends them."""
         self.wait(seconds)
-
-    def _start_threads(self) -> None:
-        """Start none."""

@@ -193,13 +193,13 @@ class Poller:
 
 def next_inbound_due(engine: Engine) -> datetime | None:
     """Return when something of an enabled source is due, or comes due as its lease ends."""
-    query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    dues = database.read_with_retry(engine, lambda connection: connection.scalars(query).all())
+    dues = database.read_with_retry(engine, lambda connection: connection.scalars(_INBOUND_WAITING).all())
     return min(filter(None, dues), default=None)
 
 
 _WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at)
 _WAITING = _WAITING.where(Webhook.sends())
+_INBOUND_WAITING = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
 # Not by id: one of a clock that ran ahead would hide all that follow.
 _NEWEST = "SELECT (SELECT max(rowid) FROM comments), (SELECT max(rowid) FROM inbound_events)"
 

@@ -129,6 +129,7 @@ class Waits:
     at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
     answer: float | None = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
+    between: Callable[[float], object] = time.sleep  # what passes the seconds between two tries on SQLite
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=30, at_once=1_000_000)
@@ -254,7 +255,7 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
         seconds = math.ceil((host.last_at + hosts_sharing_sqlite.ACTIVE_FOR - clock.now()).total_seconds())
         raise SecondHost(hosts_sharing_sqlite.why_second(first.file, host), max(1, seconds))
     try:
-        sqlite_file.begin_immediate(raw, deadline)
+        sqlite_file.begin_immediate(raw, deadline, waits.between)
     except sqlite3.OperationalError as error:
         if "file" in connection.info and sqlite_file.primary_code(error) == sqlite3.SQLITE_READONLY:
             # It lasts as long as other connections of the process have the file open.

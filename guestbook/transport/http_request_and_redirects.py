@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from guestbook.transport import addresses, attempt_budget, connections
@@ -25,8 +26,7 @@ REDIRECTS, MOST_REDIRECTS = (301, 302, 303, 307, 308), 5  # from one address to 
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverAnswer:
+class ReceiverAnswer(NamedTuple):
     """The answer of a receiver."""
 
     status: int

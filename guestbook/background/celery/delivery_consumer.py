@@ -166,7 +166,7 @@ class DeliveryConsumer:
             return bool(self._batches or self._outcomes or self._back or self._pool.busy)
 
     def _run(self) -> None:
-        with current_process.one_core():  # The threads that this one starts keep to the core too.
+        with current_process.batch_on_one_core():  # The threads that this one starts keep to the core too.
             while True:
                 if not self._is_busy():
                     self._batches.append(self._came.get())
@@ -212,7 +212,7 @@ class DeliveryConsumer:
                 self._pool.take_back(lambda task: task.id in erased)
             late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN
             self._give_back(self._pool.take_back(lambda task: task.lease_end < late), WAIT_WHEN_BUSY)
-            self._pool.allow(self._threads)  # It uses fewer after a fault of this host.
+            self._pool.size = self._threads  # It uses fewer after a fault of this host.
 
     def _commit(self) -> None:
         try:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -135,6 +136,10 @@ def running(*behaviours: Behaviour) -> Iterator[Receivers]:
 
 
 def _run(pipe: Any, count: Any, behaviours: Sequence[Behaviour]) -> None:
+    os.sched_setscheduler(
+        0, os.SCHED_BATCH, os.sched_param(0)
+    )  # Those of other machines interrupt no sender.
+
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         memories, ports = [Memory() for _ in behaviours], []
