@@ -8,6 +8,7 @@ from sqlalchemy import select
 from guestbook.cli import app_command, output, row_commands
 from guestbook.inbound import request_bins, source_json
 from guestbook.lib.text import counted, printable
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 
@@ -88,8 +89,8 @@ def clear(id_: str, yes: bool) -> None:
 def delete(id_: str, yes: bool) -> None:
     """Delete a bin and its requests. Its URL stops working. On a terminal it says what goes, and asks."""
     row_id = _to_change(id_, yes, "Delete").id
-    with writing() as session:
-        count = request_bins.delete(session, row_commands.find(Bin, row_id))
+    db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
+    count = row_changes.delete_with_rows(db.engine, Bin, row_id)
     done = f"Deleted bin {row_id} and {counted(count, 'request')}."
     output.print_done({"deleted": [row_id], "requests": count}, done)
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy import Engine, delete as delete_rows, func, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, signatures, validate, verification
@@ -58,17 +58,9 @@ def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
 
 def clear(session: Session, bin_id: str) -> int:
     """Remove the requests of a bin; return how many."""
-    count = _remove_requests(session, bin_id)
+    removed = session.connection().execute(delete(BinRequest).where(BinRequest.bin_id == bin_id))
+    count = removed.rowcount or 0
     audit_log.record_row(session, "cleared", session.get_one(Bin, bin_id), counted(count, "request"))
-    return count
-
-
-def delete(session: Session, bin_: Bin) -> int:
-    """Remove a bin with its requests; return how many."""
-    count = _remove_requests(session, bin_.id)
-    audit_log.record_row(session, "deleted", bin_)
-    session.delete(bin_)
-    session.flush()
     return count
 
 
@@ -94,11 +86,6 @@ def latest(session: Session, bin_id: str, limit: int, before: str | None = None)
 def find(session: Session, token: str) -> str | None:
     """Return the id of the bin at that address."""
     return session.scalar(select(Bin.id).where(Bin.token == token))
-
-
-def _remove_requests(session: Session, bin_id: str) -> int:
-    removed = session.connection().execute(delete_rows(BinRequest).where(BinRequest.bin_id == bin_id))
-    return removed.rowcount or 0
 
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +166,7 @@ def capture(session: Session, bin_id: str, captured: CapturedRequest) -> BinAnsw
     newest_first = select(BinRequest.id).where(BinRequest.bin_id == bin_id).order_by(BinRequest.id.desc())
     too_many = newest_first.offset(REQUESTS_KEPT).limit(REQUESTS_KEPT)
     if old := session.scalars(too_many).all():  # MariaDB knows no OFFSET within IN
-        session.connection().execute(delete_rows(BinRequest).where(BinRequest.id.in_(old)))
+        session.connection().execute(delete(BinRequest).where(BinRequest.id.in_(old)))
     return answer
 
 

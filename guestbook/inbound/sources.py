@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import sender_presets
@@ -215,16 +214,6 @@ def rotate(
     source.rotate_secret(fresh, clock.now(), overlap)
     session.flush()
     audit_log.record_row(session, "rotated", source, "secret")
-
-
-def delete(engine: Engine, source_id: str) -> int:
-    """Delete a source with its events; return how many. Their comments and deliveries stay."""
-    return row_changes.delete_with_rows(engine, Source, source_id)
-
-
-def begin_delete(session: Session, source_id: str) -> bool:
-    """Delete a source with its events, or the first 500 of them; return whether it is gone."""
-    return row_changes.delete_next(session.connection(), Source, source_id)[1]
 
 
 def _set(source: Source, given: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, conditions, ids, validate
@@ -181,16 +181,6 @@ def store_sample(session: Session, webhook: Webhook, settings: Settings, event: 
         data = {"webhook": {"id": webhook.id, "name": webhook.name}}
     event_id = event_publisher.send(session.connection(), event, data, [webhook], settings)
     return session.scalars(select(Delivery).where(Delivery.event_id == event_id)).one()
-
-
-def delete(engine: Engine, webhook_id: str) -> int:
-    """Delete a webhook with its deliveries; return how many."""
-    return row_changes.delete_with_rows(engine, Webhook, webhook_id)
-
-
-def begin_delete(session: Session, webhook_id: str) -> bool:
-    """Delete a webhook with its deliveries, or the first 500 of them; return whether it is gone."""
-    return row_changes.delete_next(session.connection(), Webhook, webhook_id)[1]
 
 
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:

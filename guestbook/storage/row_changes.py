@@ -9,17 +9,31 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, TextClause, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import get_history
 
 from guestbook.lib import clock, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, database
 from guestbook.storage.database import Base
-from guestbook.storage.models import Bin, Delivery, InboundEvent, ReceiverLink, Source, Token, Webhook
+from guestbook.storage.models import (
+    Bin,
+    BinRequest,
+    Delivery,
+    InboundEvent,
+    ReceiverLink,
+    Source,
+    Token,
+    Webhook,
+)
 
 Named = Webhook | Source | Bin | Token
-Owner = type[Webhook] | type[Source]
+Owner = type[Webhook] | type[Source] | type[Bin]
+OWNER_IDS: dict[type[Base], InstrumentedAttribute[str]] = {
+    Webhook: Delivery.webhook_id,
+    Source: InboundEvent.source_id,
+    Bin: BinRequest.bin_id,
+}
 
 
 def refuse_taken_name(session: Session, row: Named) -> None:
@@ -113,7 +127,7 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
 
 
 def delete_with_rows(engine: Engine, model: Owner, owner_id: str) -> int:
-    """Delete the rows that belong to a webhook or source in batches, so that others can write, then it.
+    """Delete the rows that belong to a webhook, source or bin in batches, so that others can write, then it.
 
     Return how many rows belonged to it.
     """
@@ -126,12 +140,11 @@ def delete_with_rows(engine: Engine, model: Owner, owner_id: str) -> int:
 
 
 def delete_next(connection: Connection, model: Owner, owner_id: str) -> tuple[int, bool]:
-    """Delete up to 500 rows that belong to a webhook or source, and it with the last of them.
+    """Delete up to 500 rows that belong to a webhook, source or bin, and it with the last of them.
 
     This is in the caller's write transaction. Return how many rows were deleted, and whether it is gone.
     """
-    rows = Delivery if model is Webhook else InboundEvent
-    mine = (Delivery.webhook_id if model is Webhook else InboundEvent.source_id) == owner_id
+    rows, mine = OWNER_IDS[model].class_, OWNER_IDS[model] == owner_id
     row_ids = connection.scalars(select(rows.id).where(mine).limit(BATCH_SIZE)).all()
     connection.execute(delete(rows).where(rows.id.in_(row_ids)))
     if len(row_ids) == BATCH_SIZE:

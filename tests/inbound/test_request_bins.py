@@ -13,7 +13,7 @@ from guestbook.inbound import request_bins
 from guestbook.inbound.request_bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.storage import database
+from guestbook.storage import database, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support import factories, query_plans
@@ -129,7 +129,7 @@ def test_a_bin_is_cleared_and_deleted_alone() -> None:
         catch(bin_id, captured())
     with writing() as session:
         assert request_bins.clear(session, one) == 2
-        assert request_bins.delete(session, session.get_one(Bin, one)) == 0
+        assert row_changes.delete_next(session.connection(), Bin, one) == (0, True)
     assert catch(one, captured()) is None
     assert [(key, number) for key, (number, _) in request_bins.held(db.session()).items()] == [(other, 1)]
 

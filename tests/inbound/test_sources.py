@@ -301,7 +301,7 @@ def test_a_deleted_source_takes_its_events_along_and_leaves_its_comments(each_ap
     factories.inbound(gone, status="processed", comment_id=comment_id)
     kept = factories.inbound(stays)
     db.session.rollback()
-    assert sources.delete(db.engine, gone) == 502
+    assert row_changes.delete_with_rows(db.engine, Source, gone) == 502
     assert [event.id for event in db.session.scalars(select(InboundEvent))] == [kept]
     assert [source.id for source in db.session.scalars(select(Source))] == [stays]
     origin = db.session.get_one(Comment, comment_id).origin

@@ -15,7 +15,7 @@ from guestbook.lib import clock
 from guestbook.outbound import event_publisher, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import redelivery
-from guestbook.storage import database, preferences
+from guestbook.storage import database, preferences, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from guestbook.storage.models.delivery import Template
@@ -225,7 +225,7 @@ def test_a_webhook_that_is_deleted_meanwhile_costs_nobody_the_event(monkeypatch:
 
         def read_slowly(source: Connection) -> str:
             """Change the template between the query for the webhooks and the insert of their deliveries."""
-            deleting.append(pool.submit(webhooks.delete, engine, row_id))
+            deleting.append(pool.submit(row_changes.delete_with_rows, engine, Webhook, row_id))
             wait(deleting, timeout=0.5)
             return read(source)
 

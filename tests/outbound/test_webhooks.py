@@ -9,6 +9,7 @@ from sqlalchemy import select
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS
+from guestbook.storage import row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.delivery import Template
@@ -117,7 +118,7 @@ def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
     factories.delivery(row)
     kept = factories.delivery(other)
     factories.attempt(many[0], number=1)
-    assert webhooks.delete(db.engine, row) == 4
+    assert row_changes.delete_with_rows(db.engine, Webhook, row) == 4
     assert [delivery.id for delivery in factories.deliveries()] == [kept]
     assert factories.attempts() == []
     assert factories.the(Webhook, other)

@@ -20,7 +20,16 @@ from guestbook.queue import redelivery
 from guestbook.storage import audit_log, cron_token, preferences, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, write, writing
-from guestbook.storage.models import AUDIT_LOG, AuditEntry, BookState, Delivery, InboundEvent
+from guestbook.storage.models import (
+    AUDIT_LOG,
+    AuditEntry,
+    Bin,
+    BookState,
+    Delivery,
+    InboundEvent,
+    Source,
+    Webhook,
+)
 from tests.support import factories
 from tests.web.conftest import Later
 
@@ -61,8 +70,8 @@ def test_without_the_change_there_is_no_entry(app: Flask) -> None:
 def test_webhooks(each_app: Flask) -> None:
     assert each_app
     hook_id, secret = factories.written(change_a_webhook)
-    assert webhooks.delete(db.engine, hook_id) == 0
-    assert webhooks.delete(db.engine, hook_id) == 0  # as the second click
+    assert row_changes.delete_with_rows(db.engine, Webhook, hook_id) == 0
+    assert row_changes.delete_with_rows(db.engine, Webhook, hook_id) == 0  # as the second click
     assert short() == [
         ("added", "webhook", "Chat", None),
         ("changed", "webhook", "Room", "name, url (now at b.example)"),
@@ -99,8 +108,8 @@ def test_sources_and_bins(app: Flask) -> None:
         bin_ = request_bins.add(session, {"name": "b"})
         request_bins.update(session, bin_, {"status": "201", "body": "secret-4"})
         request_bins.clear(session, bin_.id)
-        request_bins.delete(session, bin_)
-    sources.delete(db.engine, source_id)
+        row_changes.delete_next(session.connection(), Bin, bin_.id)
+    row_changes.delete_with_rows(db.engine, Source, source_id)
     assert short() == [
         ("added", "source", "Robot", None),
         ("changed", "source", "Robot", "action, template"),

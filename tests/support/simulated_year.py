@@ -15,7 +15,6 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.lib.current_process import in_silence
-from guestbook.outbound import webhooks
 from guestbook.queue import redelivery
 from guestbook.queue.comment_order import END
 from guestbook.storage import database, row_changes, upgrade
@@ -116,7 +115,7 @@ class SimulatedYear(SimulatedBook):
         key = drawn.choice(hooks)
         if action == "delete":
             self.unwanted = key  # A full disk may stop this between two batches of its deliveries.
-            webhooks.delete(self.engine, key)
+            row_changes.delete_with_rows(self.engine, Webhook, key)
             return
         with database.writing() as session:
             hook = session.get_one(Webhook, key)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 from guestbook.inbound import request_bins
+from guestbook.storage import row_changes
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import request_checks, response_headers
 from guestbook.web.inbound_webhook import WAITERS
@@ -281,7 +282,7 @@ def test_who_sends_while_the_bin_is_deleted_finds_none(
     client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [row] = factories.rows(Bin)
-    factories.written(lambda session: request_bins.delete(session, session.get_one(Bin, row.id)))
+    factories.written(lambda session: row_changes.delete_next(session.connection(), Bin, row.id))
     monkeypatch.setattr(request_bins, "find", lambda *_: row.id)
     assert client.post(place).status_code == 404
     assert json.loads(client.post(place).text)["error"]["code"] == "not_found"

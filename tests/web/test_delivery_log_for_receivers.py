@@ -10,9 +10,10 @@ from flask import Flask
 
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock, ids, signed_links
-from guestbook.outbound import receiver_links, webhooks
+from guestbook.outbound import receiver_links
+from guestbook.storage import row_changes
 from guestbook.storage.database import db
-from guestbook.storage.models import AuditEntry, ReceiverLink
+from guestbook.storage.models import AuditEntry, ReceiverLink, Webhook
 from guestbook.web import delivery_log_for_receivers, response_headers, row_lookup
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson, add_link, update_webhook
@@ -100,7 +101,7 @@ def test_a_link_that_is_over_closes_its_pages(app: Flask, ada: ReceiverPerson, w
         factories.written(lambda session: ENDS[words](session, session.get_one(ReceiverLink, ada.link_id)))
     else:
         with app.app_context():
-            webhooks.delete(db.engine, ada.webhook_id)
+            row_changes.delete_with_rows(db.engine, Webhook, ada.webhook_id)
     for answer in (ada.get(ada.path), ada.get(ada.home)):
         assert (answer.status_code, heading(answer), "Set-Cookie" in answer.headers) == (410, words, False)
 

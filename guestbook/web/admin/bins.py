@@ -8,6 +8,7 @@ from guestbook.inbound import request_bins
 from guestbook.inbound.request_bins import ANSWER_TYPES
 from guestbook.lib import body_encoding, ids
 from guestbook.lib.text import counted
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import request_context, response_headers, row_lookup
@@ -104,7 +105,7 @@ def remove(bin_id: str, action: str) -> ResponseReturnValue:
             count = request_bins.clear(session, bin_.id)
             return responses.done(f"{counted(count, 'request')} deleted.", ".show", bin_id=bin_id)
         name = bin_.name
-        request_bins.delete(session, bin_)
+        row_changes.delete_next(session.connection(), Bin, bin_id)
     return responses.done(f"“{name}” is deleted.", ".index")
 
 

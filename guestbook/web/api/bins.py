@@ -64,10 +64,7 @@ def _shown(row: Bin) -> dict[str, Any]:
     return source_json.bin_(row, request_context.settings())
 
 
-# It holds too few requests to go in several steps.
-row_calls.serve(
-    calls, Bin, _shown, "its requests", lambda session, id_: request_bins.delete(session, find(Bin, id_))
-)
+row_calls.serve(calls, Bin, _shown, "its requests")
 
 
 @calls.serve("POST /bins", {201: "Bin"}, body="NewBin")

@@ -6,19 +6,22 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
-from sqlalchemy import ColumnElement, Engine
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from guestbook.lib.text import clean_line
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import L, M, RowPage
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
+from guestbook.storage.models import Bin, Source, Webhook
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 W = TypeVar("W")
+N = TypeVar("N", Bin, Source, Webhook)
 Shape = Callable[[M], dict[str, Any]]
 
 
@@ -54,13 +57,7 @@ def filtered(
     return page(key, read(db.session(), filters, before, limit), shape)
 
 
-Deletion = Callable[[Session, str], object]
-RestOfDeletion = Callable[[Engine, str], int] | None  # It goes on where the deletion returned False.
-
-
-def serve(
-    calls: Calls, model: type[L], shape: Shape[L], also: str, begin: Deletion, end: RestOfDeletion = None
-) -> None:
+def serve(calls: Calls, model: type[N], shape: Shape[N], also: str) -> None:
     """Serve the calls that list the rows of a noun, show one, and delete one with what belongs to it."""
 
     def remove(**address: str) -> Answer:
@@ -68,9 +65,9 @@ def serve(
         with writing() as session:
             response_headers.refuse_if_changed(shape(find_locked(model, row_id)))
             # The same lock holds, so no change comes between.
-            is_gone = begin(session, row_id)
-        if end and not is_gone:
-            end(db.engine, row_id)
+            _, is_gone = row_changes.delete_next(session.connection(), model, row_id)
+        if not is_gone:
+            row_changes.delete_with_rows(db.engine, model, row_id)
         return "", 204
 
     def get(**address: str) -> Answer:

@@ -63,7 +63,7 @@ def _shown(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
     return shape | {"secret": row.secret} if with_secret else shape
 
 
-row_calls.serve(calls, Source, _shown, "all its events", sources.begin_delete, sources.delete)
+row_calls.serve(calls, Source, _shown, "all its events")
 
 
 @calls.serve("POST /sources", {201: "SourceWithSecret"}, body="NewSource")

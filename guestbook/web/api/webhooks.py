@@ -131,7 +131,7 @@ def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
     return shape | {"secret": row.secret} if with_secret else shape
 
 
-row_calls.serve(calls, Webhook, _shown, "all its deliveries", webhooks.begin_delete, webhooks.delete)
+row_calls.serve(calls, Webhook, _shown, "all its deliveries")
 
 
 @calls.serve("POST /webhooks", {201: "WebhookWithSecret"}, body="NewWebhook")

@@ -5,6 +5,7 @@ from flask import Flask
 
 from guestbook.inbound import sources
 from guestbook.lib.errors import Refused
+from guestbook.storage import row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from tests.support import factories
@@ -71,6 +72,6 @@ def test_a_disabled_one_stores_and_waits(app: Flask, owner: Owner, source_id: st
 
 def test_a_deleted_one_comes_back_with_the_next_webmention(app: Flask, owner: Owner, source_id: str) -> None:
     with app.app_context():
-        sources.delete(db.engine, source_id)
+        row_changes.delete_with_rows(db.engine, Source, source_id)
     assert app.test_client().post("/webmention", data=MENTION).status_code == 202
     assert "Webmention" in page(owner, "")
