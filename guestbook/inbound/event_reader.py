@@ -282,24 +282,24 @@ WEBSUB_HEADER = "x-hub-signature"
 URL_CHALLENGES = {"x-dropbox-signature": "challenge", "body.value.clientstate": "validationToken"}
 
 
-def slack_challenge(body: bytes) -> str | None:
-    """Return the answer to Slack's `url_verification`, or None for other requests.
+# A sender → where its question has a value, which one, and where the challenge that it wants back stands.
+QUESTIONS = {
+    # https://api.slack.com/events/url_verification
+    "slack": (("type",), "url_verification", ("challenge",)),
+    # https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
+    "zoom": (("event",), "endpoint.url_validation", ("payload", "plainToken")),
+    # https://dev.twitch.tv/docs/eventsub/handling-webhook-events/#responding-to-a-challenge-request
+    "twitch": (("subscription", "status"), "webhook_callback_verification_pending", ("challenge",)),
+}
 
-    https://api.slack.com/events/url_verification
+
+def challenge(sender: str, body: bytes) -> str | None:
+    """Return what one of QUESTIONS wants back, or None for other requests.
+
+    Only a proven request of Zoom's or Twitch's may be answered: Zoom's is signed with the source's secret.
     """
-    sent = _object(body, HANDSHAKE_LIMIT)
-    return _challenge(sent.get("challenge")) if sent.get("type") == "url_verification" else None
-
-
-def zoom_challenge(body: bytes) -> str | None:
-    """Return what Zoom's `endpoint.url_validation` wants to be signed, or None for other requests.
-
-    Only a proven request may be answered: the answer is signed with the source's secret.
-    https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
-    """
-    sent = _object(body, HANDSHAKE_LIMIT)
-    is_question = sent.get("event") == "endpoint.url_validation"
-    return _challenge(_at(sent, "payload", "plainToken")) if is_question else None
+    sent, (place, value, wanted) = _object(body, HANDSHAKE_LIMIT), QUESTIONS[sender]
+    return _printable(_at(sent, *wanted)) if _at(sent, *place) == value else None
 
 
 def zoom_answer(challenge: str, secret: str) -> dict[str, str]:
@@ -327,18 +327,8 @@ def is_handshake(verify: str, body: bytes) -> bool:
     if verify == "ed25519":
         sent = _object(body, HANDSHAKE_LIMIT)
         return "event" not in sent and sent.get("type") in (0, 1)
-    challenges = {"slack": (slack_challenge,), "hmac": (zoom_challenge, twitch_challenge)}
-    return any(challenge(body) is not None for challenge in challenges.get(verify, ()))
-
-
-def twitch_challenge(body: bytes) -> str | None:
-    """Return what Twitch wants back from a proven request, or None for other requests.
-
-    https://dev.twitch.tv/docs/eventsub/handling-webhook-events/#responding-to-a-challenge-request
-    """
-    sent = _object(body, HANDSHAKE_LIMIT)
-    is_question = _at(sent, "subscription", "status") == "webhook_callback_verification_pending"
-    return _challenge(sent.get("challenge")) if is_question else None
+    senders = {"slack": ("slack",), "hmac": ("zoom", "twitch")}.get(verify, ())
+    return any(challenge(sender, body) is not None for sender in senders)
 
 
 def url_challenge(args: Mapping[str, str], header: str) -> str | None:
@@ -357,7 +347,7 @@ def meta_challenge(args: Mapping[str, str], token: str, *, is_websub: bool = Fal
     is_theirs = hmac.compare_digest(given, token.encode(errors="surrogatepass"))
     if not token or not is_theirs or args.get("hub.mode") != "subscribe":
         return None
-    return _challenge(args.get("hub.challenge"))
+    return _printable(args.get("hub.challenge"))
 
 
 def _object(body: bytes, most: int) -> dict[str, Any]:
@@ -369,5 +359,5 @@ def _object(body: bytes, most: int) -> dict[str, Any]:
     return sent if isinstance(sent, dict) else {}
 
 
-def _challenge(value: object) -> str | None:
-    return value if isinstance(value, str) and PRINTABLE.fullmatch(value) else None
+def _printable(value: str | None) -> str | None:
+    return value if value and PRINTABLE.fullmatch(value) else None

@@ -77,7 +77,7 @@ def _source(token: str) -> Source:
 
 def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
     """Return the answer that Slack, Zoom, Twitch or Discord wants at once; all but Slack's need a proof."""
-    if source.verify == "slack" and (challenge := event_reader.slack_challenge(body)) is not None:
+    if source.verify == "slack" and (challenge := event_reader.challenge("slack", body)) is not None:
         return _text(challenge)
     is_discord = source.verify == ED25519 and _header(source) == event_reader.DISCORD_HEADER
     if not is_discord and not (source.verify == "hmac" and event_reader.is_handshake("hmac", body)):
@@ -89,9 +89,9 @@ def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseRe
         return ({"error": "The signature is not valid."}, 401) if is_discord else None
     if is_discord:
         return event_reader.discord_answer(body) or ("", 204)
-    if (zoom := event_reader.zoom_challenge(body)) is not None:
+    if (zoom := event_reader.challenge("zoom", body)) is not None:
         return event_reader.zoom_answer(zoom, source.secret or "")
-    return _text(event_reader.twitch_challenge(body) or "")
+    return _text(event_reader.challenge("twitch", body) or "")
 
 
 bin_pages = Blueprint("bins", __name__)

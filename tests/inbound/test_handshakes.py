@@ -18,7 +18,7 @@ CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
     json.dumps({"type": "url_verification", "challenge": CHALLENGE, "pad": "x" * 4096}).encode(),
 ])  # fmt: skip
 def test_what_is_not_slacks_question_is_not_answered(body: bytes) -> None:
-    assert event_reader.slack_challenge(body) is None
+    assert event_reader.challenge("slack", body) is None
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_what_is_not_slacks_question_is_not_answered(body: bytes) -> None:
 )
 def test_only_a_short_printable_challenge_is_echoed(challenge: object) -> None:
     challenge_request = json.dumps({"type": "url_verification", "challenge": challenge})
-    assert event_reader.slack_challenge(challenge_request.encode()) is None
+    assert event_reader.challenge("slack", challenge_request.encode()) is None
     if isinstance(challenge, str):
         args = {"hub.mode": "subscribe", "hub.verify_token": "t", "hub.challenge": challenge}
         assert event_reader.meta_challenge(args, "t") is None
@@ -75,9 +75,9 @@ TWITCH = {
 
 
 def test_twitch_s_question_is_told_from_its_events() -> None:
-    assert event_reader.twitch_challenge(json.dumps(TWITCH).encode()) == TWITCH["challenge"]
+    assert event_reader.challenge("twitch", json.dumps(TWITCH).encode()) == TWITCH["challenge"]
     for other in ({"subscription": {"status": "enabled"}}, {"subscription": []}, {"challenge": "a b"}):
-        assert event_reader.twitch_challenge(json.dumps(TWITCH | other).encode()) is None
+        assert event_reader.challenge("twitch", json.dumps(TWITCH | other).encode()) is None
 
 
 def zoom_request(token: object) -> bytes:
@@ -86,8 +86,8 @@ def zoom_request(token: object) -> bytes:
 
 @pytest.mark.parametrize("token", [None, "a b", "x" * 201, ["a"], {"a": 1}])
 def test_what_is_not_zooms_question_is_not_answered(token: object) -> None:
-    assert event_reader.zoom_challenge(zoom_request(token)) is None
-    assert event_reader.zoom_challenge(b'{"event": "endpoint.url_validation", "payload": []}') is None
+    assert event_reader.challenge("zoom", zoom_request(token)) is None
+    assert event_reader.challenge("zoom", b'{"event": "endpoint.url_validation", "payload": []}') is None
 
 
 def test_a_handshake_is_only_that_of_its_own_kind() -> None:
