@@ -10,7 +10,6 @@ table lists them. A hold says whether one was used. A link works for one hold: a
 gets a new one. Then come holds, reminders, and the events about one comment.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,16 +18,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, signed_links
+from guestbook.lib import clock, signed_links
 from guestbook.lib.clock import MODERATION_LINK_LASTS, REMIND_AFTER
-from guestbook.lib.signed_links import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
 from guestbook.outbound import event_publisher
 from guestbook.outbound.event_publisher import NewEvent
 from guestbook.settings import Settings
 from guestbook.storage.models import Comment, Hold, Reply, Webhook
 
 MODERATION = "moderation"  # the purpose of the signature
-MODERATION_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + 2 * TIME_DIGITS + SIGNATURE_DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +38,14 @@ class SignedLink:
 
     def token(self, secret_key: str) -> str:
         """Return the last part of its URL."""
-        times = (signed_links.digits(one) for one in (self.held_at, self.expires_at))
-        return signed_links.sign("".join((self.comment_id, *times)), MODERATION, secret_key)
+        moments = self.held_at, self.expires_at
+        return signed_links.token_of(self.comment_id, moments, MODERATION, secret_key)
 
 
 def read_link(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
     """Return what a token says, also when it has expired; None if none of the keys has signed it."""
-    is_token = MODERATION_TOKEN.fullmatch(token)
-    signed = signed_links.unsign(token, MODERATION, secret_keys) if is_token else None
-    if signed is None:
-        return None
-    comment_id, times = signed[:ID_DIGITS], signed[ID_DIGITS:]
-    return SignedLink(comment_id, ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:]))
+    signed = signed_links.read(token, MODERATION, secret_keys)
+    return SignedLink(signed[0], *signed[1]) if signed else None
 
 
 # A reminder also tells of comments that have waited half that long. So there are at most two a day, however

@@ -1,11 +1,11 @@
-"""The signature at the end of a link that works without a login, and the secret part of a receiver's link.
+"""The signature at the end of a link that works without a login, and the tokens of links about a row.
 
 The signature proves that the link is ours; whether it still holds is for the caller to say.
 """
 
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from guestbook.lib import ids
@@ -13,6 +13,7 @@ from guestbook.lib import ids
 ID_DIGITS = 32
 SIGNATURE_DIGITS = 32  # 128 bits of HMAC-SHA256: nobody can guess them
 TIME_DIGITS = 12  # the milliseconds since 1970
+DIGITS = re.compile("[0-9a-f]*")
 
 
 def sign(text: str, purpose: str, secret_key: str) -> str:
@@ -27,9 +28,18 @@ def unsign(token: str, purpose: str, secret_keys: Sequence[str]) -> str | None:
     return text if any(hmac.compare_digest(signature, one) for one in expected) else None
 
 
-def digits(moment: datetime) -> str:
-    """Return a time as a link has it; `ids.moment_of` reads it."""
-    return ids.first_of(moment)[:TIME_DIGITS]
+def token_of(row_id: str, moments: Iterable[datetime], purpose: str, secret_key: str) -> str:
+    """Return the end of a link about a row: its id, times and the signature, all hexadecimal."""
+    return sign(row_id + "".join(ids.first_of(one)[:TIME_DIGITS] for one in moments), purpose, secret_key)
+
+
+def read(token: str, purpose: str, secret_keys: Sequence[str]) -> tuple[str, list[datetime]] | None:
+    """Return the id and the times of a token, also when it has expired; None if no key has signed it."""
+    signed = unsign(token, purpose, secret_keys) if DIGITS.fullmatch(token) else None
+    if signed is None:
+        return None
+    places = range(ID_DIGITS, len(signed), TIME_DIGITS)
+    return signed[:ID_DIGITS], [ids.moment_of(signed[place:]) for place in places]
 
 
 def _signature(text: str, purpose: str, secret_key: str) -> str:
@@ -42,17 +52,3 @@ CONFIRM, STOP = "confirm", "stop"  # what the links in an e-mail to a visitor do
 MODERATION_PATH = "/moderate"
 RECEIVER_PATH = "/receiver"
 RECEIVER = "receiver"  # the purpose of the signature
-RECEIVER_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + TIME_DIGITS + SIGNATURE_DIGITS}}}")
-
-
-def receiver_token(link_id: str, expires_at: datetime, secret_key: str) -> str:
-    """Return the token of a link."""
-    return sign(link_id + digits(expires_at), RECEIVER, secret_key)
-
-
-def read_receiver_token(token: str, secret_keys: Sequence[str]) -> tuple[str, datetime] | None:
-    """Return the link's id and when it expires, also when it no longer works; None if it is not ours."""
-    if not RECEIVER_TOKEN.fullmatch(token):
-        return None
-    signed = unsign(token, RECEIVER, secret_keys)
-    return (signed[:ID_DIGITS], ids.moment_of(signed[ID_DIGITS:])) if signed else None

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids, signed_links, validate
 from guestbook.lib.errors import Refused
-from guestbook.lib.signed_links import RECEIVER_PATH
+from guestbook.lib.signed_links import RECEIVER, RECEIVER_PATH
 from guestbook.outbound import webhook_urls
 from guestbook.outbound.formats import chats
 from guestbook.settings import Settings
@@ -24,7 +24,7 @@ LONGEST_LIFETIME = timedelta(days=366)
 
 def url(link: ReceiverLink, settings: Settings) -> str:
     """Return the link's address, which is a secret."""
-    token = signed_links.receiver_token(link.id, link.expires_at, settings.secret_key)
+    token = signed_links.token_of(link.id, [link.expires_at], RECEIVER, settings.secret_key)
     return f"{settings.base_url}{RECEIVER_PATH}/{token}"
 
 

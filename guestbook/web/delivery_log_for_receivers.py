@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, redaction, signed_links
 from guestbook.lib.errors import Refused
-from guestbook.lib.signed_links import RECEIVER_PATH
+from guestbook.lib.signed_links import RECEIVER, RECEIVER_PATH
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.queries import filtered_lists, webhook_status
@@ -175,11 +175,11 @@ def closed(error: NoAdmission) -> ResponseReturnValue:
 @pages.get("/<receiver_token>")
 def open_link(receiver_token: str) -> ResponseReturnValue:
     """Give the browser a cookie in place of a link that works, and lead it to the page."""
-    signed = signed_links.read_receiver_token(receiver_token, request_context.settings().secret_keys)
+    signed = signed_links.read(receiver_token, RECEIVER, request_context.settings().secret_keys)
     if signed is None:
-        row_lookup.count_wrong_link(signed_links.RECEIVER)
+        row_lookup.count_wrong_link(RECEIVER)
         raise NoAdmission("broken")
-    link_id, expires_at = signed
+    link_id, [expires_at] = signed
     _working(link_id, expires_at)
     value = _serializer("cookie").dumps([link_id, secrets.token_urlsafe(16), int(clock.now().timestamp())])
     answer, below = redirect(url_for(LOG, link_id=link_id), 303), f"{RECEIVER_PATH}/{link_id}"

@@ -10,6 +10,7 @@ from flask import Flask
 
 from guestbook.comments.events_and_reminders import SignedLink
 from guestbook.lib import clock, ids, signed_links
+from guestbook.lib.signed_links import RECEIVER
 from guestbook.outbound import receiver_links
 from guestbook.storage import row_changes
 from guestbook.storage.database import db
@@ -75,7 +76,9 @@ def test_a_wrong_link_opens_nothing_and_says_nothing(app: Flask, monkeypatch: py
     monkeypatch.setattr(row_lookup, "MOST_WRONG_LINKS", 1000)
     person = ReceiverPerson(app)
     right = person.path.rpartition("/")[2]
-    foreign = signed_links.receiver_token(person.link_id, clock.now() + timedelta(days=1), "another key")
+    foreign = signed_links.token_of(
+        person.link_id, [clock.now() + timedelta(days=1)], RECEIVER, "another key"
+    )
     moderating = SignedLink(person.link_id, clock.now(), clock.now()).token(factories.settings().secret_key)
     later = f"{right[:32]}{'f' * 12}{right[44:]}"
     for token in (right[:-1], right + "0", right.upper(), "0" * 76, later, foreign, moderating, "é", "%00"):
