@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import validate
-from guestbook.lib.errors import Refused, Translatable
+from guestbook.lib.errors import Refused, Translatable, refusing
 from guestbook.storage import audit_log
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.models import BookState
@@ -92,10 +92,8 @@ def _row(session: Session, key: str) -> BookState | None:
 
 def _address(typed: str) -> str:
     page = typed.strip().partition("#")[0]
-    try:
+    with refusing("page", ValueError):
         validate.web_origin(page)
-        if len(page) > PAGE_LIMIT or not page.isprintable() or " " in page:
-            raise ValueError(f"Please use at most {PAGE_LIMIT} characters, and write a blank as %20.")
-    except ValueError as error:
-        raise Refused.of({"page": str(error)}) from None
+    if len(page) > PAGE_LIMIT or not page.isprintable() or " " in page:
+        raise Refused(f"Please use at most {PAGE_LIMIT} characters, and write a blank as %20.", field="page")
     return page
