@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from werkzeug.http import parse_options_header
 
 from guestbook.lib import body_encoding
-from guestbook.lib.body_encoding import MULTIPART, NotMultipart, PackedWrongly, TooManyParts, View
+from guestbook.lib.body_encoding import MULTIPART, URLENCODED, NotMultipart, PackedWrongly, TooManyParts, View
 from guestbook.lib.text import clean_line
 from guestbook.lib.verification.kinds import as_bytes
 
@@ -55,7 +55,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> object:
     if _looks_like_json(text):  # curl -d claims to send a form, and Amazon's SNS plain text
         with suppress(BodyError):
             return _json(text)
-    return _form(text, content_type) if kind == "application/x-www-form-urlencoded" else text
+    return _form(text, content_type) if kind == URLENCODED else text
 
 
 def views(headers: Mapping[str, str], body: bytes) -> list[View]:

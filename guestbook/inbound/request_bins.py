@@ -34,7 +34,7 @@ BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
 FAILURES_LIMIT = 1000
 # No browser shows these as a page, whatever the body holds. HTML, SVG and XML are missing for that reason.
-ANSWER_TYPES = ("text/plain", "application/json", "application/x-www-form-urlencoded")
+ANSWER_TYPES = ("text/plain", "application/json", body_encoding.URLENCODED)
 CHARSET = "; charset=utf-8"
 
 

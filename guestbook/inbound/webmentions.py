@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import ingest
 from guestbook.lib import clock, ids, parse_html
+from guestbook.lib.body_encoding import URLENCODED
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.queue import claims
 from guestbook.storage import database
@@ -23,7 +24,6 @@ from guestbook.storage.models.source import MENTIONS, MENTIONS_TOKEN
 
 SOURCE_URL_LIMIT = 500  # characters, as in schema.sql: origins.url
 TARGET_URL_LIMIT = 2000  # characters
-FORM = "application/x-www-form-urlencoded"
 NOT_IN_AN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s\ud800-\udfff]")
 COMMENT_PATH = re.compile(r"/comments/[0-9a-f]{32}")
 
@@ -144,7 +144,7 @@ def store(session: Session, receiver: Source, request: MentionRequest) -> str:
         return str(before.id)
     if before:  # the new event gets the external id
         session.execute(update(InboundEvent).where(mine).values(external_id=None))
-    packed = ingest.pack(receiver, {"Content-Type": FORM}, request.body, proof_key="")
+    packed = ingest.pack(receiver, {"Content-Type": URLENCODED}, request.body, proof_key="")
     return ingest.store(session.connection(), receiver, packed, external_id=request.key)
 
 

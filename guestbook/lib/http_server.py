@@ -75,12 +75,12 @@ def _url(host: str, port: str) -> str:
 def connections() -> int:
     """Return how many connections at once the host's limit of open files allows, after asking it for more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
     if soft == resource.RLIM_INFINITY:
         return CONNECTIONS
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
     return max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
 
 

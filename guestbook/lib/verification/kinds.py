@@ -103,7 +103,7 @@ def value_of(name: str, headers: Mapping[str, str], body: bytes) -> str:
 
 def _form(headers: Mapping[str, str], body: bytes) -> list[tuple[str, str]]:
     kind, options = parse_options_header(headers.get("content-type"))
-    if kind == "application/x-www-form-urlencoded":
+    if kind == body_encoding.URLENCODED:
         return parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
     with suppress(body_encoding.NotMultipart, body_encoding.TooManyParts):
         parts = body_encoding.form_parts(body, options.get("boundary", ""), MOST_FIELDS)
