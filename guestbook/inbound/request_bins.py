@@ -40,7 +40,7 @@ CHARSET = "; charset=utf-8"
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Bin:
     """Add a bin from any of `name`, `status`, `body`, `type`, `delay` (seconds) and `fail` (times)."""
-    values = {"name": row_changes.free_name(session, Bin, "bin"), **_checked(fields)}
+    values = {"name": row_changes.free_name(session, Bin, "bin"), **validate.given(fields, FIELDS)}
     bin_ = Bin(id=row_id or ids.new(), token=ids.new_url_token(), **values)
     row_changes.add(session, bin_)
     return bin_
@@ -48,7 +48,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
 
 def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none."""
-    for name, value in _checked(fields).items():
+    for name, value in validate.given(fields, FIELDS).items():
         setattr(bin_, name, value)
     row_changes.refuse_taken_name(session, bin_)
     audit_log.record_changes(session, bin_)
@@ -88,19 +88,6 @@ def find(session: Session, token: str) -> str | None:
     return session.scalar(select(Bin.id).where(Bin.token == token))
 
 
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns for the named fields; refuses with a sentence for each field that is wrong."""
-    checks: dict[str, tuple[str, validate.Check]] = {
-        "name": ("name", validate.name),
-        "status": ("answer_status", validate.whole(200, 599, "status", "The status must be a number")),
-        "body": ("answer_body", _body),
-        "type": ("answer_type", _type),
-        "delay": ("delay_milliseconds", _delay),
-        "fail": ("failures_left", validate.whole(0, FAILURES_LIMIT, "fail", "The failures must be a number")),
-    }
-    return validate.given(fields, checks)
-
-
 def _body(value: str) -> str:
     if len(value) > BIN_ANSWER_LIMIT:
         raise Refused(f"The body must have at most {BIN_ANSWER_LIMIT:,} characters.", field="body")
@@ -117,6 +104,17 @@ def _type(value: str) -> str:
 def _delay(value: object) -> int:
     what = "The delay must be a number of seconds"
     return round(validate.number(value, 0, DELAY_LIMIT, field="delay", what=what, whole=False) * 1000)
+
+
+# A field of a bin → its column and its check.
+FIELDS: Mapping[str, tuple[str, validate.Check]] = {
+    "name": ("name", validate.name),
+    "status": ("answer_status", validate.whole(200, 599, "status", "The status must be a number")),
+    "body": ("answer_body", _body),
+    "type": ("answer_type", _type),
+    "delay": ("delay_milliseconds", _delay),
+    "fail": ("failures_left", validate.whole(0, FAILURES_LIMIT, "fail", "The failures must be a number")),
+}
 
 
 REQUESTS_KEPT = 200  # requests of each bin; retention limits their age

@@ -67,16 +67,16 @@ def number(default: int, label: str, hint: str, limits: range, **more: Any) -> A
 def choice(
     default: str, label: str, hint: str, choices: Mapping[str, str], control: str = "choice", **more: Any
 ) -> Any:
-    """Return the attribute for one of a few values: their words stand in place of the hint, or in a list."""
-    check = partial(_choice, choices=choices)
-    more = {"schema": {"type": "string", "enum": list(choices)}, "choices": choices} | more
-    return _attribute(control, default, label, hint, check, **more)
+    """Return the attribute for one of a few values: their words stand in place of the hint, or in a list.
 
-
-def select(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:
-    """Return the attribute for one of several values in a drop-down list; the value "" is none of them."""
+    The value "" is none of them.
+    """
     more = {"schema": {"type": "string", "enum": list(filter(None, choices))}, "choices": choices} | more
-    return _attribute("select", default, label, hint, **more)
+    return _attribute(control, default, label, hint, **{"check": partial(_choice, choices=choices)} | more)
+
+
+# The attribute for one of several values in a drop-down list, which the noun itself checks.
+select = partial(choice, control="select", check=str)
 
 
 def several(

@@ -50,14 +50,7 @@ calls = Calls(
     Replayed=schema.answer(REPLAYED_SCHEMA),
 )
 
-BIN_COLUMNS = {  # field of `inbound.request_bins` → column
-    "name": "name",
-    "status": "answer_status",
-    "body": "answer_body",
-    "type": "answer_type",
-    "delay": "delay_milliseconds",
-    "fail": "failures_left",
-}
+BIN_COLUMNS = {field: column for field, (column, _) in request_bins.FIELDS.items()}
 
 
 def _shown(row: Bin) -> dict[str, Any]:
