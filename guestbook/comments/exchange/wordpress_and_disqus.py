@@ -164,9 +164,5 @@ def _disqus_row(
     names, page = tuple(found.get(name, "") for name in DISQUS_NAMES), links.get(found.get("thread", ""), "")
     fields = {"name": names[0] or names[1], "message": message, "status": status}
     fields["created_at"] = found.get("createdAt", "")
-    where, key, above = (
-        f"Line {post.line}",
-        number and f"disqus {number}",
-        f"disqus {found.get('parent', '')}",
-    )
-    return FileRow(where, fields, key, _whole(number), above, page, names, names[1] in owners)
+    key, above = number and f"disqus {number}", f"disqus {found.get('parent', '')}"
+    return FileRow(f"Line {post.line}", fields, key, _whole(number), above, page, names, names[1] in owners)

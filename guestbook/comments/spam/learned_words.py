@@ -98,7 +98,7 @@ SMOOTHING = 0.5  # added to each count, so that none is zero
 TELLING_WORDS = 40  # words of a comment that count: the strongest
 STRONGEST = 3.5  # weight of one word, so that none decides alone
 STRONGEST_SIGN = 2.0  # weight of a sign, such as a website, which many good comments have too
-SUSPICIOUS = 5.6  # a sum of weights; e^5.6: about 270 to 1
+SUSPICIOUS_SUM = 5.6  # the weight of a comment that is held; e^5.6: about 270 to 1
 EXPLAINED = 3  # words in a reason
 
 
@@ -114,11 +114,6 @@ class Score(NamedTuple):
 
     weight: float
     evidence: tuple[tuple[str, int], ...]
-
-    @property
-    def is_suspicious(self) -> bool:
-        """Whether the comment looks like those that the owner marked as spam."""
-        return self.weight >= SUSPICIOUS
 
 
 def of(words: Iterable[str], counts: Mapping[str, Count], decisions: Count) -> Score | None:

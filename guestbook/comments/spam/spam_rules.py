@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import text_marks, trained_score
-from guestbook.comments.spam.learned_words import Score, score as learned_score
+from guestbook.comments.spam.learned_words import SUSPICIOUS_SUM, Score, score as learned_score
 from guestbook.comments.spam.text_marks import Repeated
 from guestbook.comments.spam.trained_score import TrainedScore
 from guestbook.lib import ids
@@ -66,8 +66,11 @@ class CommentFacts:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it reads like good comments, so that a word or a price says nothing. No note is weighed."""
-        return not self.draft.note and self.trained.weight < HARMLESS
+        """Whether a word or a price says nothing: its visitor is known, or it reads like good comments.
+
+        No note is weighed.
+        """
+        return self.is_known_visitor or (not self.draft.note and self.trained.weight < HARMLESS)
 
 
 Finding = tuple[str, str] | None  # the status that a rule asks for, and its reason
@@ -146,7 +149,7 @@ def name_with_link(facts: CommentFacts) -> Finding:
 
 def foreign_language(facts: CommentFacts) -> Finding:
     """Spam comes in languages that nobody in a book speaks. A greeting may, too."""
-    if not facts.foreign or not facts.has_address or facts.is_known_visitor or facts.is_harmless:
+    if not facts.foreign or not facts.has_address or facts.is_harmless:
         return None
     return "held", f"It gives an address and is in {facts.foreign}, unlike the comments in the book."
 
@@ -178,19 +181,14 @@ def advertising(facts: CommentFacts) -> Finding:
     """Words of what spam sells: several, or one together with an address."""
     sold = text_marks.sold(facts.draft.all_words.casefold())
     fewest = 1 if facts.has_address else FEWEST_WORDS
-    if facts.is_known_visitor or len(sold) < fewest or facts.is_harmless:
+    if len(sold) < fewest or facts.is_harmless:
         return None
     return "held", f"It holds {_listed(sold)}, which advertising uses."
 
 
 def price_and_address(facts: CommentFacts) -> Finding:
     """Whoever names a price and an address sells something."""
-    if (
-        facts.is_known_visitor
-        or facts.is_harmless
-        or not facts.has_address
-        or not text_marks.MONEY.search(facts.draft.texts)
-    ):
+    if facts.is_harmless or not facts.has_address or not text_marks.MONEY.search(facts.draft.texts):
         return None
     return "held", "It names a price or a percentage, and an address."
 
@@ -198,7 +196,7 @@ def price_and_address(facts: CommentFacts) -> Finding:
 def empty_praise(facts: CommentFacts) -> Finding:
     """Praise that fits any page, with a website, is the most common spam in guestbooks."""
     praise = text_marks.praise(facts.draft.texts.casefold())
-    if facts.is_known_visitor or facts.is_harmless or not facts.has_address or len(praise) < FEWEST_WORDS:
+    if facts.is_harmless or not facts.has_address or len(praise) < FEWEST_WORDS:
         return None
     return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
 
@@ -215,7 +213,7 @@ def trained_words(facts: CommentFacts) -> Finding:
 def learned_words(facts: CommentFacts) -> Finding:
     """What the owner has decided before. A harmless text needs more of it."""
     harmless = max(-MOST_TRAINED, min(0.0, trained_score.of(facts.draft).weight))
-    if facts.score is None or not facts.score._replace(weight=facts.score.weight + harmless).is_suspicious:
+    if facts.score is None or facts.score.weight + harmless < SUSPICIOUS_SUM:
         return None
     words = ", ".join(
         f"*{word[:SHOWN]}* was spam {_times(count)} here" for word, count in facts.score.evidence

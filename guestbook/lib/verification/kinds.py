@@ -148,12 +148,8 @@ SIGNATURE_ENCODINGS = ("hex", "base64")
 # timestamp has one length: three digits of milliseconds could be moved into the body of one signature.
 IN_MILLISECONDS = "{milliseconds}{body}"
 OF_FORM = "{url}{fields}"
-BESIDE_HEADERS = (
-    "{id}{timestamp}{body}",
-    "{timestamp}{token}",
-    "{url}{body}",
-    OF_FORM,
-)  # no sample has all that
+# No sample has all that these need.
+BESIDE_HEADERS = ("{id}{timestamp}{body}", "{timestamp}{token}", "{url}{body}", OF_FORM)
 SIGNED_CONTENTS = (
     "{body}",
     "{timestamp}.{body}",

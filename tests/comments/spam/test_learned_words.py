@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from guestbook.comments import comment_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words
-from guestbook.comments.spam.learned_words import Count, Score
+from guestbook.comments.spam.learned_words import SUSPICIOUS_SUM, Count, Score
 from guestbook.storage import plain_sql
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
@@ -94,10 +94,10 @@ def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
 def test_it_knows_what_resembles_spam_and_says_which_words() -> None:
     teach()
     found = score("A lanterns offer from the lantern house, order for your garden today")
-    assert found.is_suspicious
+    assert found.weight >= SUSPICIOUS_SUM
     assert {("lanterns", 30), ("lantern", 30), ("order", 30)} & set(found.evidence)
     other = score("The herring in the harbour was as good as ever")
-    assert not other.is_suspicious
+    assert other.weight < SUSPICIOUS_SUM
 
 
 def test_forgetting_leaves_nothing_and_later_decisions_begin_anew() -> None:
