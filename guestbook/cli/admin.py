@@ -172,7 +172,7 @@ def audit(limit: int | None, as_csv: bool, **filters: Any) -> None:
         raise click.UsageError("Choose --csv or --json.")
     wanted = filtered_lists.AuditFilter(**filters)
     most = limit or (ALL_ENTRIES if as_csv or output.is_json() else SHOWN_ENTRIES)
-    rows = row_commands.newest(partial(filtered_lists.audit, db.session(), wanted), most)
+    rows = row_commands.newest(partial(wanted.page, db.session()), most)
     facts = [json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows]
     output.end_with_json(facts)
     if as_csv:

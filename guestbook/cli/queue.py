@@ -37,7 +37,6 @@ class QueueKind:
     owner: type[Any]
     owner_name: str  # The option; with _id it is the column and the filter.
     filters: type[Any]
-    read: Callable[..., Any]
     facts: Callable[[Any], dict[str, Any]]
     verb: str
     nouns: tuple[str, str]
@@ -55,7 +54,6 @@ DELIVERY_KIND = QueueKind(
     owner=Webhook,
     owner_name="webhook",
     filters=filtered_lists.Deliveries,
-    read=filtered_lists.deliveries,
     facts=webhook_json.delivery,
     verb="redeliver",
     nouns=("delivery", "deliveries"),
@@ -68,7 +66,6 @@ INBOUND_KIND = QueueKind(
     owner=Source,
     owner_name="source",
     filters=filtered_lists.InboundEvents,
-    read=filtered_lists.inbound_events,
     facts=source_json.inbound_event,
     verb="reprocess",
     nouns=("inbound event", "inbound events"),
@@ -92,7 +89,7 @@ def _print_list(kind: QueueKind, columns: Mapping[str, Any], limit: int, **filte
     # PostgreSQL refuses a NUL, so text is cleaned like stored text.
     cleaned = {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
     wanted = _filters(kind, **cleaned)
-    rows = row_commands.newest(partial(kind.read, db.session(), wanted), limit)
+    rows = row_commands.newest(partial(wanted.page, db.session()), limit)
     names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
     of_owner = attrgetter(f"{kind.owner_name}_id")
     empty = f"No such {kind.nouns[0]}." if wanted != kind.filters() else f"No {kind.nouns[1]} yet."

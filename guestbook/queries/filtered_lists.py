@@ -63,6 +63,14 @@ class QueueFilter(ABC):
     until: datetime | None = None
     text: str | None = None  # It is looked for in the payload and in what became of it.
     model: ClassVar[type[Delivery] | type[InboundEvent]]
+    left_out: ClassVar[tuple[InstrumentedAttribute[Any], ...]]  # A page does not read them: they may be long.
+
+    def page(self, session: Session, before: str | None = None, limit: int = 50) -> RowPage[Any]:
+        """Return a page of these rows."""
+        model: Any = self.model
+        query = select(model).where(self.fast()).options(*map(defer, self.left_out))
+        look = SCANNED_PAYLOADS if self.text and model is InboundEvent else SCANNED_ROWS
+        return _page(session, model, query, self.slow(), before, limit, look)
 
     def fast(self) -> Condition:
         """Return the conditions that one index answers."""
@@ -103,6 +111,7 @@ class Deliveries(QueueFilter):
     webhook_id: str | None = None
     comment_id: str | None = None
     model = Delivery
+    left_out = (Delivery.payload,)
 
     def _indexed(self) -> list[Condition]:
         about_comment = [Delivery.comment_id == self.comment_id] if self.comment_id else []
@@ -125,6 +134,7 @@ class InboundEvents(QueueFilter):
     external_id: str | None = None
     sender: str | None = None  # A part of it is enough.
     model = InboundEvent
+    left_out = (InboundEvent.headers, InboundEvent.payload)
 
     def _indexed(self) -> list[Condition]:
         conditions = self._by_status_and_owner(InboundEvent.source_id, self.source_id)
@@ -153,23 +163,12 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
 
-
-def deliveries(
-    session: Session, wanted: Deliveries, before: str | None = None, limit: int = 50
-) -> RowPage[Delivery]:
-    """Return a page of deliveries, without their payloads."""
-    query = select(Delivery).where(wanted.fast()).options(defer(Delivery.payload))
-    return _page(session, Delivery, query, wanted.slow(), before, limit)
-
-
-def inbound_events(
-    session: Session, wanted: InboundEvents, before: str | None = None, limit: int = 50
-) -> RowPage[InboundEvent]:
-    """Return a page of inbound events, without their headers and payloads."""
-    query = select(InboundEvent).where(wanted.fast())
-    query = query.options(defer(InboundEvent.headers), defer(InboundEvent.payload))
-    look = SCANNED_PAYLOADS if wanted.text else SCANNED_ROWS
-    return _page(session, InboundEvent, query, wanted.slow(), before, limit, look)
+    def page(self, session: Session, before: str | None = None, limit: int = 50) -> RowPage[AuditEntry]:
+        """Return a page of these entries."""
+        query = select(AuditEntry).where(*_between(AuditEntry, self.since, self.until))
+        slow = [AuditEntry.action == self.action] if self.action else []
+        slow += [AuditEntry.actor == self.actor] if self.actor else []
+        return _page(session, AuditEntry, query, slow, before, limit)
 
 
 def comments(
@@ -196,16 +195,6 @@ def comments(
     wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # PostgreSQL refuses a NUL.
     slow = [_has(word, *SEARCHED) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)
-
-
-def audit(
-    session: Session, wanted: AuditFilter, before: str | None = None, limit: int = 50
-) -> RowPage[AuditEntry]:
-    """Return a page of the audit log."""
-    query = select(AuditEntry).where(*_between(AuditEntry, wanted.since, wanted.until))
-    slow = [AuditEntry.action == wanted.action] if wanted.action else []
-    slow += [AuditEntry.actor == wanted.actor] if wanted.actor else []
-    return _page(session, AuditEntry, query, slow, before, limit)
 
 
 def with_webhook_names(

@@ -26,7 +26,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import RECEIVER, RECEIVER_PATH
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
-from guestbook.queries import filtered_lists, webhook_status
+from guestbook.queries import webhook_status
 from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage import audit_log, row_changes
@@ -194,7 +194,7 @@ def index(link_id: str) -> ResponseReturnValue:
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
     wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
-    found = filtered_lists.deliveries(session, wanted, response_headers.page_before())
+    found = wanted.page(session, response_headers.page_before())
     kept = {"status": wanted.status} if wanted.status else {}
     return admission.page(
         "log",

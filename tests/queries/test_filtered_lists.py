@@ -22,16 +22,16 @@ HOUR = timedelta(hours=1)
 
 def found(wanted: Deliveries) -> list[str]:
     db.session.rollback()
-    return [row.id for row in filtered_lists.deliveries(db.session(), wanted).rows]
+    return [row.id for row in wanted.page(db.session()).rows]
 
 
 def all_pages(wanted: Deliveries, limit: int) -> list[str]:
     """The ids of all pages, one after the other."""
     db.session.rollback()
-    page = filtered_lists.deliveries(db.session(), wanted, limit=limit)
+    page = wanted.page(db.session(), limit=limit)
     seen = [row.id for row in page.rows]
     while page.older:
-        page = filtered_lists.deliveries(db.session(), wanted, page.older, limit)
+        page = wanted.page(db.session(), page.older, limit)
         assert len(page.rows) <= limit
         seen += [row.id for row in page.rows]
     return seen
@@ -93,17 +93,17 @@ def test_it_says_how_far_it_looked_only_where_a_page_is_not_full(monkeypatch: py
     hook, now = factories.webhook(), clock.now()
     for hours in range(10):
         factories.delivery(hook, created_at=now - hours * HOUR)
-    rare = filtered_lists.deliveries(db.session(), Deliveries(event="ping"))
+    rare = Deliveries(event="ping").page(db.session())
     assert rare.rows == []
     assert rare.looked_to == now - 3 * HOUR
-    full = filtered_lists.deliveries(db.session(), Deliveries(event="comment.created"), limit=2)
+    full = Deliveries(event="comment.created").page(db.session(), limit=2)
     assert (len(full.rows), full.looked_to) == (2, None)
-    assert filtered_lists.deliveries(db.session(), Deliveries()).looked_to is None
+    assert Deliveries().page(db.session()).looked_to is None
 
 
 def test_a_list_reads_no_payload() -> None:
     factories.delivery(factories.webhook())
-    [row] = filtered_lists.deliveries(db.session(), Deliveries()).rows
+    [row] = Deliveries().page(db.session()).rows
     assert "payload" not in vars(row)
 
 
@@ -112,7 +112,7 @@ def test_a_list_reads_no_payload() -> None:
 
 def inbound_events(**wanted: Any) -> list[str]:
     db.session.rollback()
-    return [row.id for row in filtered_lists.inbound_events(db.session(), InboundEvents(**wanted)).rows]
+    return [row.id for row in InboundEvents(**wanted).page(db.session()).rows]
 
 
 def test_every_set_of_filters_of_the_inbox_finds_what_has_all_of_it(each_app: Flask) -> None:  # noqa: ARG001
@@ -185,13 +185,13 @@ def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyP
     source, now = factories.source(), clock.now()
     for hours in range(10):
         factories.inbound(source, received_at=now - hours * HOUR)
-    assert filtered_lists.inbound_events(db.session(), InboundEvents(text="x")).looked_to == now - 3 * HOUR
-    assert filtered_lists.inbound_events(db.session(), InboundEvents(event="x")).looked_to is None
+    assert InboundEvents(text="x").page(db.session()).looked_to == now - 3 * HOUR
+    assert InboundEvents(event="x").page(db.session()).looked_to is None
 
 
 def test_the_inbox_reads_neither_payloads_nor_headers() -> None:
     factories.inbound(factories.source())
-    [row] = filtered_lists.inbound_events(db.session(), InboundEvents()).rows
+    [row] = InboundEvents().page(db.session()).rows
     assert not {"payload", "headers"} & set(vars(row))
 
 

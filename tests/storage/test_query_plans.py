@@ -128,18 +128,16 @@ def forecast(model: Any, wanted: Any) -> object:
 def deliveries(before: str | None = None, *, mine: bool = False, **wanted: Any) -> Question:
     """Ask for a page of deliveries, or of those of the webhook."""
     return lambda webhook_id: (
-        filtered_lists.deliveries(
-            db.session(), Deliveries(**wanted, **({"webhook_id": webhook_id} if mine else {})), before
-        ).rows
+        Deliveries(**wanted, **({"webhook_id": webhook_id} if mine else {})).page(db.session(), before).rows
     )
 
 
 def inbox(before: str | None = None, *, ours: bool = False, **wanted: Any) -> Question:
     """Ask for a page of inbound events, or of those of our source."""
     return lambda _: (
-        filtered_lists.inbound_events(
-            db.session(), InboundEvents(**wanted, **({"source_id": our_source()} if ours else {})), before
-        ).rows
+        InboundEvents(**wanted, **({"source_id": our_source()} if ours else {}))
+        .page(db.session(), before)
+        .rows
     )
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import inspect
 from guestbook.auth import api_tokens, login, second_factor
 from guestbook.lib import clock, ids, text
 from guestbook.lib.errors import Refused
-from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
@@ -258,7 +257,7 @@ def show_audit() -> ResponseReturnValue:
     known = {"action": AUDITED_ACTIONS, "actor": ACTORS}
     kept = {name: value for name, some in known.items() if (value := request.args.get(name)) in some}
     wanted = AuditFilter(action=kept.get("action"), actor=kept.get("actor"))
-    page = filtered_lists.audit(db.session(), wanted, response_headers.page_before())
+    page = wanted.page(db.session(), response_headers.page_before())
     return render_template(
         "admin/audit.html",
         page=page,

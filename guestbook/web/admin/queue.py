@@ -22,7 +22,6 @@ from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.text import clean_line, counted
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents, RowPage
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.queue import comment_order, deleted_comments, redelivery
@@ -46,7 +45,6 @@ class QueueList:
     model: type[Any]
     owner: type[Any]
     conditions: type[Deliveries] | type[InboundEvents]
-    find: Callable[..., RowPage[Any]]
     filters: Mapping[str, Parser]  # `parsers` adds those that both lists have.
     statuses: list[tuple[str, str]]  # Each has its words.
     template: str
@@ -81,7 +79,7 @@ class QueueList:
         before, reasons = response_headers.page_before(), {}
         try:
             wanted = self._read_filters(*self.parsers)
-            page = self.find(db.session(), wanted, before)
+            page = wanted.page(db.session(), before)
         except Refused as error:
             wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
         by_name = select(self.owner).order_by(self.owner.name, self.owner.id)
@@ -205,7 +203,6 @@ DELIVERY_LIST = QueueList(
     model=Delivery,
     owner=Webhook,
     conditions=Deliveries,
-    find=filtered_lists.deliveries,
     filters={"event": partial(validate.one_of, EVENTS, field="event", noun="event")},
     statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
     template="admin/deliveries.html",
@@ -219,7 +216,6 @@ EVENT_LIST = QueueList(
     model=InboundEvent,
     owner=Source,
     conditions=InboundEvents,
-    find=filtered_lists.inbound_events,
     filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
     statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
     template="admin/inbox.html",

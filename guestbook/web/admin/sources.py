@@ -13,7 +13,7 @@ from guestbook.lib import clock, fields, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
 from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS
-from guestbook.queries import filtered_lists, statistics, webhook_status
+from guestbook.queries import statistics, webhook_status
 from guestbook.queries.filtered_lists import InboundEvents
 from guestbook.storage import disk_budget_of_source
 from guestbook.storage.database import db, writing
@@ -217,7 +217,7 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
 def show(source_id: str, **more: object) -> str:
     """Show a source: what its sender needs, its latest events and its actions; and what was refused."""
     session, now, source = db.session(), clock.now(), row_lookup.find(Source, source_id)
-    latest = filtered_lists.inbound_events(session, InboundEvents(source_id=source.id), limit=EVENTS_SHOWN)
+    latest = InboundEvents(source_id=source.id).page(session, limit=EVENTS_SHOWN)
     return render_template(
         "admin/source.html",
         standing=webhook_status.of_source(session, source),

@@ -18,7 +18,7 @@ from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
 from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS, WebhookFields
 from guestbook.outbound.webhook_urls import REBUILD_PRESETS
-from guestbook.queries import cron_status, filtered_lists, statistics, webhook_status
+from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import comment_order
 from guestbook.storage.column_types import UNREADABLE
@@ -236,7 +236,7 @@ def show(webhook_id: str, **more: object) -> str:
     session, now, webhook = db.session(), clock.now(), row_lookup.find(Webhook, webhook_id)
     base_url = request_context.settings().base_url
     sent = ping_result(webhook, request.args.get("ping", ""), now)
-    latest = filtered_lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN)
+    latest = Deliveries(webhook_id=webhook.id).page(session, limit=DELIVERIES_SHOWN)
     made = statistics.attempts_of(session, webhook.id, now)
     coming = webhook_status.coming_deliveries(session, webhook.id)
     return render_template(

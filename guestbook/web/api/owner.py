@@ -15,7 +15,6 @@ from guestbook.comments.spam.spam_report import REFUSAL_REASONS
 from guestbook.lib import clock, fields, json_schema as schema
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.json_schema import Schema
-from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import preferences, row_changes
 from guestbook.storage.database import db, writing
@@ -117,7 +116,7 @@ def _shown(session: Session) -> dict[str, Any]:
 def list_audit_entries() -> Answer:
     """List the entries of the audit log."""
     shape = partial(schema.of_row, properties=AUDIT_ENTRY_SCHEMA)
-    return row_calls.filtered("audit", filtered_lists.audit, AuditFilter, shape)
+    return row_calls.filtered("audit", AuditFilter, shape)
 
 
 @calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)

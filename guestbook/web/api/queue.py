@@ -15,7 +15,6 @@ from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_json import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
-from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
 from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
@@ -132,7 +131,7 @@ BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Tr
 def list_deliveries() -> Answer:
     """List deliveries."""
     names, shape = {"webhook": "webhook_id", "comment": "comment_id"}, webhook_json.delivery
-    return row_calls.filtered("deliveries", filtered_lists.deliveries, Deliveries, shape, **names)
+    return row_calls.filtered("deliveries", Deliveries, shape, **names)
 
 
 @calls.serve("GET /deliveries/{delivery_id}", {200: "DeliveryWithAttempts"})
@@ -169,8 +168,8 @@ def redeliver(delivery_id: str) -> Answer:
 @calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY)
 def list_inbound_events() -> Answer:
     """List inbound events."""
-    read, shape = filtered_lists.inbound_events, source_json.inbound_event
-    return row_calls.filtered("inbound_events", read, InboundEvents, shape, source="source_id")
+    shape = source_json.inbound_event
+    return row_calls.filtered("inbound_events", InboundEvents, shape, source="source_id")
 
 
 @calls.serve("GET /inbox/{event_id}", {200: "InboundEventInFull"})

@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 from flask import request
 from sqlalchemy import ColumnElement
-from sqlalchemy.orm import Session
 
 from guestbook.lib.text import clean_line
 from guestbook.queries import filtered_lists
-from guestbook.queries.filtered_lists import L, M, RowPage
+from guestbook.queries.filtered_lists import AuditFilter, L, M, QueueFilter, RowPage
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, Source, Webhook
@@ -20,7 +19,6 @@ from guestbook.web.api import request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
-W = TypeVar("W")
 N = TypeVar("N", Bin, Source, Webhook)
 Shape = Callable[[M], dict[str, Any]]
 
@@ -40,11 +38,7 @@ def rows(key: str, model: type[L], shape: Shape[L], *conditions: ColumnElement[b
 
 
 def filtered(
-    key: str,
-    read: Callable[[Session, W, str | None, int], RowPage[M]],
-    wanted: Callable[..., W],
-    shape: Shape[M],
-    **names: str,
+    key: str, wanted: Callable[..., QueueFilter | AuditFilter], shape: Shape[Any], **names: str
 ) -> dict[str, Any]:
     """Return a page of the rows that the query wants; some parameters have these names in the filter.
 
@@ -54,7 +48,7 @@ def filtered(
     before, limit = query.pop("before", None), query.pop("limit")
     given = {name: clean_line(one) or None if isinstance(one, str) else one for name, one in query.items()}
     filters = wanted(**{names.get(name, name): one for name, one in given.items()})
-    return page(key, read(db.session(), filters, before, limit), shape)
+    return page(key, filters.page(db.session(), before, limit), shape)
 
 
 def serve(calls: Calls, model: type[N], shape: Shape[N], also: str) -> None:
