@@ -9,31 +9,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, TextClause, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_history
 
 from guestbook.lib import clock, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, database
 from guestbook.storage.database import Base
-from guestbook.storage.models import (
-    Bin,
-    BinRequest,
-    Delivery,
-    InboundEvent,
-    ReceiverLink,
-    Source,
-    Token,
-    Webhook,
-)
+from guestbook.storage.models import Bin, Delivery, InboundEvent, ReceiverLink, Source, Token, Webhook
+from guestbook.storage.models.source import BinRequest
 
 Named = Webhook | Source | Bin | Token
 Owner = type[Webhook] | type[Source] | type[Bin]
-OWNER_IDS: dict[type[Base], InstrumentedAttribute[str]] = {
-    Webhook: Delivery.webhook_id,
-    Source: InboundEvent.source_id,
-    Bin: BinRequest.bin_id,
-}
+OWNER_IDS: Any = {Webhook: Delivery.webhook_id, Source: InboundEvent.source_id, Bin: BinRequest.bin_id}
 
 
 def refuse_taken_name(session: Session, row: Named) -> None:
