@@ -68,11 +68,13 @@ def _set_limits(raw: Any, waits: "Waits", *, is_postgresql: bool, may_idle: bool
     if is_postgresql:
         values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
         values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
+        values |= {"statement_timeout": f"{waits.statement}s"} if waits.statement else {}
         calls = (f"set_config('{name}', '{value}', false)" for name, value in values.items())
         limits = f"SELECT {', '.join(calls)}"
     else:  # net_read_timeout is 30 by default.
         locks = f", innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait}"
-        limits = f"SET idle_transaction_timeout = {idle}{locks if lock_wait else ''}{READ_NEWEST}"
+        statement = f", max_statement_time = {waits.statement}" if waits.statement else ""
+        limits = f"SET idle_transaction_timeout = {idle}{locks if lock_wait else ''}{statement}{READ_NEWEST}"
     with closing(raw.cursor()) as cursor:
         cursor.execute(limits)
     raw.commit()
@@ -129,6 +131,8 @@ class Waits:
     at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
     answer: float | None = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
+    connect: int = 0  # seconds for a new connection to a server; 0 means CONNECT_WAIT
+    statement: int = 0  # seconds for a statement of a server; 0 leaves it to the server
     between: Callable[[float], object] = time.sleep  # what passes the seconds between two tries on SQLite
 
 
@@ -156,7 +160,7 @@ def opened(settings: Settings, waits: Waits = FOR_LONG_WORK) -> Iterator[Engine]
     url = make_url(settings.database_url)
     if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
         url = url.set(database=str(settings.data_dir / (url.database or "")))
-    engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings))
+    engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings, waits.connect))
     # It idles while the other side is read.
     set_up(engine, settings, may_idle=True, waits=lambda: chosen_waits.get() or waits)
     try:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine
 
 from guestbook.lib import clock
 from guestbook.settings import Settings, database_url
-from guestbook.storage import column_types, engines
+from guestbook.storage import engines
 from guestbook.storage.engines import Waits
 
 
@@ -54,7 +53,16 @@ def problem(sentence: str, advice: str, command: str | None = None) -> DoctorFin
 
 
 PATIENCE = 2  # seconds for a connection, a lock or a statement
-WAITS = Waits(write=PATIENCE, read=PATIENCE, on_server=PATIENCE, at_once=1)
+# The limit of a statement is that of a lock on a server, too.
+WAITS = Waits(
+    write=PATIENCE,
+    read=PATIENCE,
+    on_server=0,
+    at_once=1,
+    answer=2 * PATIENCE,
+    connect=PATIENCE,
+    statement=PATIENCE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +79,5 @@ class ExaminedBook:
 def opened_book(settings: Settings) -> Iterator[ExaminedBook]:
     """Give the book; nothing of it is opened before a check does so."""
     file = database_url.sqlite_file(settings.data_dir, settings.database_url)
-    with engines.opened(settings, WAITS) if settings.on_sqlite else _on_server(settings) as engine:
+    with engines.opened(settings, WAITS) as engine:
         yield ExaminedBook(settings, engine, clock.now(), file)
-
-
-@contextmanager
-def _on_server(settings: Settings) -> Iterator[Engine]:
-    url = settings.database_url
-    is_postgresql = make_url(url).get_backend_name() == "postgresql"
-    engine = create_engine(url, **engines.options(settings, PATIENCE))
-    column_types.use_keyring(engine, settings.keyring)
-    limit = f"statement_timeout = {PATIENCE * 1000}" if is_postgresql else f"max_statement_time = {PATIENCE}"
-
-    def bound(raw: Any, _record: Any) -> None:
-        engines.limit_silence(raw, 2 * PATIENCE)
-        with raw.cursor() as cursor:
-            cursor.execute(f"SET {limit}")
-        raw.commit()
-
-    event.listen(engine, "connect", bound, insert=True)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
