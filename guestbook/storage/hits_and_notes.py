@@ -39,10 +39,10 @@ def saved_hits(select: Select) -> int:
     return _number(value)
 
 
-def note_hit(data_dir: Path) -> int:
-    """Add a view to the file, and return how many it has. Raises OSError where it cannot be written."""
+def note_hits(data_dir: Path, number: int = 1) -> int:
+    """Add views to the file, and return how many it has. Raises OSError where it cannot be written."""
     with _opened(data_dir, fcntl.LOCK_SH) as descriptor:
-        os.write(descriptor, b".")
+        os.write(descriptor, b"." * number)
         return os.fstat(descriptor).st_size
 
 
@@ -61,12 +61,6 @@ def take_hits(data_dir: Path) -> int:
             return 0
         os.ftruncate(descriptor, 0)
         return size
-
-
-def give_back_hits(data_dir: Path, number: int) -> None:
-    """Put views back that the database did not take. Raises OSError."""
-    with _opened(data_dir, fcntl.LOCK_SH) as descriptor:
-        os.write(descriptor, b"." * number)
 
 
 def add_hits(connection: "Connection", number: int) -> None:

@@ -225,7 +225,7 @@ def _count_view() -> int:
     if request.method != "GET" or not is_browser or "prefetch" in purpose:
         return saved + hits_and_notes.pending_hits(settings.data_dir)
     with suppress(OSError):  # On a full disk the book is still read.
-        pending = hits_and_notes.note_hit(settings.data_dir)
+        pending = hits_and_notes.note_hits(settings.data_dir)
         if pending >= hits_and_notes.HITS_BATCH:
             save = partial(_save, settings, current_app.extensions[HITS_EXTENSION])
 
@@ -255,4 +255,4 @@ def _save(settings: Settings, add: Callable[[int], None]) -> None:
     except Exception as error:
         log.info("Views of the book wait for the next batch: %s.", error)
         with suppress(OSError):
-            hits_and_notes.give_back_hits(settings.data_dir, number)
+            hits_and_notes.note_hits(settings.data_dir, number)

@@ -52,16 +52,16 @@ def test_without_sqlalchemy_it_is_the_same_number(tmp_path: Path) -> None:
 def test_a_batch_is_taken_once_and_only_when_it_is_full(tmp_path: Path) -> None:
     assert hits_and_notes.pending_hits(tmp_path) == hits_and_notes.take_hits(tmp_path) == 0
     for number in range(1, hits_and_notes.HITS_BATCH):
-        assert hits_and_notes.note_hit(tmp_path) == hits_and_notes.pending_hits(tmp_path) == number
+        assert hits_and_notes.note_hits(tmp_path) == hits_and_notes.pending_hits(tmp_path) == number
     assert hits_and_notes.take_hits(tmp_path) == 0
-    assert hits_and_notes.note_hit(tmp_path) == hits_and_notes.HITS_BATCH
+    assert hits_and_notes.note_hits(tmp_path) == hits_and_notes.HITS_BATCH
     assert hits_and_notes.take_hits(tmp_path) == hits_and_notes.HITS_BATCH
     assert hits_and_notes.take_hits(tmp_path) == hits_and_notes.pending_hits(tmp_path) == 0
 
 
 def test_what_the_database_did_not_take_goes_with_the_next_batch(tmp_path: Path) -> None:
-    hits_and_notes.give_back_hits(tmp_path, 30)
-    hits_and_notes.note_hit(tmp_path)
+    hits_and_notes.note_hits(tmp_path, 30)
+    hits_and_notes.note_hits(tmp_path)
     assert hits_and_notes.take_hits(tmp_path) == 31
 
 
@@ -72,7 +72,7 @@ def count_in_a_process(data_dir: Path, views: int, *, stops: bool = False) -> in
         return child
     try:
         for _ in range(views):
-            if hits_and_notes.note_hit(data_dir) >= hits_and_notes.HITS_BATCH and (
+            if hits_and_notes.note_hits(data_dir) >= hits_and_notes.HITS_BATCH and (
                 number := hits_and_notes.take_hits(data_dir)
             ):
                 if stops:
@@ -111,4 +111,4 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, fault: str) -> No
         (tmp_path / "other").write_text("")
         (tmp_path / hits_and_notes.PENDING_FILE).symlink_to(tmp_path / "other")
     with pytest.raises(OSError, match="hits"):
-        hits_and_notes.note_hit(tmp_path)
+        hits_and_notes.note_hits(tmp_path)
