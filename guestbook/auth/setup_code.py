@@ -81,12 +81,10 @@ def use_up(session: Session, data_dir: Path, code: str) -> None:
     _store(session, USED_CODE, ids.of_secret(code))
 
 
-def _store(session: Session, name: str, value: str) -> bool:
-    """Store a value in the book's state, and say whether there was another before."""
-    connection = session.connection()
-    row_changes.insert_missing(connection, BookState, name=name, value="")
-    other = (BookState.name == name) & (BookState.value != value)
-    return bool(connection.execute(update(BookState).where(other).values(value=value)).rowcount)
+def _store(session: Session, name: str, value: str) -> None:
+    """Store a value in the book's state."""
+    row_changes.insert_missing(session.connection(), BookState, name=name, value="")
+    session.connection().execute(update(BookState).where(BookState.name == name).values(value=value))
 
 
 def offer_file(data_dir: Path) -> None:
