@@ -122,11 +122,8 @@ def renew_recovery_codes(session: Session) -> list[str]:
 
 def remove(session: Session) -> bool:
     """Turn it off, so that the password is enough; return whether it was on."""
-    row = session.get(BookState, FACTOR_NAME, with_for_update=True, populate_existing=True)
-    if row is None:
+    if not session.query(BookState).filter_by(name=FACTOR_NAME).delete():
         return False
-    session.delete(row)
-    session.flush()
     audit_log.record(session, "disabled", FACTOR_NAME)
     return True
 

@@ -45,10 +45,7 @@ def make(session: Session, *, rotate: bool = False) -> str:
 
 def remove(session: Session) -> None:
     """Remove the token, so that the address is unknown from now on."""
-    row = session.get(BookState, CRON_TOKEN_NAME)
-    if row:
-        session.delete(row)
-        session.flush()
+    if session.query(BookState).filter_by(name=CRON_TOKEN_NAME).delete():
         audit_log.record(session, "deleted", CRON_ADDRESS)
 
 
