@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -204,7 +202,8 @@ def run(
         running.tally, beside = tally, inbox if options.inbox else None
         if options.stay:  # The next pass has the new settings, such as the book's address.
             file = settings.data_dir / ".env"
-            stop.set_when(partial(_is_changed, file, files.state_of(file)))
+            before = files.state_of(file)
+            stop.set_when(lambda: files.state_of(file) != before)
 
         def tick() -> None:
             host.keep()
@@ -218,10 +217,6 @@ def run(
     report = PassReport(tally, inbox.counts)
     _log_figures(options, report)
     return report
-
-
-def _is_changed(file: Path, before: tuple[int, ...] | None) -> bool:
-    return files.state_of(file) != before
 
 
 def _log_figures(options: Options, report: PassReport) -> None:
