@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from sqlite3 import SQLITE_CORRUPT
 from typing import cast
-from urllib.parse import quote
 
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
@@ -77,8 +76,7 @@ def verify(path: Path, name: Path) -> BackupLabel:
     """Read a whole backup and return its label; raises Refused, with this name of the file."""
     try:
         # Nobody writes to it, and the disk may be read-only.
-        uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
+        with closing(sqlite3.connect(sqlite_file.uri_of_fixed(path), uri=True)) as connection:
             found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
             if found != "ok":
                 raise ValueError(found.splitlines()[-1])

@@ -60,7 +60,7 @@ class OpenFile:
             is_read_only = files.is_read_only(self.path)
             fixed = files.state_of(self.path) if is_read_only and self.is_whole() else None
             info["file"] = Opened(self, _identity(self.path), None, is_read_only, fixed)
-            return _uri_of_fixed(self.path) if fixed else None
+            return uri_of_fixed(self.path) if fixed else None
 
     def note(self, info: dict[Any, Any]) -> None:
         """Remember what a connection has opened; raises FileReplaced."""
@@ -135,7 +135,8 @@ def check(info: dict[Any, Any]) -> None:
         raise FileReplaced(f"{info['file'].file.path} was replaced by another file")
 
 
-def _uri_of_fixed(path: Path) -> str:
+def uri_of_fixed(path: Path) -> str:
+    """Return the URI that opens a file to which nobody writes, with nothing made beside it."""
     return f"file:{quote(str(path))}?mode=ro&immutable=1"
 
 
@@ -164,7 +165,7 @@ def _check_whole(path: Path) -> None:
     """Raise FileReplaced for a file that is missing, still being copied, or no guestbook."""
     try:
         # SQLite opens it, for closing a descriptor of our own would let go of the locks on it.
-        with closing(sqlite3.connect(_uri_of_fixed(path), uri=True)) as connection:
+        with closing(sqlite3.connect(uri_of_fixed(path), uri=True)) as connection:
             query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
             (size,) = connection.execute(query).fetchone()
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
