@@ -68,13 +68,10 @@ SQLITE_AWAY = {
 SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: classes, and codes of other classes.
-POSTGRESQL_AWAY = (
-    "08|28|3D|53|57|58"  # connection, login, no such database, full, shutdown, the system
-    "|25006|25P0[34]"  # a server that only reads, as after a failover; idle for too long
-    "|40001|40P01|55006|55P03"  # locks
-)
 POSTGRESQL_FAULTS = {
-    POSTGRESQL_AWAY: Fault.AWAY,
+    "08|28|3D|53|57|58": Fault.AWAY,  # connection, login, no such database, full, shutdown, the system
+    "25006|25P0[34]": Fault.AWAY,  # a server that only reads, as after a failover; idle for too long
+    "40001|40P01|55006|55P03": Fault.AWAY,  # locks
     "XX00[12]": Fault.DAMAGED,
     "42P01": Fault.NO_TABLES,
     "42703": Fault.OLD_TABLES,
