@@ -22,7 +22,6 @@ TASK_QUEUES = {
     PROCESS: Queue("guestbook.inbound", routing_key="guestbook.inbound", durable=True),
 }
 IDS_PER_MESSAGE = 32  # of one claim at most; a message costs several times as much as a row
-SHARES = 8  # A claim becomes at least so many messages, if it has so many rows: workers share them.
 TOKEN_PATTERN = re.compile(r"[\w.]{1,64}", re.ASCII)
 
 

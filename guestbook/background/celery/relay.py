@@ -18,14 +18,7 @@ from sqlalchemy import Connection, Engine, Table, func, literal, null, select
 from sqlalchemy.orm import aliased
 
 from guestbook.background import whole_pass
-from guestbook.background.celery.messages import (
-    DELIVER,
-    IDS_PER_MESSAGE,
-    PROCESS,
-    SHARES,
-    Handover,
-    Publisher,
-)
+from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, PROCESS, Handover, Publisher
 from guestbook.background.whole_pass import RunningPass
 from guestbook.inbound import event_processor
 from guestbook.lib import clock, ids, locks, retry_policy
@@ -79,6 +72,7 @@ class Window:
 
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
+SHARES = 8  # A claim becomes at least so many messages, if it has so many rows: workers share them.
 MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
 # A row without a lease that is due so soon was given back by a worker.
 GIVEN_BACK_WITHIN = timedelta(seconds=3)
