@@ -1,22 +1,17 @@
 """The checks of the database: whether it works, fits the program, and holds secrets that can be read."""
 
+import re
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from guestbook.background.doctor import (
-    PATIENCE,
-    DoctorFinding,
-    ExaminedBook,
-    host_checks,
-    ok,
-    problem,
-    warning,
-)
+from guestbook.background.doctor import PATIENCE, DoctorFinding, ExaminedBook, ok, problem, warning
 from guestbook.lib import files
 from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, NO_PACKAGE, has_package
 from guestbook.lib.text import counted
@@ -156,12 +151,20 @@ def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield problem(f"{fault.value}.", VERSION_ADVICE[age], command)
 
 
+MOUNTS = Path("/proc/self/mounts")  # Linux's, see proc_pid_mounts(5) and fstab(5)
+NETWORK_TYPES = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|9p|afs|ceph|lustre|gpfs|beegfs|glusterfs|ocfs2|gfs2|davfs2?|ncpfs"
+    r"|fuse\.(sshfs|glusterfs|ceph|ceph-fuse|rclone|s3fs|gcsfuse|davfs2?|mount_davfs|smbnetfs|moosefs|juicefs)"
+)
+OCTAL = re.compile(r"\\([0-7]{3})")
+
+
 def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the journal mode suits the file system."""
     if not book.file:
         return
-    kind, mode = host_checks.type_of(book.file.parent), engines.journal_mode(book.engine)
-    if not host_checks.NETWORK_TYPES.fullmatch(kind or ""):
+    kind, mode = type_of(book.file.parent), engines.journal_mode(book.engine)
+    if not NETWORK_TYPES.fullmatch(kind or ""):
         yield ok(f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":
         line = f"GUESTBOOK_DATABASE_URL={database_url.of_file(book.file)}?journal_mode=delete"
@@ -173,6 +176,18 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
         )
     else:
         yield ok(f"The journal mode is {mode}, which works on a network drive ({kind}).")
+
+
+def type_of(folder: Path, mounts: Path = MOUNTS) -> str | None:
+    """Return the type of its file system, such as ext4 or nfs4; None where the system does not say."""
+    found, deepest = None, -1
+    with suppress(OSError):
+        for line in mounts.read_text(errors="surrogateescape").splitlines():
+            _device, where, kind, *_ = line.split(" ")
+            place = Path(OCTAL.sub(lambda code: chr(int(code[1], 8)), where))
+            if folder.resolve().is_relative_to(place) and len(place.parts) >= deepest:
+                found, deepest = kind, len(place.parts)
+    return found
 
 
 NOUNS = {

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import resource
 import shlex
 import shutil
@@ -156,26 +155,6 @@ def check_clock(book: ExaminedBook) -> Iterator[DoctorFinding]:
                 )
     if is_fine:
         yield ok(f"It is {now:%Y-%m-%d %H:%M} UTC on this host.")
-
-
-MOUNTS = Path("/proc/self/mounts")  # Linux's, see proc_pid_mounts(5) and fstab(5)
-NETWORK_TYPES = re.compile(
-    r"nfs\d?|cifs|smb\d?|smbfs|9p|afs|ceph|lustre|gpfs|beegfs|glusterfs|ocfs2|gfs2|davfs2?|ncpfs"
-    r"|fuse\.(sshfs|glusterfs|ceph|ceph-fuse|rclone|s3fs|gcsfuse|davfs2?|mount_davfs|smbnetfs|moosefs|juicefs)"
-)
-OCTAL = re.compile(r"\\([0-7]{3})")
-
-
-def type_of(folder: Path, mounts: Path = MOUNTS) -> str | None:
-    """Return the type, such as ext4 or nfs4; None where the system does not say."""
-    found, deepest = None, -1
-    with suppress(OSError):
-        for line in mounts.read_text(errors="surrogateescape").splitlines():
-            _device, where, kind, *_ = line.split(" ")
-            place = Path(OCTAL.sub(lambda code: chr(int(code[1], 8)), where))
-            if folder.resolve().is_relative_to(place) and len(place.parts) >= deepest:
-                found, deepest = kind, len(place.parts)
-    return found
 
 
 SECRET_FILES = (secret_key.KEY_FILE, secret_key.OLD_KEYS_FILE, ".env")  # in the data folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.background.doctor import State, host_checks, network_checks
+from guestbook.background.doctor import State, database_checks, host_checks, network_checks
 from guestbook.lib import clock, current_process, ids, signatures
 from guestbook.queue import deleted_comments
 from guestbook.storage import hits_and_notes, hosts_sharing_sqlite
@@ -41,14 +41,14 @@ def test_the_deepest_mount_says_on_which_file_system_a_folder_lies(
     tmp_path: Path, folder: str, kind: str, network: bool
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNTS)
-    assert host_checks.type_of(Path(folder), tmp_path / "mounts") == kind
-    assert bool(host_checks.NETWORK_TYPES.fullmatch(kind)) is network
+    assert database_checks.type_of(Path(folder), tmp_path / "mounts") == kind
+    assert bool(database_checks.NETWORK_TYPES.fullmatch(kind)) is network
 
 
 def test_wal_on_a_network_drive_is_a_problem_and_the_line_for_the_settings_solves_it(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_checks, "type_of", lambda _folder: "nfs4")
+    monkeypatch.setattr(database_checks, "type_of", lambda _folder: "nfs4")
     finding = look()["journal mode"]
     assert finding.state is State.PROBLEM
     assert "network drive (nfs4)" in finding.sentence
