@@ -57,7 +57,7 @@ def options(settings: Settings, connect_wait: int = 0) -> dict[str, Any]:
     return {**kept, "connect_args": connect_args, "use_native_hstore": False}
 
 
-def _set_limits(raw: Any, waits: "Waits", *, is_postgresql: bool, may_idle: bool) -> None:
+def _set_limits(raw: Any, waits: "Waits", *, may_idle: bool) -> None:
     """Set on a new connection what no URL can: the server ends idle transactions, which frees their locks.
 
     So it does with statements that wait too long for a lock. In the middle of a statement PostgreSQL waits
@@ -65,7 +65,7 @@ def _set_limits(raw: Any, waits: "Waits", *, is_postgresql: bool, may_idle: bool
     """
     limit_silence(raw, waits.answer)
     idle, lock_wait = 0 if may_idle else SILENCE, waits.on_server
-    if is_postgresql:
+    if hasattr(raw, "pgconn"):  # PostgreSQL's
         values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
         values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
         values |= {"statement_timeout": f"{waits.statement}s"} if waits.statement else {}
@@ -131,8 +131,7 @@ class Waits:
     at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
     answer: float | None = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
-    connect: int = 0  # seconds for a new connection to a server; 0 means CONNECT_WAIT
-    statement: int = 0  # seconds for a statement of a server; 0 leaves it to the server
+    statement: int = 0  # seconds for a statement of a server, and for a connection to it; 0 for the usual
     between: Callable[[float], object] = time.sleep  # what passes the seconds between two tries on SQLite
 
 
@@ -160,7 +159,8 @@ def opened(settings: Settings, waits: Waits = FOR_LONG_WORK) -> Iterator[Engine]
     url = make_url(settings.database_url)
     if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
         url = url.set(database=str(settings.data_dir / (url.database or "")))
-    engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings, waits.connect))
+    url = url.difference_update_query(["journal_mode"])
+    engine = create_engine(url, **options(settings, waits.statement))
     # It idles while the other side is read.
     set_up(engine, settings, may_idle=True, waits=lambda: chosen_waits.get() or waits)
     try:
@@ -169,13 +169,7 @@ def opened(settings: Settings, waits: Waits = FOR_LONG_WORK) -> Iterator[Engine]
         engine.dispose()
 
 
-def set_up(
-    engine: Engine,
-    settings: Settings,
-    *,
-    may_idle: bool = False,
-    waits: Callable[[], Waits] = lambda: chosen_waits.get() or FOR_PASSES,
-) -> None:
+def set_up(engine: Engine, settings: Settings, *, waits: Callable[[], Waits], may_idle: bool = False) -> None:
     """Set up the connections that an engine makes: they encrypt secrets, and wake passes in the data folder.
 
     If they `may_idle`, transactions that do nothing last for as long as they like. `waits` says how long one
@@ -192,12 +186,8 @@ def set_up(
     for logger in map(logging.getLogger, RAISING_LOGGERS):  # They would log tracebacks of lost connections.
         if logger.level == logging.NOTSET:  # Nobody has chosen one.
             logger.setLevel(logging.CRITICAL)
-    is_postgresql = engine.dialect.name == "postgresql"
-
-    def connect(raw: Any, _record: Any) -> None:
-        _set_limits(raw, waits(), is_postgresql=is_postgresql, may_idle=may_idle)
-
-    event.listen(engine, "connect", connect, insert=True)  # before SQLAlchemy's own first statements
+    # This comes before SQLAlchemy's own first statements.
+    event.listen(engine, "connect", lambda raw, _: _set_limits(raw, waits(), may_idle=may_idle), insert=True)
     event.listen(engine, "handle_error", database_errors.correct_disconnect)
 
 
@@ -227,9 +217,6 @@ def _watch_file(engine: Engine) -> Path | None:
         uri = files.setdefault(names[0], OpenFile(names[0])).prepare(record.info)
         return dialect.connect(uri, **options, uri=True) if uri else None
 
-    def note(_raw: Any, record: Any) -> None:
-        record.info["file"].file.note(record.info)
-
     def see(_raw: Any, record: Any, _proxy: Any) -> None:
         opened: Opened = record.info["file"]
         if not opened.is_current:
@@ -239,7 +226,7 @@ def _watch_file(engine: Engine) -> Path | None:
             raise InvalidatePoolError
 
     event.listen(engine, "do_connect", prepare)
-    event.listen(engine, "connect", note)
+    event.listen(engine, "connect", lambda _raw, record: record.info["file"].file.note(record.info))
     event.listen(engine, "checkout", see)
     return Path(name)
 

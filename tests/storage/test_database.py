@@ -225,7 +225,7 @@ def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
 def test_a_database_without_a_wal_works_and_says_so(tmp_path: Path) -> None:
     read = settings.load(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db"))
     engine = create_engine("sqlite://", connect_args={"isolation_level": None})
-    engines.set_up(engine, read)  # one in memory has none to be had
+    engines.set_up(engine, read, waits=lambda: engines.FOR_PASSES)  # one in memory has none to be had
     database.create_tables(engine)
     assert engines.journal_mode(engine) == "memory"
     with database.write(engine) as connection:

@@ -54,15 +54,7 @@ def problem(sentence: str, advice: str, command: str | None = None) -> DoctorFin
 
 PATIENCE = 2  # seconds for a connection, a lock or a statement
 # The limit of a statement is that of a lock on a server, too.
-WAITS = Waits(
-    write=PATIENCE,
-    read=PATIENCE,
-    on_server=0,
-    at_once=1,
-    answer=2 * PATIENCE,
-    connect=PATIENCE,
-    statement=PATIENCE,
-)
+WAITS = Waits(write=PATIENCE, read=PATIENCE, on_server=0, at_once=1, answer=2 * PATIENCE, statement=PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
