@@ -201,7 +201,6 @@ def _insert(connection: Connection, table: PlainTable, rows: list[Row], advice: 
 
 
 PORTS = {"postgresql": 5432, "mysql": 3306}  # the ports where a URL names none
-BACKENDS = {"mariadb": "mysql"}  # two names for one
 # The options of a URL that say where the database is.
 PLACE_OPTIONS = ("dbname", "host", "hostaddr", "options", "port", "service", "unix_socket")
 NAMED_TABLES = 3  # tables that a sentence names
@@ -252,7 +251,7 @@ def move_book(settings: Settings, url: str, *, progress: Progress, waiting: Call
 def place(engine: Engine) -> str:
     """Return where a database is, without user and password, the same however its URL was typed."""
     url = engine.url
-    backend = BACKENDS.get(engine.dialect.name, engine.dialect.name)
+    backend = engine.dialect.name.replace("mariadb", "mysql")  # two names for one
     if backend == "sqlite":
         return f"sqlite:///{Path(url.database or '').resolve()}"
     more = "&".join(f"{name}={url.query[name]}" for name in PLACE_OPTIONS if name in url.query)
