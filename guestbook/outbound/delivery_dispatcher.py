@@ -3,8 +3,8 @@
     due delivery ──claim──▶ task ──load──▶ worker pool ──attempt──▶ outcome ──record──▶ final, or due later
     └── tick n: one transaction ──┘        └─── sender threads ───┘       └── tick n + 1, before it claims ─┘
 
-The main thread alone uses the database, in ticks. The sender threads start no request during a tick. With a
-concurrency of one there are none: the main thread sends between the ticks.
+The main thread alone uses the database, in ticks. The sender threads start no request while the transaction of
+a tick runs. With a concurrency of one there are none: the main thread sends between the ticks.
 A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
 `worker_pool` tells how a task waits for a thread, `attempt_sender` how the request is made. `TickPace` and
 `HostLimits`, which come first, keep ticks short and threads within the limits of the host.
