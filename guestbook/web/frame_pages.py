@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
-from flask.typing import ResponseReturnValue
 
 from guestbook.web import (
     book_signing,
@@ -17,6 +16,8 @@ from guestbook.web import (
 
 pages = Blueprint(embed.BLUEPRINT, __name__)
 pages.register_blueprint(book_signing.pages, url_prefix=embed.OWN_COMMENT)
+pages.add_url_rule(embed.PATH, "index", public_pages.index)
+pages.add_url_rule(embed.PATH, "sign", book_signing.sign, methods=["POST"])
 
 SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
 SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
@@ -40,18 +41,6 @@ def let_sites_show(response: Response) -> Response:
     if request.cookies:  # Its visitor alone may see a comment that waits.
         response.headers["Cache-Control"] = "private, no-cache"
     return response
-
-
-@pages.get("/embed", endpoint="index")
-def framed() -> ResponseReturnValue:
-    """Show the book as it stands in the frame."""
-    return public_pages.index()
-
-
-@pages.post("/embed", endpoint="sign")
-def sign_in_frame() -> ResponseReturnValue:
-    """Sign the book inside the frame."""
-    return book_signing.sign()
 
 
 @pages.get("/embed.js")

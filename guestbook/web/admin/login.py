@@ -59,11 +59,6 @@ def require_login() -> ResponseReturnValue | None:
     return None
 
 
-def explain(_error: CSRFError) -> ResponseReturnValue:
-    """Say that the page with the form has expired."""
-    return error_pages.answer(PageExpired())
-
-
 def limit_cookie(config: dict[str, Any], base_url: str) -> None:
     """Let browsers send the cookie to the book at this address alone: visitors get none."""
     base = urlsplit(base_url)
@@ -133,12 +128,11 @@ def log_out() -> ResponseReturnValue:
     return responses.done("You are logged out.", ".log_in")
 
 
-@pages.errorhandler(CSRFError)
-def explain_login(error: CSRFError) -> ResponseReturnValue:
-    """Say why this login cannot work, or show a fresh form."""
+def explain(_error: CSRFError) -> ResponseReturnValue:
+    """Say that the page with the form has expired; of a login, show a fresh form, or why it cannot work."""
     step = LOGIN_STEPS.get(request.endpoint or "")
     if step is None:
-        return explain(error)
+        return error_pages.answer(PageExpired())
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(step, notice=f"This page has expired. Please type the {step} again."), 400
     is_secret_enough = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
