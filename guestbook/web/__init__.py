@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from guestbook.lib import redaction
 from guestbook.web import (
@@ -62,14 +63,17 @@ def register(app: Flask, only_path: str | None = None) -> None:
     With `only_path` it may leave out pages at other paths.
     """
     # An app for readers has no SQLAlchemy.
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from guestbook.storage import database
     from guestbook.web import database_error_pages, front_page_cache
 
-    register_public(app, database_error_pages.require_version)
+    register_public(app, lambda: database.require_version(database.db.engine))
     if only_path is None:  # A CGI process answers one request.
         front_page_cache.init_app(app)
     send_after_requests.init_app(app)  # It runs after kept pages too.
     public_pages.init_app(app, partial(_add_hits, app))
-    database_error_pages.init_app(app)
+    app.register_error_handler(SQLAlchemyError, database_error_pages.answer)
     writes_files = app.config["GUESTBOOK"].public_folder is not None
     if writes_files:
         app.after_request(partial(_keep_files_right, app))
@@ -94,9 +98,9 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
         # A visitor's address and scheme come from as many proxies as the owner has named.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
     request_checks.init_app(app, require_version)
-    response_headers.init_app(app)
+    app.after_request(response_headers.finish)
     translation_and_template_filters.init_app(app)
-    error_pages.init_app(app)
+    app.register_error_handler(HTTPException, error_pages.answer)
     app.register_blueprint(public_pages.pages)
     app.register_blueprint(look_language_time_zone.pages)
 

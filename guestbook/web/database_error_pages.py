@@ -1,14 +1,13 @@
 """The answers where the database fails: 503 when it cannot be used or has another version, else 500."""
 
-from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask import Response, current_app, g, redirect, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
 from guestbook.comments.submission import waiting_time
 from guestbook.lib.errors import Translatable
 from guestbook.settings import installation
-from guestbook.storage import database, database_errors
-from guestbook.storage.database import db
+from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 from guestbook.web import book_signing, error_pages, response_headers
 from guestbook.web.error_pages import BookUpdating
@@ -28,16 +27,6 @@ DATABASE_FAULTS = {  # Waiting does not repair these.
 }
 # A column is missing for OLD_TABLES, though the version is right.
 MAY_PASS = (Fault.NO_TABLES, Fault.AWAY, Fault.OLD_TABLES)
-
-
-def init_app(app: Flask) -> None:
-    """Answer the database's errors."""
-    app.register_error_handler(SQLAlchemyError, answer)
-
-
-def require_version() -> None:
-    """Raise WrongVersion, or the error of a database that cannot be read."""
-    database.require_version(db.engine)
 
 
 def answer(error: SQLAlchemyError) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Flask, Response, current_app, g, json, render_template, request
+from flask import Response, current_app, g, json, render_template, request
 from werkzeug.exceptions import (
     BadHost,
     BadRequest,
@@ -175,11 +175,6 @@ def _is_reading() -> bool:
 
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
-
-
-def init_app(app: Flask) -> None:
-    """Answer every error, foreseen or not."""
-    app.register_error_handler(HTTPException, answer)
 
 
 def answer(error: HTTPException) -> Response:

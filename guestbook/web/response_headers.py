@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Response, abort, current_app, make_response, request, url_for
+from flask import Response, abort, current_app, make_response, request, url_for
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response as BaseResponse
@@ -58,11 +58,6 @@ HEADERS_BELOW = {
     MODERATION_PATH: SECRET_PAGE,
     RECEIVER_PATH: {**SECRET_PAGE, "Content-Security-Policy": ADMIN_CONTENT_POLICY},
 }
-
-
-def init_app(app: Flask) -> None:
-    """Finish every answer, error pages and static files included."""
-    app.after_request(finish)
 
 
 def finish(response: Response) -> Response:
