@@ -31,7 +31,7 @@ from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import request_context, response_headers, row_lookup
@@ -285,8 +285,7 @@ def test(link_id: str) -> ResponseReturnValue:
     admission = _admitted_to_act(link_id, sends=True)
     webhook_id = admission.webhook.id
     try:
-        with writing() as session:
-            webhook = row_lookup.find_locked(Webhook, webhook_id)
+        with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
             event = request.form.get("event", "")
             delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
             what = "ping" if event == "ping" else "example"
@@ -301,8 +300,7 @@ def rotate(link_id: str) -> ResponseReturnValue:
     """Rotate the secret and show the new one; a double click must not rotate it twice."""
     admission = _admitted_to_act(link_id, sends=False)
     webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing")
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
+    with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
         if webhook.sign_with == "key":
             abort(422, ONLY_THE_KEY_SIGNS)
         if said := row_actions.rotated_already(webhook):
@@ -318,8 +316,7 @@ def rotate_key(link_id: str) -> ResponseReturnValue:
     admission = _admitted_to_act(link_id, sends=False)
     webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing", "key")
     try:
-        with writing() as session:
-            webhook = row_lookup.find_locked(Webhook, webhook_id)
+        with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
             if said := row_actions.rotated_already(webhook, "key"):
                 return admission.done(said)
             webhook_signatures.rotate_key(session, webhook, overlap)

@@ -1,9 +1,12 @@
 """Rows by the id in an address, for all views; 429 for those who guess addresses or ask too often."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from flask import abort, request
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
@@ -29,6 +32,13 @@ def find(model: type[M], row_id: str) -> M:
 def find_locked(model: type[M], row_id: str) -> M:
     """Return the row under a lock, so that nobody deletes it before it is changed; 404 when there is none."""
     return _get(model, row_id, with_for_update={"key_share": True}) or abort(404)
+
+
+@contextmanager
+def changing(model: type[M], row_id: str) -> Iterator[tuple[Session, M]]:
+    """Give a session whose transaction writes, and the row as `find_locked` does; commit at the end."""
+    with writing() as session:
+        yield session, find_locked(model, row_id)
 
 
 def find_locked_comment(comment_id: str) -> Comment:

@@ -99,8 +99,7 @@ def remove(bin_id: str, action: str) -> ResponseReturnValue:
         bin_ = row_lookup.find(Bin, bin_id)
         count = request_bins.count(db.session(), bin_.id)
         return render_template("admin/bin_ask.html", bin=bin_, action=action, count=count)
-    with writing() as session:
-        bin_ = row_lookup.find_locked(Bin, bin_id)
+    with row_lookup.changing(Bin, bin_id) as (session, bin_):
         if action == "clear":
             count = request_bins.clear(session, bin_.id)
             return responses.done(f"{counted(count, 'request')} deleted.", ".show", bin_id=bin_id)

@@ -54,8 +54,7 @@ class RowActions:
 
     def enable(self, **address: str) -> ResponseReturnValue:
         """Enable a row, even before a pause is over. A secret that its page shows stays on the page."""
-        with writing() as session:
-            row = row_lookup.find_locked(self.model, *address.values())
+        with row_lookup.changing(self.model, *address.values()) as (session, row):
             row_changes.enable(session, row)
             shown, is_pulled = keep_shown(row), self.model is Webhook and row.is_pulled
         said = self.enabled.format("Its receiver fetches" if is_pulled else "The next pass of cron sends")
@@ -63,8 +62,7 @@ class RowActions:
 
     def disable(self, **address: str) -> ResponseReturnValue:
         """Disable a row, with an undo where it was enabled."""
-        with writing() as session:
-            row = row_lookup.find_locked(self.model, *address.values())
+        with row_lookup.changing(self.model, *address.values()) as (session, row):
             was_enabled = row.disabled_at is None
             row_changes.disable(session, row)
             back = url_for(".show", **address)  # type: ignore[arg-type]  # url_for takes them
@@ -74,8 +72,7 @@ class RowActions:
     def rotate(self, **address: str) -> ResponseReturnValue:
         """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
         signs_for, typed = overlap(self.overlapping), clean_line(request.form.get("secret", ""))
-        with writing() as session:
-            row = row_lookup.find_locked(self.model, *address.values())
+        with row_lookup.changing(self.model, *address.values()) as (session, row):
             if said := rotated_already(row):
                 return responses.done(said, ".show", **address)
             self.rotate_secret(session, row, signs_for, typed or None)

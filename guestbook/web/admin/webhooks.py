@@ -262,8 +262,7 @@ def show(webhook_id: str, **more: object) -> str:
 @pages.post("/<webhook_id>/ping")
 def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show its result."""
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
+    with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
         delivery_id = webhooks.store_sample(session, webhook, request_context.settings()).id
         shown = row_actions.keep_shown(webhook)
     there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
@@ -275,8 +274,7 @@ def ping(webhook_id: str) -> ResponseReturnValue:
 def example(webhook_id: str) -> ResponseReturnValue:
     """Queue an example of an event, and show its delivery."""
     event = request.form.get("event", "")
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
+    with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
         delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
         is_pulled = webhook.is_pulled
     what = "waits until its receiver fetches it" if is_pulled else "goes out with the next pass of cron"
@@ -288,8 +286,7 @@ def example(webhook_id: str) -> ResponseReturnValue:
 def rotate_key(webhook_id: str) -> ResponseReturnValue:
     """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
     overlap = row_actions.overlap("keep signing", "key")
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
+    with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
         if said := row_actions.rotated_already(webhook, "key"):
             return responses.done(said, ".show", webhook_id=webhook_id)
         webhook_signatures.rotate_key(session, webhook, overlap)
@@ -344,8 +341,7 @@ def add_link(webhook_id: str) -> ResponseReturnValue:
     # This comes before an attempt at the password is counted.
     receiver_links.check(row_lookup.find(Webhook, webhook_id), **typed)
     responses.confirm_password()
-    with writing() as session:
-        webhook = row_lookup.find_locked(Webhook, webhook_id)
+    with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
         if session.get(ReceiverLink, link_id):
             return responses.done(LINK_SHOWN_ONCE, ".show_links", webhook_id=webhook_id)
         link = receiver_links.add(session, webhook, **typed, link_id=link_id)
@@ -356,8 +352,7 @@ def add_link(webhook_id: str) -> ResponseReturnValue:
 @pages.post("/<webhook_id>/receiver-links/<link_id>/revoke")
 def revoke_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
     """Revoke a link."""
-    with writing() as session:
-        link = row_lookup.find_locked(ReceiverLink, link_id)
+    with row_lookup.changing(ReceiverLink, link_id) as (session, link):
         if link.webhook_id != webhook_id:
             abort(404)
         receiver_links.revoke(session, link)

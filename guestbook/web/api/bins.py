@@ -17,7 +17,7 @@ from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import PAGE_QUERY, Answer, Calls, list_of
-from guestbook.web.row_lookup import find, find_locked
+from guestbook.web.row_lookup import changing, find
 
 BIN_FIELDS: Schema = {
     "name": schema.line(validate.NAME_LIMIT),
@@ -73,8 +73,7 @@ def create_bin() -> Answer:
 def update_bin(bin_id: str) -> Answer:
     """Change a bin; other fields stay."""
     changes = request_reader.body()
-    with writing() as session, request_reader.renamed(BIN_COLUMNS):
-        bin_ = find_locked(Bin, bin_id)
+    with changing(Bin, bin_id) as (session, bin_), request_reader.renamed(BIN_COLUMNS):
         response_headers.refuse_if_changed(_shown(bin_))
         request_bins.update(session, bin_, _fields(changes))
         return _shown(bin_)
@@ -83,8 +82,8 @@ def update_bin(bin_id: str) -> Answer:
 @calls.serve("DELETE /bins/{bin_id}/requests", {204: None})
 def clear_bin(bin_id: str) -> Answer:
     """Delete the requests of a bin."""
-    with writing() as session:
-        request_bins.clear(session, find_locked(Bin, bin_id).id)
+    with changing(Bin, bin_id) as (session, bin_):
+        request_bins.clear(session, bin_.id)
     return "", 204
 
 

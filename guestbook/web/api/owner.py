@@ -24,7 +24,7 @@ from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Answer, Calls, list_of
-from guestbook.web.row_lookup import find, find_locked
+from guestbook.web.row_lookup import changing, find
 
 AUDIT_QUERY = {
     **PAGE_QUERY,
@@ -131,8 +131,8 @@ def revoke_token(token_id: str) -> Answer:
 
     It may be the caller's own.
     """
-    with writing() as session:
-        api_tokens.revoke(session, find_locked(Token, token_id))
+    with changing(Token, token_id) as (session, token):
+        api_tokens.revoke(session, token)
     return "", 204
 
 
@@ -190,8 +190,7 @@ def _reveal(model: type[Webhook] | type[Source], row_id: str) -> Answer:
         login.confirm(password, address=request.remote_addr, settings=request_context.settings())
     except TooManyTries as error:
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
-    with writing() as session:
-        row = find_locked(model, row_id)
+    with changing(model, row_id) as (session, row):
         if isinstance(row.secret, Unreadable):
             raise Conflict(CANNOT_REVEAL)
         row_changes.note_reveal(session, row)

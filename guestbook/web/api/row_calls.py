@@ -12,12 +12,12 @@ from guestbook.lib.text import clean_line
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter, L, M, QueueFilter, RowPage
 from guestbook.storage import row_changes
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Bin, Source, Webhook
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, Answer, Calls, list_of
-from guestbook.web.row_lookup import find, find_locked
+from guestbook.web.row_lookup import changing, find
 
 N = TypeVar("N", Bin, Source, Webhook)
 Shape = Callable[[M], dict[str, Any]]
@@ -56,8 +56,8 @@ def serve(calls: Calls, model: type[N], shape: Shape[N], also: str) -> None:
 
     def remove(**address: str) -> Answer:
         [row_id] = address.values()
-        with writing() as session:
-            response_headers.refuse_if_changed(shape(find_locked(model, row_id)))
+        with changing(model, row_id) as (session, row):
+            response_headers.refuse_if_changed(shape(row))
             # The same lock holds, so no change comes between.
             _, is_gone = row_changes.delete_next(session.connection(), model, row_id)
         if not is_gone:

@@ -28,7 +28,7 @@ from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import OVERLAP_FIELD, Answer, Calls
-from guestbook.web.row_lookup import find, find_locked
+from guestbook.web.row_lookup import changing, find
 
 SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS.items()}
 FIELDS_OF_SOURCE: Schema = {
@@ -81,8 +81,7 @@ def create_source() -> Answer:
 def update_source(source_id: str) -> Answer:
     """Change a source; other fields stay."""
     changes = request_reader.body()
-    with writing() as session, request_reader.renamed(IN_SCHEME):
-        source = find_locked(Source, source_id)
+    with changing(Source, source_id) as (session, source), request_reader.renamed(IN_SCHEME):
         response_headers.refuse_if_changed(_shown(source))
         before = source.secret
         sources.update(session, source, _fields(changes))
@@ -109,8 +108,7 @@ def test_source(source_id: str) -> Answer:
 def rotate_source_secret(source_id: str) -> Answer:
     """Rotate the secret; the old one also counts for some hours."""
     given = request_reader.body()
-    with writing() as session:
-        source = find_locked(Source, source_id)
+    with changing(Source, source_id) as (session, source):
         sources.rotate(session, source, timedelta(hours=given["overlap_hours"]), given.get("secret"))
         return idempotency.keep(session, _shown(source, with_secret=True))
 

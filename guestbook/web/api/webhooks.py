@@ -30,7 +30,7 @@ from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Answer, Calls, list_of
-from guestbook.web.row_lookup import find, find_locked
+from guestbook.web.row_lookup import changing, find
 
 # A call makes so many deliveries, or a few more.
 MOST_BACKFILLED = 1000
@@ -154,8 +154,7 @@ def update_webhook(webhook_id: str) -> Answer:
     `events` and `headers` replace the old ones.
     """
     changes = request_reader.body(_errors)
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
+    with changing(Webhook, webhook_id) as (session, webhook):
         response_headers.refuse_if_changed(_shown(webhook))
         webhooks.update(session, webhook, _fields(changes), request_context.settings())
         if changes.get("disabled"):
@@ -171,8 +170,7 @@ def update_webhook(webhook_id: str) -> Answer:
 def test_webhook(webhook_id: str) -> Answer:
     """Send a ping, or an example of an event: its delivery is due at once."""
     event = request_reader.body()["event"]
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
+    with changing(Webhook, webhook_id) as (session, webhook):
         delivery = webhooks.store_sample(session, webhook, request_context.settings(), event)
         return idempotency.keep(session, webhook_json.delivery(delivery), 202)
 
@@ -183,8 +181,7 @@ def test_webhook(webhook_id: str) -> Answer:
 def rotate_webhook_secret(webhook_id: str) -> Answer:
     """Rotate the secret; the old one also signs for some hours."""
     given = request_reader.body()
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
+    with changing(Webhook, webhook_id) as (session, webhook):
         rotate_secret(session, webhook, timedelta(hours=given["overlap_hours"]), given.get("secret"))
         return idempotency.keep(session, _shown(webhook, with_secret=True))
 
@@ -193,8 +190,7 @@ def rotate_webhook_secret(webhook_id: str) -> Answer:
 def rotate_webhook_key(webhook_id: str) -> Answer:
     """Rotate the key pair; the old key also signs for some hours."""
     given = request_reader.body()
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
+    with changing(Webhook, webhook_id) as (session, webhook):
         rotate_key(session, webhook, timedelta(hours=given["overlap_hours"]), given.get("signing_key"))
         return idempotency.keep(session, _shown(webhook))
 
@@ -241,8 +237,8 @@ def take_deliveries(webhook_id: str) -> Answer:
     found, has_waited = _wait_for_any(webhook_id, query["wait"], replaced)
     taken: list[Taken] = []
     if found and request.method == "GET":  # HEAD could not hand them over.
-        with writing() as session:
-            webhook, settings = find_locked(Webhook, webhook_id), request_context.settings()
+        with changing(Webhook, webhook_id) as (session, webhook):
+            settings = request_context.settings()
             _require_pulled(webhook)
             taken = pulled_deliveries.take(
                 session.connection(), webhook, settings, token, query["limit"], replaced
@@ -261,8 +257,7 @@ def commit_deliveries(webhook_id: str) -> Answer:
     """Say what came of the fetched deliveries."""
     body, settings = request_reader.body(), request_context.settings()
     results = [PulledResult(**one) for one in body["results"]]
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
+    with changing(Webhook, webhook_id) as (session, webhook):
         if not webhook.is_pulled:
             raise Conflict(pulled_deliveries.NOT_PULLED)
         recorded = pulled_deliveries.commit(session.connection(), webhook, settings, body["token"], results)
@@ -309,8 +304,7 @@ def list_receiver_links(webhook_id: str) -> Answer:
 @calls.serve("POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke", {200: "ReceiverLink"})
 def revoke_receiver_link(webhook_id: str, link_id: str) -> Answer:
     """Revoke a link to the page of its receiver."""
-    with writing() as session:
-        link = find_locked(ReceiverLink, link_id)
+    with changing(ReceiverLink, link_id) as (session, link):
         if link.webhook_id != webhook_id:
             abort(404)
         receiver_links.revoke(session, link)
