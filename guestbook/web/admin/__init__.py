@@ -1,6 +1,5 @@
 """The admin pages. Every page but the login needs a login, and no GET changes anything."""
 
-from collections.abc import Collection
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -52,15 +51,14 @@ def _menu() -> dict[str, Any]:
     """Return the entries of the menu: those that lead somewhere, the current one, and which are hidden."""
     if g.get("login") is None:
         return {"menu": []}
-    seen: Collection[str] = SHOWN_WITH_ROWS
+    hidden: set[str] = set()
     with suppress(SQLAlchemyError):  # A page about an error shows all.
         found = db.session.execute(
             select(*(exists(select(row.id)) for row in SHOWN_WITH_ROWS.values()))
         ).one()
-        seen = [name for name, is_there in zip(SHOWN_WITH_ROWS, found, strict=True) if is_there]
+        hidden = {name for name, is_there in zip(SHOWN_WITH_ROWS, found, strict=True) if not is_there}
     here = (request.endpoint or "").split(".")[1:2]
     menu = [(name, [behind.name for behind in several]) for name, several in ADMIN_MENU.items()]
-    hidden = SHOWN_WITH_ROWS.keys() - set(seen)
     return {
         "menu": [(name, parts) for name, parts in menu if name not in hidden or here[0] in parts],
         "hidden": hidden,

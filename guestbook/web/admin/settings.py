@@ -28,16 +28,15 @@ PAGES = {  # Each page has its view, and a sentence for when it was saved.
 @pages.get("/embed/", endpoint="embed", defaults={"page": "embed"})
 def show(page: str, **more: object) -> str:
     """Show a page of settings, or a sent form again."""
-    known, stored = _fields(page), preferences.typed(request_context.preferences())
+    known, book = _fields(page), request_context.preferences()
+    is_sent = request.endpoint == "admin.settings.save"
     return render_template(
         f"admin/settings_{page}.html",
         page=page,
         fields=known,
-        values=stored
-        if request.endpoint != "admin.settings.save"
-        else fields.typed(known, request.form.getlist),
+        values=fields.typed(known, request.form.getlist) if is_sent else preferences.typed(book),
         zones=clock.suggested_zones,
-        frame_title=translation_and_template_filters.title_for_sites(request_context.preferences()),
+        frame_title=translation_and_template_filters.title_for_sites(book),
         forms=website_forms.pages(db.session()) if page == "embed" else {},
         form_ends=website_forms.ENDS,
         **more,

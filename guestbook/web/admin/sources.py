@@ -202,14 +202,8 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     wording = sources.template_for(typed.verify, typed.chosen_template()) if is_comment else None
     source = row_lookup.find(Source, source_id) if source_id else None
     base_url = request_context.settings().base_url
-    about = (
-        typed.verify,
-        wording,
-        base_url,
-        typed.name,
-        SOURCE_FIELDS["event_condition"].check(typed.event_condition),
-    )
-    tried = samples.preview_of(db.session(), source, *about)
+    condition = SOURCE_FIELDS["event_condition"].check(typed.event_condition)
+    tried = samples.preview_of(db.session(), source, typed.verify, wording, base_url, typed.name, condition)
     return edit(source_id, typed, preview=tried[0] if is_comment else None, tried=tried)
 
 
