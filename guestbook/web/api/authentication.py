@@ -140,11 +140,6 @@ def packed(name: str, content: bytes) -> dict[str, str]:
     return {name: text, "encoding": encoding}
 
 
-def shown_url(whole: str) -> str:
-    """Return the URL of a webhook as the token may see it."""
-    return whole if may("manage") else redaction.url(whole)
-
-
 def _masked(text: str) -> str:
     if may("manage"):
         return text
