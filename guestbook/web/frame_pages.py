@@ -1,25 +1,17 @@
 """The book in a frame of another website: its front page, and the pages of one's own comment."""
 
 import json
-from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
 
-from guestbook.web import (
-    book_signing,
-    embed,
-    public_pages,
-    request_context,
-    response_headers,
-    translation_and_template_filters,
-)
+from guestbook.web import book_signing, embed, public_pages, request_context, response_headers
+from guestbook.web.translation_and_template_filters import STATIC, of_book
 
 pages = Blueprint(embed.BLUEPRINT, __name__)
 pages.register_blueprint(book_signing.pages, url_prefix=embed.OWN_COMMENT)
 pages.add_url_rule(embed.PATH, "index", public_pages.index)
 pages.add_url_rule(embed.PATH, "sign", book_signing.sign, methods=["POST"])
 
-SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
 SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 
 
@@ -46,8 +38,8 @@ def let_sites_show(response: Response) -> Response:
 @pages.get("/embed.js")
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
-    title = json.dumps(translation_and_template_filters.of_book(request_context.preferences()).title)
-    code = SCRIPT_FILE.read_text().replace('"Guestbook"', title)
+    title = json.dumps(of_book(request_context.preferences()).title)
+    code = (STATIC / "embed.js").read_text().replace('"Guestbook"', title)
     response = response_headers.public(code, "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response

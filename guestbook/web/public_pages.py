@@ -33,14 +33,8 @@ from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
 from guestbook.storage import hits_and_notes, preferences
-from guestbook.web import (
-    embed,
-    request_context,
-    response_headers,
-    translation_and_template_filters,
-    visitor_tokens,
-)
-from guestbook.web.translation_and_template_filters import translated
+from guestbook.web import embed, request_context, response_headers, visitor_tokens
+from guestbook.web.translation_and_template_filters import shown_number, translated
 
 if TYPE_CHECKING:  # A reader's page by CGI imports no SQLAlchemy.
     from guestbook.storage.models import Comment
@@ -241,9 +235,8 @@ def _count_view() -> int:
 def odometer(number: int) -> Markup:
     """Return the number as the digits of an odometer, which screen readers read as one number."""
     digits = Markup("").join(Markup("<i>{}</i>").format(digit) for digit in f"{number:06}")
-    return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(
-        translation_and_template_filters.shown_number(number), digits
-    )
+    element = Markup('<span class="odometer" role="img" aria-label="{}">{}</span>')
+    return element.format(shown_number(number), digits)
 
 
 def _save(settings: Settings, add: Callable[[int], None]) -> None:

@@ -10,14 +10,7 @@ from guestbook.lib.json_schema import Schema, ref
 from guestbook.outbound import webhook_json
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.prometheus_metrics import STATES
-from guestbook.queries.statistics import (
-    COUNT_LIMIT,
-    FAILED_LIMIT,
-    RECENT,
-    SHOWN_WEBHOOKS,
-    Bar,
-    WebhookActivity,
-)
+from guestbook.queries.statistics import COUNT_LIMIT, FAILED_LIMIT, RECENT, SHOWN_WEBHOOKS, WebhookActivity
 from guestbook.queries.webhook_status import SourceStatus, coming_deliveries
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
@@ -174,5 +167,5 @@ def _source(doing: SourceStatus, failed_lately: Mapping[str, int]) -> dict[str, 
     return schema.of_row(doing, SOURCE_FIGURES, source)
 
 
-def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
+def _bars(bars: Sequence[statistics.Bar]) -> list[dict[str, Any]]:
     return [schema.of_row(bar, BAR_SCHEMA) for bar in bars]
