@@ -15,8 +15,6 @@ from guestbook.web import request_context
 BLUEPRINT = "embed"
 PATH = "/embed"
 WEBSITE_FORM = "website_form"  # the blueprint of plain forms on other websites
-PAGE_OF_FORM = "page_of_form"  # in `g`: the address of the page that such a form is about
-OWN_COMMENT = f"{PATH}/comments/<comment_id>"
 CHOICES = {"lang": BOOK_LANGUAGES, "look": LOOKS, "header": ("no",)}
 HEIGHT = 1350  # pixels of a frame that holds an empty book, also on a phone
 SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
@@ -59,7 +57,7 @@ def page() -> str | None:
     """Return the page of an allowed website that this request is about; None if it names no such page."""
     is_form = request.blueprint == WEBSITE_FORM  # It has named its page, maybe by a path, in its body.
     try:
-        return allowed_page((g.get(PAGE_OF_FORM) if is_form else request.args.get("page")) or "")
+        return allowed_page((g.get("page_of_form") if is_form else request.args.get("page")) or "")
     except ValueError:
         return None
 
@@ -119,4 +117,4 @@ def signed_sites() -> str:
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(request_context.signing_keys(), salt="guestbook frame")
+    return URLSafeSerializer(request_context.settings().signing_keys, salt="guestbook frame")

@@ -8,7 +8,7 @@ from guestbook.web import book_signing, embed, public_pages, request_context, re
 from guestbook.web.translation_and_template_filters import STATIC, of_book
 
 pages = Blueprint(embed.BLUEPRINT, __name__)
-pages.register_blueprint(book_signing.pages, url_prefix=embed.OWN_COMMENT)
+pages.register_blueprint(book_signing.pages, url_prefix=f"{embed.PATH}{book_signing.pages.url_prefix}")
 pages.add_url_rule(embed.PATH, "index", public_pages.index)
 pages.add_url_rule(embed.PATH, "sign", book_signing.sign, methods=["POST"])
 
