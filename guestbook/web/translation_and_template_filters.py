@@ -64,14 +64,9 @@ def _surroundings(name: str) -> tuple[CommentPicture | None, str, bool, str, str
     """Return a name's picture, the folder of drawn ones, whether smileys are drawn, and language and zone."""
     drawn = request_context.once("picture", partial(url_for, "public.picture", face_id="-"))
     book, key = request_context.preferences(), request_context.settings().secret_key
-    picture = comment_form.picture_of(name, book, key)
-    return (
-        picture,
-        drawn.removesuffix("-.svg"),
-        book.smileys,
-        look_language_time_zone.language(),
-        look_language_time_zone.zone(),
-    )
+    picture, folder = comment_form.picture_of(name, book, key), drawn.removesuffix("-.svg")
+    language, zone = look_language_time_zone.language(), look_language_time_zone.zone()
+    return picture, folder, book.smileys, language, zone
 
 
 @lru_cache(maxsize=256)  # This takes most of a page's time.
