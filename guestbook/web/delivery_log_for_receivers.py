@@ -117,7 +117,7 @@ class Admission(NamedTuple):
 
 
 def _serializer(what: str) -> URLSafeSerializer:
-    return URLSafeSerializer(request_context.signing_keys(), salt=f"guestbook receiver {what}")
+    return URLSafeSerializer(request_context.settings().signing_keys, salt=f"guestbook receiver {what}")
 
 
 def _unsigned(what: str, value: str) -> Any:

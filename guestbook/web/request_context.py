@@ -19,11 +19,6 @@ def settings() -> Settings:
     return read
 
 
-def signing_keys() -> list[str]:
-    """Return the secret keys as itsdangerous wants them: the last one signs, and each of them verifies."""
-    return settings().signing_keys
-
-
 def once(name: str, make: Callable[[], T]) -> T:
     """Return what `make` returns; it is called once in a request."""
     if name not in g:

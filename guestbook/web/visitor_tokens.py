@@ -64,7 +64,7 @@ class Form:
 
 def new_token(age: float = 0.0, nonce: str = "") -> str:
     """Return a new token; an age above zero is for a form that the visitor has read already."""
-    return signed(request_context.signing_keys(), age, nonce)
+    return signed(request_context.settings().signing_keys, age, nonce)
 
 
 def signed(keys: list[str], age: float = 0.0, nonce: str = "") -> str:
@@ -76,7 +76,7 @@ def signed(keys: list[str], age: float = 0.0, nonce: str = "") -> str:
 def read_token(text: str) -> Form:
     """Return the form of the token; raises FormError."""
     try:
-        nonce, made = _serializer(request_context.signing_keys()).loads(text)
+        nonce, made = _serializer(request_context.settings().signing_keys).loads(text)
     except BadSignature:
         raise FormError("unknown") from None
     age = clock.now().timestamp() - made / 1000
@@ -115,7 +115,7 @@ def earlier_comment() -> str | None:
 
 
 def _signer(what: str) -> Signer:
-    return Signer(request_context.signing_keys(), salt=f"guestbook {what}")
+    return Signer(request_context.settings().signing_keys, salt=f"guestbook {what}")
 
 
 MINUTE = timedelta(minutes=1)

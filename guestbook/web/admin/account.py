@@ -237,7 +237,8 @@ def _offer(secret: str, reason: str | None = None) -> str:
 
 
 def _offer_serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(request_context.signing_keys(), salt=f"admin {g.login.id} second factor")
+    keys = request_context.settings().signing_keys
+    return URLSafeTimedSerializer(keys, salt=f"admin {g.login.id} second factor")
 
 
 audit_pages = Blueprint("audit", __name__, url_prefix="/audit")

@@ -172,4 +172,5 @@ def _marks(row: Webhook | Source) -> list[str]:
 
 
 def _serializer(viewer: str | None) -> URLSafeSerializer:
-    return URLSafeSerializer(request_context.signing_keys(), salt=f"admin {viewer or g.login.id} secret")
+    keys = request_context.settings().signing_keys
+    return URLSafeSerializer(keys, salt=f"admin {viewer or g.login.id} secret")
