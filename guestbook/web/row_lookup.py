@@ -24,14 +24,15 @@ TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again 
 M = TypeVar("M", bound=Base)
 
 
-def find(model: type[M], row_id: str) -> M:
-    """Return the row with that id; 404 when there is none."""
-    return _get(model, row_id) or abort(404)
+def find(model: type[M], row_id: str, **options: Any) -> M:
+    """Return the row with that id; 404 when there is none. The options are those of `Session.get`."""
+    found = db.session.get(model, row_id, **options) if ids.ID.fullmatch(row_id) else None
+    return found or abort(404)
 
 
 def find_locked(model: type[M], row_id: str) -> M:
     """Return the row under a lock, so that nobody deletes it before it is changed; 404 when there is none."""
-    return _get(model, row_id, with_for_update={"key_share": True}) or abort(404)
+    return find(model, row_id, with_for_update={"key_share": True})
 
 
 @contextmanager
@@ -45,10 +46,6 @@ def find_locked_comment(comment_id: str) -> Comment:
     """Return the comment, locked as `comment_actions.lock` does; 404 when there is none."""
     found = comment_actions.lock(db.session(), [comment_id] if ids.ID.fullmatch(comment_id) else [])
     return found[0] if found else abort(404)
-
-
-def _get(model: type[M], row_id: str, **options: Any) -> M | None:
-    return db.session.get(model, row_id, **options) if ids.ID.fullmatch(row_id) else None
 
 
 def limit_requests(
