@@ -254,9 +254,8 @@ ONLY_THE_KEY_SIGNS = "Nothing was changed: only a key signs this webhook, so it 
 def redeliver(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Make one delivery due now, and say so."""
     admission = _admitted_to_act(link_id, sends=True)
-    row_id = admission.delivery(delivery_id).id
-    sentence = DELIVERY_LIST.requeue_row(row_id)
-    return admission.done(sentence, DELIVERY, delivery_id=row_id)
+    sentence = DELIVERY_LIST.requeue_row(admission.delivery(delivery_id).id)
+    return admission.done(sentence, DELIVERY, delivery_id=delivery_id)
 
 
 @pages.get("/<link_id>/redeliver")
@@ -283,9 +282,8 @@ def redeliver_failed(link_id: str) -> ResponseReturnValue:
 def test(link_id: str) -> ResponseReturnValue:
     """Queue a ping or an example of an event, and show its delivery."""
     admission = _admitted_to_act(link_id, sends=True)
-    webhook_id = admission.webhook.id
     try:
-        with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
+        with row_lookup.changing(Webhook, admission.webhook.id) as (session, webhook):
             event = request.form.get("event", "")
             delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
             what = "ping" if event == "ping" else "example"
@@ -299,8 +297,8 @@ def test(link_id: str) -> ResponseReturnValue:
 def rotate(link_id: str) -> ResponseReturnValue:
     """Rotate the secret and show the new one; a double click must not rotate it twice."""
     admission = _admitted_to_act(link_id, sends=False)
-    webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing")
-    with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
+    overlap = row_actions.overlap("keep signing")
+    with row_lookup.changing(Webhook, admission.webhook.id) as (session, webhook):
         if webhook.sign_with == "key":
             abort(422, ONLY_THE_KEY_SIGNS)
         if said := row_actions.rotated_already(webhook):
@@ -314,9 +312,9 @@ def rotate(link_id: str) -> ResponseReturnValue:
 def rotate_key(link_id: str) -> ResponseReturnValue:
     """Rotate the key pair, whose public key the page shows; a double click must not rotate it twice."""
     admission = _admitted_to_act(link_id, sends=False)
-    webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing", "key")
+    overlap = row_actions.overlap("keep signing", "key")
     try:
-        with row_lookup.changing(Webhook, webhook_id) as (session, webhook):
+        with row_lookup.changing(Webhook, admission.webhook.id) as (session, webhook):
             if said := row_actions.rotated_already(webhook, "key"):
                 return admission.done(said)
             webhook_signatures.rotate_key(session, webhook, overlap)
