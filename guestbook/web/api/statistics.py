@@ -27,6 +27,7 @@ STATE: Schema = {
     "state": schema.one_of(*STATES, "silent", description="How it is doing; well means healthy."),
     "sentence": schema.text("How it is doing, for people."),
 }
+NAMED_STATE: Schema = {"id": schema.ID, "name": schema.TEXT, **STATE}
 BAR_SCHEMA: Schema = {
     "since": schema.time("The beginning of the hour or day, in UTC."),
     "processed": schema.NUMBER,
@@ -41,9 +42,7 @@ ATTEMPT_TIMES = schema.answer(
     percentile_95_milliseconds=TYPICAL_TIME,
 )
 WEBHOOK_FIGURES: Schema = {
-    "id": schema.ID,
-    "name": schema.TEXT,
-    **STATE,
+    **NAMED_STATE,
     "attempts": schema.number("The number of its latest attempts, at most 100."),
     "successes": schema.number("How many of these succeeded."),
     "median_milliseconds": TYPICAL_TIME,
@@ -52,9 +51,7 @@ WEBHOOK_FIGURES: Schema = {
     "failed_lately": schema.number(LATELY),
 }
 SOURCE_FIGURES: Schema = {
-    "id": schema.ID,
-    "name": schema.TEXT,
-    **STATE,
+    **NAMED_STATE,
     "last_received_at": schema.or_null(schema.TIME),
     "waiting": COUNTED,
     "unproven_bytes": schema.number("The size of its events that are not verified yet."),
