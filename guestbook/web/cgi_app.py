@@ -7,7 +7,7 @@ whole app, which answers the same request from its beginning.
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from flask import Flask, g
 from guestbook import web
 from guestbook.settings import Settings, database_url
 from guestbook.storage import app_factory, hits_and_notes, plain_sql, schema_version, sqlite_file
+from guestbook.storage.app_factory import Given
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
 
@@ -34,8 +35,6 @@ def is_for_readers(path: str) -> bool:
 
 
 READER_WAIT = 1.0  # seconds for another process's commit
-
-Given = Mapping[str, object] | None
 
 
 class OtherVersion(Exception):
