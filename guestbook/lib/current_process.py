@@ -123,8 +123,15 @@ def batch_on_one_core() -> Iterator[None]:
             stack.callback(os.sched_setaffinity, 0, cores)
             if os.sched_getscheduler(0) == os.SCHED_OTHER:
                 os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-                stack.callback(os.sched_setscheduler, 0, os.SCHED_OTHER, os.sched_param(0))
+                stack.callback(_end_batch)
         yield
+
+
+def _end_batch() -> None:
+    if (
+        os.sched_getscheduler(0) == os.SCHED_BATCH
+    ):  # Else an administrator has chosen another policy meanwhile.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager

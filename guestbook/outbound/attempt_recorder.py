@@ -77,9 +77,9 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     if back := [outcome.task for outcome in outcomes if outcome.started_at is None]:
         rows = [{"row_id": task.id, "token": task.token, "due_at": _due_released(task, now)} for task in back]
         claims.release(connection, DELIVERIES, rows)
-    sent = {outcome.task.lease: outcome for outcome in outcomes if outcome.started_at is not None}
-    ours = claims.owned(connection, DELIVERIES, sent.keys())
-    owned = [outcome for lease, outcome in sent.items() if lease in ours]
+    sent = [outcome for outcome in outcomes if outcome.started_at is not None]
+    ours = claims.owned(connection, DELIVERIES, {outcome.task.lease for outcome in sent})
+    owned = [outcome for outcome in sent if outcome.task.lease in ours]
     tally.late = len(sent) - len(owned)
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)

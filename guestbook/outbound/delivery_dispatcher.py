@@ -3,8 +3,8 @@
     due delivery ──claim──▶ task ──load──▶ worker pool ──attempt──▶ outcome ──record──▶ final, or due later
     └── tick n: one transaction ──┘        └─── sender threads ───┘       └── tick n + 1, before it claims ─┘
 
-The main thread alone uses the database, in ticks. The sender threads start no request while the transaction of
-a tick runs. With a concurrency of one there are none: the main thread sends between the ticks.
+The main thread alone uses the database, in ticks. The sender threads start no request during a tick. With a
+concurrency of one there are none: the main thread sends between the ticks.
 A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
 `worker_pool` tells how a task waits for a thread, `attempt_sender` how the request is made. `TickPace` and
 `HostLimits`, which come first, keep ticks short and threads within the limits of the host.
@@ -13,7 +13,6 @@ A kill at any point loses nothing: a lease runs out by itself, and an outcome co
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -32,7 +31,7 @@ from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.queue import claims, clock_repair, deleted_comments
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, engines
+from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
 from guestbook.transport.http_request_and_redirects import Transport
 
@@ -240,8 +239,7 @@ class Dispatcher:
         self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
         if not self._unrecorded and not is_woken and not (poller and self._has_work(poller)):
             return  # An idle look takes no write lock.
-        waits = replace(database.present_waits(), between=self.pool.send_on)
-        with self.pool.still(), engines.waiting(waits):
+        with self.pool.still():
             try:
                 claimed = self._record_and_claim(claiming=poller is not None)
             except BaseException:
@@ -275,7 +273,6 @@ class Dispatcher:
     def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[ClaimedTasks]]:
         """Do a tick's transaction. It may run twice: what the first run recorded is not ours any more."""
         began = time.monotonic()
-        self._unrecorded += self.pool.collect()  # It was sent while others had SQLite's lock.
         tally = attempt_recorder.record(connection, self._unrecorded, self._settings)
         return began, tally, self.claim(connection) if claiming else []
 

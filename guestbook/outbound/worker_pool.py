@@ -25,7 +25,7 @@ START_WINDOW = 16  # rows claimed ahead for such a webhook
 MAX_WINDOW = 384  # rows
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
 KEPT_FOR_PROVEN = MAX_QUEUED // 4  # Lanes that hang leave so much room for the others.
-MAX_UNRECORDED = 384  # A kill can make us send so many a second time; twice as many beside another pass.
+MAX_UNRECORDED = 384  # A kill can make us send so many a second time.
 MEASURE_INTERVAL = 0.01  # seconds between two measurements of the core, at least
 CORE_IS_FULL = 0.85  # Beyond that share of a core, more threads only wait for Python's global lock.
 FIRST_THREADS = 8
@@ -176,13 +176,16 @@ class ReadyLanes:
 
 
 class WorkerPool(Generic[T, R]):
-    """Up to `size` daemon threads that do `work`; `ReadyLanes` says how many serve webhooks that may hang."""
+    """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook.
+
+    `ReadyLanes` tells how many of them are for all webhooks together that may hang.
+    """
 
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
         self._work = work
         self._most_unrecorded = self._full_at = unrecorded
         self.most_claimed = MAX_QUEUED
-        self._wished = self.size = size  # `size` is less while the host allows fewer.
+        self._wished = self.size = size  # `size` may become less: the host allows so many.
         self.threads = 0  # So many run.
         self.was_short = False  # Tasks had to wait for threads that the host does not allow.
         self.was_refused = False  # The host refused to start a thread.
@@ -255,22 +258,14 @@ class WorkerPool(Generic[T, R]):
     @contextmanager
     def still(self) -> Iterator[None]:
         """Start nothing meanwhile: beside busy threads a transaction would wait for Python's global lock."""
-        self._keep_still(True)
+        with self._lock:
+            self._is_still = True
         try:
             yield
         finally:
-            self._keep_still(False)
-
-    def _keep_still(self, is_still: bool) -> None:
-        with self._lock:
-            self._is_still = is_still
-            self._has_work.notify(0 if is_still else min(self._queued, self.size))
-
-    def send_on(self, seconds: float) -> None:
-        """Start tasks for so many seconds while a transaction that keeps us `still` waits for its turn."""
-        self._keep_still(False)
-        time.sleep(seconds)
-        self._keep_still(True)
+            with self._lock:
+                self._is_still = False
+                self._has_work.notify(min(self._queued, self.size))
 
     def collect(self) -> list[R]:
         """Take the results so far, to store them. A hold that they ask for is stored with them."""
@@ -446,3 +441,6 @@ class SingleWorker(WorkerPool[T, R]):
     def wait_while_sending(self, seconds: float) -> None:
         """Begin tasks for so many seconds: nobody else sends them."""
         self.wait(seconds)
+
+    def _start_threads(self) -> None:
+        """Start none."""

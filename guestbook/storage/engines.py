@@ -132,7 +132,6 @@ class Waits:
     retry: float = math.inf  # seconds in which a failed transaction is repeated
     answer: float | None = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
     statement: int = 0  # seconds for a statement of a server, and for a connection to it; 0 for the usual
-    between: Callable[[float], object] = time.sleep  # what passes the seconds between two tries on SQLite
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=30, at_once=1_000_000)
@@ -246,7 +245,7 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
         seconds = math.ceil((host.last_at + hosts_sharing_sqlite.ACTIVE_FOR - clock.now()).total_seconds())
         raise SecondHost(hosts_sharing_sqlite.why_second(first.file, host), max(1, seconds))
     try:
-        sqlite_file.begin_immediate(raw, deadline, waits.between)
+        sqlite_file.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:
         if "file" in connection.info and sqlite_file.primary_code(error) == sqlite3.SQLITE_READONLY:
             # It lasts as long as other connections of the process have the file open.

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,13 +218,8 @@ def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
-def begin_immediate(
-    connection: sqlite3.Connection, deadline: float, wait: Callable[[float], object] = time.sleep
-) -> None:
-    """Take the write lock; raise SQLite's error at that moment of the monotonic clock.
-
-    `wait` lets so many seconds pass between two tries.
-    """
+def begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
+    """Take the write lock; raise SQLite's error at that moment of the monotonic clock."""
     set_busy_timeout(connection, 0)
     while True:
         try:
@@ -233,7 +228,7 @@ def begin_immediate(
         except sqlite3.OperationalError as error:
             if not is_locked(error) or time.monotonic() > deadline:
                 raise
-            wait(LOCK_POLL)
+            time.sleep(LOCK_POLL)
 
 
 def clear_wal(connection: sqlite3.Connection) -> None:

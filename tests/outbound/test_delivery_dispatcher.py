@@ -1,7 +1,6 @@
 """A drain of the outbox: fairness among webhooks, also beside many that hang, pauses, and costs."""
 
 import json
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from guestbook.outbound import attempt_recorder, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.delivery_tasks import Outcome
-from guestbook.outbound.worker_pool import START_CAP, START_WINDOW
+from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -308,24 +307,6 @@ def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
     assert sum(recorded) == sum(claimed) == 800
     assert max(recorded) <= SMALL_TICK
     assert max(claimed) <= SMALL_TICK
-
-
-def test_a_pass_that_waits_for_the_lock_of_the_file_sends_on_and_records_it_then(
-    book: Book, receiver: Receiver
-) -> None:
-    receiver.answer("/", *[Answer(delay=0.05)] * START_WINDOW)
-    book.stock(book.webhook(receiver.url()), START_WINDOW)
-    dispatch = Dispatcher(book.engine, book.settings, concurrency=4)
-    with sqlite3.connect(book.engine.url.database or "", check_same_thread=False) as other:
-
-        def lock() -> None:
-            if not other.in_transaction and dispatch.pool.waiting:
-                other.execute("BEGIN IMMEDIATE")
-                threading.Thread(target=lambda: (receiver.wait_for(START_WINDOW), other.rollback())).start()
-
-        dispatch.run(until=time.monotonic() + 15, stay=False, stop=StopFlag(), after_tick=lock)
-    assert book.statuses() == {"processed": START_WINDOW}
-    assert len(receiver.requests) == START_WINDOW
 
 
 @pytest.mark.timeout(200)

@@ -243,18 +243,6 @@ def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Resul
     collect(pool, 5)
 
 
-def test_while_a_transaction_waits_for_its_turn_tasks_start(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    with pool.still():
-        pool.load("a", names("a", 5))
-        pool.send_on(0.2)
-        assert len(work.started) == 5
-        pool.load("b", names("b", 5))
-        stays(lambda: len(work.started), 5)
-    collect(pool, 10)
-
-
 def test_what_is_sent_and_not_collected_is_bounded(pool: WorkerPool[str, Result], work: Work) -> None:
     pool.load("a", names("a", 2 * MAX_UNRECORDED))
     stays(lambda: len(work.started), MAX_UNRECORDED)

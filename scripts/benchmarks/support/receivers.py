@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -136,9 +136,8 @@ def running(*behaviours: Behaviour) -> Iterator[Receivers]:
 
 
 def _run(pipe: Any, count: Any, behaviours: Sequence[Behaviour]) -> None:
-    os.sched_setscheduler(
-        0, os.SCHED_BATCH, os.sched_param(0)
-    )  # Those of other machines interrupt no sender.
+    with suppress(OSError, AttributeError):  # Receivers on other machines interrupt no sender.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
