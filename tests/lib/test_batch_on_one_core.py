@@ -33,6 +33,17 @@ def test_its_threads_are_batch_jobs_on_one_core_meanwhile_and_an_idle_job_stays_
 
 
 @pytest.mark.skipif(not HAS_POLICIES, reason="needs Linux")
+def test_a_policy_that_an_administrator_has_chosen_meanwhile_stays() -> None:
+    def change() -> int:
+        with batch_on_one_core():
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        return os.sched_getscheduler(0)
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(change).result() == os.SCHED_IDLE
+
+
+@pytest.mark.skipif(not HAS_POLICIES, reason="needs Linux")
 @pytest.mark.parametrize("name", ["sched_setscheduler", "sched_setaffinity", "SCHED_BATCH"])
 def test_a_host_that_forbids_it_or_does_not_know_it_runs_the_pass_all_the_same(
     name: str, monkeypatch: pytest.MonkeyPatch
