@@ -192,16 +192,17 @@ def sign_request(
     """
     if why := hindrance(verify, secret):
         raise Unproven(why)
-    if verify == "none" or not secret:
+    key = secret or ""
+    if verify == "none":
         return {}
     if verify == "token" and not (header or "").startswith(kinds.IN_BODY):
-        return {header or TOKEN_HEADER: secret}
+        return {header or TOKEN_HEADER: key}
     known = VERIFICATION_KINDS.get(verify)
     how = known and (scheme or known.scheme)
     sign = how.sign if how else known and known.sign
     if not sign:
         raise Unproven(kinds.NO_SAMPLE)
-    return sign(secret, event_id, seconds, body)  # raises Unproven if somebody has garbled the secret
+    return sign(key, event_id, seconds, body)  # raises Unproven if somebody has garbled the secret
 
 
 def hindrance(verify: str, secret: str | None) -> str | None:
