@@ -33,9 +33,12 @@ def token_of(row_id: str, moments: Iterable[datetime], purpose: str, secret_key:
     return sign(row_id + "".join(ids.first_of(one)[:TIME_DIGITS] for one in moments), purpose, secret_key)
 
 
-def read(token: str, purpose: str, secret_keys: Sequence[str]) -> tuple[str, list[datetime]] | None:
-    """Return the id and the times of a token, also when it has expired; None if no key has signed it."""
-    signed = unsign(token, purpose, secret_keys) if DIGITS.fullmatch(token) else None
+def read(
+    token: str, purpose: str, secret_keys: Sequence[str], *, times: int
+) -> tuple[str, list[datetime]] | None:
+    """Return the id and so many times of a token, also of an expired one; None if no key has signed it."""
+    is_whole = len(token) == ID_DIGITS + times * TIME_DIGITS + SIGNATURE_DIGITS
+    signed = unsign(token, purpose, secret_keys) if is_whole and DIGITS.fullmatch(token) else None
     if signed is None:
         return None
     places = range(ID_DIGITS, len(signed), TIME_DIGITS)

@@ -175,7 +175,7 @@ def closed(error: NoAdmission) -> ResponseReturnValue:
 @pages.get("/<receiver_token>")
 def open_link(receiver_token: str) -> ResponseReturnValue:
     """Give the browser a cookie in place of a link that works, and lead it to the page."""
-    signed = signed_links.read(receiver_token, RECEIVER, request_context.settings().secret_keys)
+    signed = signed_links.read(receiver_token, RECEIVER, request_context.settings().secret_keys, times=1)
     if signed is None:
         row_lookup.count_wrong_link(RECEIVER)
         raise NoAdmission("broken")
