@@ -91,7 +91,15 @@ def test_with_nginx_the_book_can_be_read_while_the_program_is_stopped(
         assert reader.ask("GET", "/feed.atom").headers["Content-Type"] == "application/atom+xml"
         style = visitor.attributes(page, ".//link[@rel='stylesheet']")["href"]
         assert reader.ask("GET", style).status_code == 200
-        assert reader.ask("GET", "/admin/").status_code == 502
+        with_cookie = [browser.ask("GET", path) for path in ("/", f"/?signed={comment[-32:]}", comment)]
+        assert "guestbook_signed" in browser.session.cookies
+        assert [("By a file" in one.text, f"{comment}/edit" in one.text) for one in with_cookie] == [
+            (True, False)
+        ] * 3
+        assert browser.ask("GET", "/feed.atom").headers["Content-Type"] == "application/atom+xml"
+        # Only the program has these.
+        for method, path in (("GET", f"{comment}/edit"), ("GET", "/admin/"), ("POST", "/comments")):
+            assert browser.ask(method, path).status_code == 502
 
 
 @pytest.mark.needs("cgi")
@@ -134,4 +142,7 @@ def test_apache_starts_python_only_for_what_no_file_has(
         assert reader.ask("GET", "/pages/.guestbook-pages").status_code == 403
         # Python would have to start for these.
         assert reader.ask("GET", "/feed.atom?before=" + comment[-32:]).status_code == 404
-        assert browser.ask("GET", comment).status_code == 404
+        for path in ("/", comment):
+            assert "By a file" in browser.ask("GET", path).text
+        assert browser.ask("GET", f"{comment}/edit").status_code == 404
+        assert browser.ask("POST", "/comments").status_code == 404
