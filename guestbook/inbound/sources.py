@@ -296,11 +296,11 @@ def template_for(verify: str, template: str | None) -> str:
 def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
     """Return the given secret, the present one, or a new one."""
     if verify == "none":
-        if given:
+        if given is not None:
             sentence = "A source that verifies nothing has no secret. Choose how it is verified."
             raise Refused(sentence, field="secret")
         return None
-    keeps = not given and verify == source.verify
+    keeps = given is None and verify == source.verify
     return source.secret if keeps else checked_secret(verify, given)
 
 
@@ -309,7 +309,7 @@ def checked_secret(verify: str, given: str | None) -> str:
     kind = VERIFICATION_KINDS.get(verify, VERIFICATION_KINDS["none"])
     if not given and kind.secret_from:
         raise Refused(f"Paste {kind.secret_from}: it alone proves the sender.", field="secret")
-    if not given:
+    if given is None:
         return kind.new_secret()
     typed = given.strip()
     if not typed or len(typed) > SECRET_LIMIT or not typed.isprintable():

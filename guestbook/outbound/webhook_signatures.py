@@ -131,13 +131,13 @@ def rotate_key(
 
 
 def given_secret(given: str | None) -> str | None:
-    """Return a secret that the receiver has already, or None where a new one is to be made.
+    """Return a secret that the receiver has already, or None where none is given: then a new one is made.
 
     Both schemes sign with any of them: GitHub's with the text, Standard Webhooks with the key that it is.
     """
-    typed = (given or "").strip()
-    if not typed:
+    if given is None:
         return None
+    typed = given.strip()
     if typed.startswith(signatures.PRIVATE_KEY_PREFIX):
         raise Refused("This is a private key. Give it as the signing key, not here.", field="secret")
     try:
@@ -148,12 +148,11 @@ def given_secret(given: str | None) -> str | None:
 
 
 def given_key(given: str | None) -> str | None:
-    """Return a private key that signed for the receiver before, or None where a new one is to be made."""
-    typed = (given or "").strip()
-    if not typed:
+    """Return a private key that signed for the receiver before, or None where none is given."""
+    if given is None:
         return None
     try:
-        return signatures.completed_key(typed)
+        return signatures.completed_key(given.strip())
     except signatures.PackageMissing as missing:
         raise _refusal(missing, "signing_key") from None
     except ValueError:

@@ -95,6 +95,30 @@ def test_what_is_no_secret_is_refused_in_one_sentence(shell: Shell, sent: str | 
     assert shell.json("sources", "list") == shell.json("webhooks", "list") == []
 
 
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_secret_is_refused_and_nothing_changes(shell: Shell, empty: str) -> None:
+    shell(*ADD)
+    shell("webhooks", "add", URL, "--sign-with", "both", "--name", "Receiver")
+    before = secret_of(shell, "sources"), secret_of(shell, "webhooks")
+    for arguments in (
+        ("webhooks", "add", URL, "--secret"),
+        ("webhooks", "add", URL, "--signing-key"),
+        ("webhooks", "update", "Receiver", "--signing-key"),
+        ("webhooks", "rotate-secret", "Receiver", "--secret"),
+        ("webhooks", "rotate-key", "Receiver", "--signing-key"),
+        ("sources", "add", "Other", "--verify", "github", "--secret"),
+        ("sources", "add", "Other", "--preset", "gitea", "--secret"),
+        ("sources", "update", "Feed", "--secret"),
+        ("sources", "rotate-secret", "Feed", "--secret"),
+    ):
+        what = "signing key" if arguments[-1] == "--signing-key" else "secret"
+        depends_on_row = arguments[0] == "sources" and arguments[1] != "add"
+        assert f"The {what} must " in shell.refused(*arguments, empty, code=1 if depends_on_row else 2)
+    without = ("sources", "add", "Other", "--verify", "none", "--secret", empty)
+    assert "A source that verifies nothing has no secret." in shell.refused(*without, code=2)
+    assert (secret_of(shell, "sources"), secret_of(shell, "webhooks")) == before
+
+
 def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(terminal: Terminal) -> None:
     _, said = terminal("migrate-to", "-", typed="mysql://root:geheim@host/book\n")
     assert said.startswith("Url: ")

@@ -112,7 +112,7 @@ class SourceForm(SourceFields):
         form = self.with_sender()
         has_scheme = form.verify in VERIFICATION_KINDS and VERIFICATION_KINDS[form.verify].has_scheme
         wanted = ["name", "verify", "action", "event_condition", "budget_mb"]
-        wanted += ["secret"] if form.verify != "none" else []
+        wanted += ["secret"] if form.secret and form.verify != "none" else []
         wanted += ["header"] if form.verify == "token" or has_scheme else []
         wanted += SCHEME_DEFAULTS if has_scheme else []
         given = {name: getattr(form, name) for name in wanted} | {"preset": self.preset}

@@ -87,7 +87,7 @@ def test_a_new_secret_signs_beside_the_old_one_for_as_long_as_asked(program: Api
     assert program.post(place, {"overlap_hours": 0}, 200)["secret"] != turned["secret"]
     for wrong in (-1, 720.5, 1e300, "2", None, True):
         assert list(program.refused("POST", place, {"overlap_hours": wrong})) == ["overlap_hours"]
-    for secret in ("short", 5, None, "whsec_of the wrong kind"):
+    for secret in ("short", 5, None, "whsec_of the wrong kind", "", " " * 20):
         assert list(program.refused("POST", place, {"secret": secret})) == ["secret"]
     assert list(program.refused("PATCH", f"/webhooks/{webhook['id']}", {"secret": TEXT})) == ["secret"]
 
