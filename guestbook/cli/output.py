@@ -208,6 +208,12 @@ def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete
         _require_yes(question, "Nothing was changed.", err=True)
 
 
+def wait_on_terminal(request: str) -> None:
+    """Print what a person is asked to do, and wait for Enter. Elsewhere nobody is asked."""
+    if not is_json() and sys.stdin.isatty():
+        click.prompt(request, default="", show_default=False, prompt_suffix=" ")
+
+
 def _require_yes(question: str, nothing: str, *, err: bool = False) -> None:
     """Ask once, even if the command runs again because another transaction was in its way."""
     answers = click.get_current_context().meta.setdefault(__name__, {})

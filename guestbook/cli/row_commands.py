@@ -42,7 +42,7 @@ def find(model: type[M], given: str) -> M:
 
     A whole id never means a name. A webhook also goes by its URL.
     """
-    rows: list[M] = _matching(model, given)
+    rows: list[M] = matching(model, given)
     if len(rows) == 1:
         return rows[0]
     noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
@@ -55,7 +55,8 @@ def find(model: type[M], given: str) -> M:
     raise click.ClickException(f"{shown} fits more than one {noun}: {names}{others}. Give more of the id.")
 
 
-def _matching(model: Any, given: str) -> list[Any]:
+def matching(model: Any, given: str) -> list[Any]:
+    """Return the rows that somebody may mean, as `find` does, and none if there is none."""
     part, name, found = given.strip().lower(), clean_line(given), []
     if part.isascii() and part.isalnum() and len(part) <= ID_LENGTH:
         # The letter g follows all digits of an id.

@@ -138,18 +138,26 @@ def test(id_: str) -> None:
     output.print_done(facts, f"Queued delivery {facts['id']}. {then}")
 
 
-@webhooks.command()
-@click.argument("id_", metavar="NAME")
-def check(id_: str) -> None:
-    """Check the receiver of a webhook. Exit with 1 if it has a fault.
+SECRET_TO_CHECK = "The secret that the receiver at a new URL has already; without it a new one is printed."
 
-    NAME is the name, the id or the URL of a webhook. Its receiver gets good requests, which it should accept,
+
+@webhooks.command()
+@click.argument("id_", metavar="NAME_OR_URL")
+@_option("secret", callback=options.secret, help=SECRET_TO_CHECK)
+def check(id_: str, secret: str | None) -> None:
+    """Check the receiver of a webhook, or of a URL that is none yet. Exit with 1 if it has a fault.
+
+    Give the name or the id of a webhook, or any URL. Its receiver gets good requests, which it should accept,
     and old or forged ones, which it should refuse. A table shows what it did. Each request has the header
     X-Guestbook-Test. Nothing is stored in the book.
     """
-    webhook = row_commands.find(Webhook, id_)
+    webhook = _to_check(id_, secret)
     checked = receiver_check.of_webhook(db.session(), webhook, app_command.settings())
+    makes_secret = webhook not in db.session and secret is None
     db.session.rollback()  # No transaction is open during the requests.
+    if makes_secret:
+        click.echo(f"A new secret, with which the receiver verifies: {webhook.secret}", err=output.is_json())
+        output.wait_on_terminal("Give it to the receiver, then press Enter.")
     wanted, results = receiver_check.examinations_of(checked), list[dict[str, Any]]()
     with output.show_progress("Checking", len(wanted)) as move:
         for result in receiver_check.examine(checked):
@@ -161,6 +169,17 @@ def check(id_: str) -> None:
         _print_check(results, is_cut=len(results) < len(wanted))
     if any(one["fault"] for one in results):
         sys.exit(1)
+
+
+def _to_check(given: str, secret: str | None) -> Webhook:
+    """Return the webhook that is meant, or one of this URL that is not stored; raises Refused."""
+    if "://" in given and not row_commands.matching(Webhook, given):
+        fields = output.given({"url": given, "secret": secret})
+        return outbound_webhooks.made(db.session(), fields, app_command.settings())[0]
+    webhook = row_commands.find(Webhook, given)
+    if secret is not None:
+        raise click.UsageError("This is a webhook of the book, which knows its secret. Leave out --secret.")
+    return webhook
 
 
 def _print_check(results: list[dict[str, Any]], *, is_cut: bool) -> None:

@@ -89,7 +89,19 @@ def add(
     row_id: str | None = None,
     disabled: bool = False,
 ) -> Webhook:
-    """Add a webhook from `url` and optional other fields, which `_checked` lists.
+    """Add a webhook from `url` and optional other fields, which `_checked` lists."""
+    webhook, wording = made(session, fields, settings, row_id=row_id)
+    if disabled:
+        webhook.disable(clock.now(), "by_hand")
+    row_changes.add(session, webhook)
+    _keep_template(session, webhook, wording)
+    return webhook
+
+
+def made(
+    session: Session, fields: Mapping[str, Any], settings: Settings, *, row_id: str | None = None
+) -> tuple[Webhook, str | None]:
+    """Return a new webhook that is not stored, and its template; raises Refused.
 
     The default format is that of the service at the URL, or json; that of `moderation_links` depends on it.
     """
@@ -106,11 +118,7 @@ def add(
     _check_template(webhook.format, webhook.events, wording, webhook.version)
     webhook.send_moderation_links(webhook.format in FORMATS_WITH_LINKS if links is None else links)
     webhook_signatures.change(webhook, signatures)
-    if disabled:
-        webhook.disable(clock.now(), "by_hand")
-    row_changes.add(session, webhook)
-    _keep_template(session, webhook, wording)
-    return webhook
+    return webhook, wording
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:

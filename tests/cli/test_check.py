@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from guestbook.cli import output
+from guestbook.lib import signatures
 from guestbook.outbound import receiver_check
 from guestbook.storage.database import Base, db
 from guestbook.storage.models import Webhook
-from tests.cli.conftest import Shell
+from tests.cli.conftest import Shell, Terminal
 from tests.support import factories, site
 from tests.support.planted_receivers import SECRET, Program, TakesOld, serving
 
@@ -108,5 +109,55 @@ def test_what_cannot_be_checked_is_refused_in_a_sentence(shell: Shell) -> None:
     assert shell.refused("webhooks", "check", "Listener") == f"Error: {receiver_check.PULLED}\n"
     assert shell.refused("webhooks", "check", "pull:") == f"Error: {receiver_check.PULLED}\n"
     assert factories.the(Webhook, pulled).is_pulled
-    said = shell.refused("webhooks", "check", "https://nobody.example/")
-    assert said == "Error: No webhook has the id or the name 'https://nobody.example/'.\n"
+    assert (
+        shell.refused("webhooks", "check", "nobody") == "Error: No webhook has the id or the name nobody.\n"
+    )
+
+
+def test_a_url_that_is_no_webhook_yet_is_checked_with_the_secret_of_its_receiver(shell: Shell) -> None:
+    before = rows()
+    with serving(Program()) as url:
+        results = shell.json("webhooks", "check", url, "--secret", SECRET)
+    assert [one["fault"] for one in results] == [None] * len(receiver_check.EXAMINATIONS)
+    assert rows() == before
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_without_a_secret_a_new_one_is_printed_that_signs(shell: Shell, form: tuple[str, ...]) -> None:
+    before, program = rows(), Program()
+    with serving(program) as url:
+        result = shell.result("webhooks", "check", url, *form)
+    said = result.stderr if form else result.stdout
+    label, _, secret = said.splitlines()[0].rpartition(" ")
+    assert label == "A new secret, with which the receiver verifies:"
+    [(headers, body)] = program.requests  # It did not know that secret.
+    signed = headers["webhook-id"], int(headers["webhook-timestamp"]), body
+    assert signatures.standard((signatures.key_of(secret),), *signed) == headers["webhook-signature"]
+    assert (result.exit_code, rows()) == (1, before)
+
+
+def test_on_a_terminal_the_receiver_can_get_the_new_secret_first(
+    shell: Shell,  # noqa: ARG001  it makes the tables
+    terminal: Terminal,
+) -> None:
+    program = Program()
+    with serving(program) as url:
+        code, said = terminal("webhooks", "check", url, typed="\n")
+    assert code == 1
+    assert "Give it to the receiver, then press Enter." in said
+    assert len(program.requests) == 1
+
+
+def test_a_url_that_no_webhook_may_have_is_not_sent_to(shell: Shell) -> None:
+    check = ("webhooks", "check")
+    assert "private or reserved address" in shell.refused(*check, "http://10.0.0.1/")
+    assert "must start with" in shell.refused(*check, "ftp://receiver.example/", code=2)
+    assert "The secret must be" in shell.refused(*check, "https://a.example/", "--secret", "", code=2)
+    chat = "https://hooks.slack.com/services/T/B/x"
+    assert shell.refused(*check, chat) == f"Error: {receiver_check.UNVERIFIED}\n"
+
+
+def test_a_webhook_of_the_book_is_checked_with_its_own_secret(shell: Shell) -> None:
+    factories.webhook("https://receiver.example/", name="Mine")
+    for given in ("Mine", "https://receiver.example/"):
+        assert "Leave out --secret." in shell.refused("webhooks", "check", given, "--secret", SECRET, code=2)
