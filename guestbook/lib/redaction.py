@@ -6,12 +6,13 @@ from urllib.parse import parse_qsl, urlsplit
 HIDDEN = "(hidden)"
 SHORTEST_SECRET = 12  # characters of a part of a URL that may be a password; shorter ones are common words
 # Links to moderate, to a receiver's page and in e-mails to visitors, and the addresses of sources, bins and
-# pingers. A slash may be escaped, as some programs write JSON, or encoded.
-_SLASH = r"(?:\\{0,4}/|%2[Ff])"
+# pingers. Programs escape a slash in JSON, in URLs and in HTML, also several times.
+_SLASH = r"(?:\\{0,32}/{1,9}|%(?:25){0,8}2[Ff]|\\{1,32}u002[Ff]|&(?:#x2[Ff]|#47|sol);)"
+_END_OF_SLASH = "(?:/|2[Ff]|u002[Ff]|(?:#x2[Ff]|#47|sol);)"
 _PLACES = f"mail{_SLASH}(?:confirm|stop)|receiver|hooks|bin|cron"
 _TOKEN = "[0-9A-Za-z_-]{32,88}"
-SECRET_ADDRESS = re.compile(f"({_SLASH}(?:moderate|{_PLACES}){_SLASH}){_TOKEN}")
-NO_LINK_TO_MODERATE = re.compile(f"({_SLASH}(?:{_PLACES}){_SLASH}){_TOKEN}")
+SECRET_ADDRESS = re.compile(f"({_END_OF_SLASH}(?:moderate|{_PLACES}){_SLASH}){_TOKEN}")
+NO_LINK_TO_MODERATE = re.compile(f"({_END_OF_SLASH}(?:{_PLACES}){_SLASH}){_TOKEN}")
 # The part of a URL that bodies for ntfy and Telegram contain, and answers of ntfy.
 ADDRESSED_TO = re.compile(r'("(?:topic|chat_id)": ?)("[^"]*"|-?[0-9]+)')
 

@@ -17,6 +17,18 @@ def test_in_a_text_the_secret_parts_of_addresses_are_hidden() -> None:
 
 
 @pytest.mark.parametrize(
+    "slash", ["/", "//", "\\" * 15 + "/", "%2F", "%25252f", r"\u002f", "&#x2f;", "&#47;", "&sol;"]
+)
+def test_a_slash_may_be_spelt_in_any_way_that_programs_have(slash: str) -> None:
+    text = f"{slash}hooks{slash}{TOKEN} {slash}bin{slash}"
+    assert redaction.addresses(text) == text.replace(TOKEN, "(hidden)")
+
+
+def test_a_long_row_of_backslashes_takes_no_time() -> None:
+    assert redaction.addresses("\\" * 1_000_000 + "/hooks" + "\\" * 1_000_000).endswith("\\")
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("https://hooks.slack.com/services/T/B/x", "https://hooks.slack.com/(hidden)"),

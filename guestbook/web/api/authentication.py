@@ -127,6 +127,11 @@ def _limit(name: str, most: int, window: float, left: int, seconds: float) -> tu
     return f'"{name}";q={most};w={window:.0f}', f'"{name}";r={left};t={math.ceil(seconds)}'
 
 
+def shown_url(url: str) -> str:
+    """Return a URL that works like a password, or its host if the token may not use it."""
+    return url if may("manage") else redaction.url(url)
+
+
 def mask(response: Response) -> Response:
     """Hide the addresses of sources, bins and links that the token may not use itself."""
     if has_token() and not may("manage"):

@@ -54,7 +54,8 @@ BIN_COLUMNS = {field: column for field, (column, _) in request_bins.FIELDS.items
 
 
 def _shown(row: Bin) -> dict[str, Any]:
-    return source_json.bin_(row, request_context.settings())
+    shape = source_json.bin_(row, request_context.settings())
+    return shape | {"url": authentication.shown_url(shape["url"])}
 
 
 row_calls.serve(calls, Bin, _shown, "its requests")

@@ -26,7 +26,7 @@ from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import VERIFY
 from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import idempotency, request_reader, row_calls
+from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import OVERLAP_FIELD, Answer, Calls
 from guestbook.web.row_lookup import changing, find
 
@@ -60,6 +60,7 @@ calls = Calls(
 def _shown(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
     """Return a source; its secret only when new."""
     shape = source_json.source(row, request_context.settings())
+    shape["url"] = authentication.shown_url(shape["url"])
     return shape | {"secret": row.secret} if with_secret else shape
 
 

@@ -15,7 +15,7 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.comments import backfill
 from guestbook.comments.backfill import BACKFILLED_EVENTS, LOOKED_AT_ONCE, BackfillReport, BackfillRules
-from guestbook.lib import clock, json_schema as schema, redaction
+from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import pulled_deliveries, receiver_links, webhook_json, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
@@ -127,8 +127,7 @@ calls = Calls(
 
 def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
     """Return a webhook; its secret only when new, and never the values of its headers."""
-    url = row.url if authentication.may("manage") else redaction.url(row.url)
-    shape = webhook_json.webhook(db.session(), row) | {"url": url}
+    shape = webhook_json.webhook(db.session(), row) | {"url": authentication.shown_url(row.url)}
     return shape | {"secret": row.secret} if with_secret else shape
 
 

@@ -149,6 +149,8 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
 SLACK = "https://hooks.slack.com/services/T0001/B0001/letmeinletmein"
 NTFY = "https://ntfy.sh/?topic=letmein"
 LINK_TO_MODERATE = "/moderate/" + "0" * 88
+# As programs write it in JSON, in JSON within JSON, in URLs within URLs, and in HTML.
+SPELLINGS_OF_SLASH = ("/", "\\/", "\\" * 7 + "/", "%2F", "%252f", "\\u002F", "&#x2F;", "&#47;", "//")
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ def filled(program: ApiClient) -> tuple[dict[str, str], list[str]]:
     webhook_id, ntfy = factories.webhook(SLACK), factories.webhook(NTFY, format="ntfy")
     addresses = [add_link(webhook_id)[1], LINK_TO_MODERATE]
     addresses += [one["url"] for one in (source, verified, bin_)]
-    said = "\n".join((*addresses, *(one.replace("/", "\\/") for one in addresses)))
+    said = "\n".join(one.replace("/", slash) for slash in SPELLINGS_OF_SLASH for one in addresses)
     delivery_id = factories.delivery(webhook_id, payload=said)
     answer = {"response_body": f"{SLACK} {said}", "response_headers": {"Location": SLACK}}
     factories.attempt(delivery_id, **answer, error=addresses[0])
@@ -193,8 +195,12 @@ def test_a_token_sees_no_more(app: Flask, filled: tuple[dict[str, str], list[str
     seen = all_that_is_read(client, ids)
     may_see = {"read": [], "moderate": ["0" * 88], "manage": secrets}[scope]
     assert [one for one in secrets if one in seen] == [one for one in secrets if one in may_see]
+    may_manage = scope == "manage"
     shown = client.get(f"/webhooks/{ids['webhook_id']}")["url"]
-    assert shown == (SLACK if scope == "manage" else "https://hooks.slack.com/(hidden)")
+    assert shown == (SLACK if may_manage else "https://hooks.slack.com/(hidden)")
+    for noun in ("source", "bin"):
+        for one in (client.get(f"/{noun}s/{ids[noun + '_id']}"), client.get(f"/{noun}s")[f"{noun}s"][-1]):
+            assert (one["url"] == "https://book.example/(hidden)") != may_manage
 
 
 def test_who_may_moderate_may_change_the_version_that_was_shown(app: Flask) -> None:
