@@ -14,7 +14,9 @@
 
   const news = document.querySelector("[autofocus]"); // what was wrong, or the preview
   const before = document.referrer && new URL(document.referrer);
-  const followsAnother = before && before.origin === location.origin && before.pathname === location.pathname;
+  const isNext = before && before.origin === location.origin && before.pathname === location.pathname;
+  const asked = new URLSearchParams(location.search); // A page with a token in its address names no referrer.
+  const followsAnother = isNext || news || ["signed", "own", "before"].some((name) => asked.has(name));
   news?.focus({ preventScroll: true });
   const isSigned = location.hash.startsWith("#c-"); // The thanks stand above the comment.
   const wanted = isSigned ? null : document.getElementById(location.hash.slice(1));

@@ -276,7 +276,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
 
 def _own(comment_id: str) -> Comment:
     """Return the comment if this browser has written it lately."""
-    if visitor_tokens.earlier_comment() != comment_id or not visitor_tokens.is_changeable(comment_id):
+    if not visitor_tokens.is_own(comment_id) or not visitor_tokens.is_changeable(comment_id):
         raise NotYours
     audit_log.act_as(Actor("visitor"))
     comment = db.session.get(Comment, comment_id)
@@ -296,6 +296,7 @@ def _own_page(
 ) -> str:
     """Show the form, and the button that deletes. `present` is the comment that others have changed."""
     seen = None if present else request.form.get("mark")  # The visitor has not read any later words.
+    kept = embed.parameters() | {visitor_tokens.OWN_FIELD: visitor_tokens.own_token()}
     return render_template(
         "own_comment.html",
         draft=entry,
@@ -304,6 +305,7 @@ def _own_page(
         preview=preview,
         present=present,
         mark=seen or comment_form.mark_of(comment, words_alone=True),
-        action=url_for(".edit", comment_id=comment.id, **embed.parameters()),
-        delete_action=url_for(".delete", comment_id=comment.id, **embed.parameters()),
+        action=url_for(".edit", comment_id=comment.id, **kept),
+        delete_action=url_for(".delete", comment_id=comment.id, **kept),
+        back=visitor_tokens.receipt_address(comment) if embed.is_open() else embed.home(),
     )

@@ -17,12 +17,18 @@ PATH = "/embed"
 WEBSITE_FORM = "website_form"  # the blueprint of plain forms on other websites
 CHOICES = {"lang": BOOK_LANGUAGES, "look": LOOKS, "header": ("no",)}
 HEIGHT = 1350  # pixels of a frame that holds an empty book, also on a phone
+FRAMES = ("iframe", "frame", "embed", "object")  # values of Sec-Fetch-Dest
 SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
 
 
 def is_open() -> bool:
     """Whether this request came from a frame."""
     return BLUEPRINT in request.blueprints
+
+
+def may_be_in_frame() -> bool:
+    """Whether the browser says that the answer is for a frame, or does not say what it is for."""
+    return request.headers.get("Sec-Fetch-Dest", "iframe") in FRAMES
 
 
 def site() -> str | None:
@@ -84,10 +90,10 @@ def has_header() -> bool:
     return choice("header", CHOICES["header"]) is None
 
 
-def change_address(comment_id: str) -> str:
+def change_address(comment_id: str, token: str | None) -> str:
     """Return where visitors change their comment. It is no route: an app for readers has no such page."""
     if is_open():
-        return url_for("embed.own_comment.show", comment_id=comment_id, **parameters())
+        return url_for("embed.own_comment.show", comment_id=comment_id, own=token, **parameters())
     return url_for("public.comment", comment_id=comment_id) + "/edit"
 
 

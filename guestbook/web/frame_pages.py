@@ -4,7 +4,7 @@ import json
 
 from flask import Blueprint, Response, abort, request
 
-from guestbook.web import book_signing, embed, public_pages, request_context, response_headers
+from guestbook.web import book_signing, embed, public_pages, request_context, response_headers, visitor_tokens
 from guestbook.web.translation_and_template_filters import STATIC, of_book
 
 pages = Blueprint(embed.BLUEPRINT, __name__)
@@ -30,7 +30,9 @@ def let_sites_show(response: Response) -> Response:
     if sites := " ".join(embed.sites()):
         policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {sites}")
     response.headers["Content-Security-Policy"] = policy
-    if request.cookies:  # Its visitor alone may see a comment that waits.
+    if visitor_tokens.OWN_FIELD in request.args:
+        response.headers.update(response_headers.SECRET_PAGE)
+    elif request.cookies:  # Its visitor alone may see a comment that waits.
         response.headers["Cache-Control"] = "private, no-cache"
     return response
 

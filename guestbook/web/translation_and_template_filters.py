@@ -248,7 +248,6 @@ GLOBALS = {
     "frame_height": embed.HEIGHT,
     "has_header": embed.has_header,
     "offers_reply_mails": request_context.offers_reply_mails,
-    "change_address": embed.change_address,
     "sign_address": embed.sign_address,
     "file_policy": response_headers.file_policy,
     "asset": asset,

@@ -1,4 +1,4 @@
-"""What proves a visitor's form and own comment without a login: a token, a cookie, a receipt.
+"""What proves a visitor's form and own comment without a login: tokens, a cookie, a receipt.
 
 The token in a form proves that it is ours and how old it is. Its nonce makes a double click one comment. It
 does not prevent forged requests; nobody is logged in here.
@@ -114,6 +114,32 @@ def earlier_comment() -> str | None:
         return None
 
 
+OWN_FIELD = "own"  # An address in a frame has in it the signed id of its visitor's comment.
+
+
+def is_own(comment_id: str) -> bool:
+    """Whether this browser has written the comment: its cookie says so, or the address in a frame."""
+    return comment_id in (earlier_comment(), _id_of_token())
+
+
+def own_token() -> str | None:
+    """Return the token that addresses in this frame must keep; None where the cookie does."""
+    comment_id = _id_of_token()
+    return request.args[OWN_FIELD] if comment_id and comment_id != earlier_comment() else None
+
+
+def _id_of_token() -> str | None:
+    """Return the id of the comment that the address lets its visitor change, however old it is.
+
+    It counts in a frame alone, where nobody sees and shares the address.
+    """
+    if not embed.is_open() or not embed.may_be_in_frame():
+        return None
+    with suppress(BadSignature):
+        return _signer(OWN_FIELD).unsign(request.args.get(OWN_FIELD, "")).decode()
+    return None
+
+
 def _signer(what: str) -> Signer:
     return Signer(request_context.settings().signing_keys, salt=f"guestbook {what}")
 
@@ -142,14 +168,21 @@ class Receipt(NamedTuple):
         minutes = -(-left // MINUTE)  # This rounds up.
         return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, minutes))
 
+    @property
+    def change_address(self) -> str:
+        """Return where the visitor changes the comment."""
+        return embed.change_address(self.comment.id if self.comment else "", own_token())
+
 
 def receipt_address(comment: "Comment", *, is_change: bool = False) -> str:
     """Return where visitors find out what became of their comment. Spam looks like a held comment."""
-    change = {CHANGED_FIELD: "yes"} if is_change else {}
+    more = {CHANGED_FIELD: "yes"} if is_change else {}
+    if embed.is_open() and earlier_comment() != comment.id:  # Nobody knows yet if the cookie will be kept.
+        more[OWN_FIELD] = _signer(OWN_FIELD).sign(comment.id).decode()
     if comment.status == "published":
-        return embed.home(signed=comment.id, **change, _anchor=f"c-{comment.id}")
+        return embed.home(signed=comment.id, **more, _anchor=f"c-{comment.id}")
     signature = _signer("receipt").sign(comment.id).decode()
-    return embed.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
+    return embed.home(signed=HELD, **more, **{RECEIPT_FIELD: signature}, _anchor="thanks")
 
 
 def receipt_of_request() -> Receipt | None:
@@ -174,8 +207,8 @@ def receipt_of_own(comment: PublicComment) -> Receipt | None:
 
 
 def is_changeable(comment_id: str) -> bool:
-    """Whether its visitor may still change a comment. In a frame, some browsers have dropped the cookie."""
-    return _is_recent(comment_id) and (not embed.is_open() or earlier_comment() == comment_id)
+    """Whether its visitor may still change a comment. In a frame, the browser must prove it before."""
+    return _is_recent(comment_id) and (not embed.is_open() or is_own(comment_id))
 
 
 def _of_link() -> Receipt:

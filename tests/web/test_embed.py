@@ -2,6 +2,8 @@
 
 import json
 import re
+from urllib.parse import parse_qs, urlsplit
+from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
@@ -10,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.comments import comment_actions
 from guestbook.queries import public_comments
-from guestbook.web import request_context, response_headers
+from guestbook.web import book_signing, request_context, response_headers, visitor_tokens
 from tests.support import factories
 from tests.support.visitor import (
     GREETING,
@@ -103,14 +105,14 @@ def test_one_signs_inside_the_frame_and_gets_a_cookie_for_it_alone(visitor: Visi
     [comment] = stored()
     there = answer.headers["Location"]
     assert there.startswith("/embed?")
-    assert there.endswith(f"signed={comment.id}#c-{comment.id}")
+    assert re.search(f"[?&]signed={comment.id}&own=[^&]+#c-{comment.id}$", there)
     thanks = visitor.get(there)
     assert ancestors(thanks) == "https://one.example https://two.example:8443"
     assert "Thank you, Ada!" in text(by_class(parse(thanks), "success")[0])
     assert attributes(parse(thanks), ".//script")["data-site"] == "https://one.example"
     assert any(link.startswith(f"/embed/comments/{comment.id}/edit?") for link in hrefs(parse(thanks)))
-    visitor.client.delete_cookie("guestbook_signed", path="/embed", domain="localhost")
-    assert "Change or delete it" not in visitor.get(there).text  # this browser has dropped the cookie
+    stranger = Visitor(visitor.app)
+    assert "Change or delete it" not in stranger.get(f"/embed?signed={comment.id}").text
 
 
 def test_one_changes_and_deletes_a_comment_inside_the_frame(visitor: Visitor) -> None:
@@ -131,6 +133,117 @@ def test_one_changes_and_deletes_a_comment_inside_the_frame(visitor: Visitor) ->
     assert (refused.status_code, ancestors(refused)) == (403, ancestors(own))
     set_(embed_sites="")
     assert visitor.get(f"/embed/comments/{comment.id}/edit").status_code == 404
+
+
+CHANGE = "Change or delete it"
+TOP_LEVEL = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
+
+
+def signed_without_cookies(app: Flask, **typed: str) -> tuple[Visitor, str]:
+    """Sign in a frame with a browser that keeps no cookie there; return it, and where it was led."""
+    visitor = Visitor(app)
+    visitor.client = app.test_client(use_cookies=False)
+    page = visitor.page(INSIDE)
+    answer = visitor.open("POST", attributes(page, ".//form")["action"], data=fields(page) | GREETING | typed)
+    return visitor, answer.location
+
+
+def change_link(page: Element) -> str:
+    [found] = [link for link in hrefs(page) if "/edit?" in link]
+    return found
+
+
+@pytest.mark.parametrize("message", ["Hello", "https://a.example " * 4])
+def test_without_any_cookie_the_address_lets_one_change_and_delete(app: Flask, message: str) -> None:
+    visitor, there = signed_without_cookies(app, message=message)
+    [comment] = stored()
+    own = visitor.get(change_link(visitor.page(there)))
+    assert ancestors(own) == "https://one.example https://two.example:8443"
+    change, delete = [form.attrib["action"] for form in parse(own).iter("form")]
+    [back] = [link for link in hrefs(parse(own)) if "signed=" in link]
+    assert CHANGE in visitor.get(back).text
+    wrong = visitor.open("POST", change, data=fields(parse(own)) | {"name": ""})
+    assert wrong.status_code == 422
+    assert attributes(parse(wrong), ".//form")["action"] == change
+    saved = visitor.open("POST", change, data=fields(parse(own)) | {"message": "Changed"})
+    assert "Your change is saved." in visitor.get(saved.location).text
+    assert CHANGE in visitor.get(saved.location).text
+    assert [one.message for one in stored()] == ["Changed"]
+    gone = visitor.open("POST", delete, data={"token": fields(parse(own))["token"]})
+    assert "own=" not in gone.location
+    assert [one.status for one in stored()] == ["trash"]
+    assert visitor.get(f"/embed/comments/{comment.id}/edit").status_code == 403
+
+
+def test_the_token_is_for_its_comment_alone_in_a_frame_and_for_a_quarter_of_an_hour(
+    app: Flask, later: Later
+) -> None:
+    visitor, there = signed_without_cookies(app)
+    address = change_link(visitor.page(there))
+    token = parse_qs(urlsplit(address).query)["own"][0]
+    (other,) = add(["Of somebody else"])
+    assert visitor.get(f"/embed/comments/{other}/edit?own={token}").status_code == 403
+    assert CHANGE not in visitor.get(f"/embed?signed={other}&own={token}").text
+    for forged in ("", "x", f"{other}.{token.partition('.')[2]}", "\u00e9"):
+        assert visitor.get(f"/embed/comments/{other}/edit", query_string={"own": forged}).status_code == 403
+    # A link that is opened by itself was shared, or copied out of the frame.
+    assert visitor.get(address, headers=TOP_LEVEL).status_code == 403
+    assert CHANGE not in visitor.get(there, headers=TOP_LEVEL).text
+    assert visitor.get(address, headers={"Sec-Fetch-Dest": "iframe"}).status_code == 200
+    assert visitor.get(address.replace("/embed/", "/")).status_code == 403, "not outside of the frame"
+    later(16 * 60)
+    assert visitor.get(address).status_code == 403
+    assert visitor.open("POST", address, data=GREETING).status_code == 403
+    assert CHANGE not in visitor.get(there).text
+
+
+def test_what_is_signed_for_another_purpose_is_no_token(app: Flask, later: Later) -> None:
+    visitor = Visitor(app)
+    page = visitor.page(INSIDE)
+    later(10)
+    held = fields(page) | GREETING | {"message": "https://a.example " * 4}
+    answer = visitor.open("POST", attributes(page, ".//form")["action"], data=held)
+    sent = parse_qs(urlsplit(answer.location).query)
+    cookie = visitor.client.get_cookie("guestbook_signed", path="/embed")
+    assert cookie
+    [comment] = stored()
+    stranger = Visitor(app)
+    for token in (sent["receipt"][0], cookie.value):
+        refused = stranger.get(f"/embed/comments/{comment.id}/edit", query_string={"own": token})
+        assert refused.status_code == 403
+    stranger.client.set_cookie("guestbook_signed", sent["own"][0], path="/embed")
+    assert stranger.get(f"/embed/comments/{comment.id}/edit").status_code == 403
+
+
+def test_the_address_with_the_token_leaks_nowhere(app: Flask) -> None:
+    visitor, there = signed_without_cookies(app, website="https://ada.example")
+    for address in (there, change_link(visitor.page(there))):
+        answer = visitor.get(address)
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cache-Control"] == "no-store"
+        for link in parse(answer).iter("a"):
+            leads_out = link.get("target") == "_blank"
+            assert not (leads_out and "own=" in link.attrib["href"])
+    older = [link for link in hrefs(visitor.page(there)) if "own=" in link]
+    assert older == [change_link(visitor.page(there))], "no other link needs it"
+
+
+def test_with_the_cookie_no_link_has_the_token(visitor: Visitor) -> None:
+    page = visitor.page(INSIDE)
+    answer = visitor.open("POST", attributes(page, ".//form")["action"], data=fields(page) | GREETING)
+    thanks = visitor.get(answer.location)
+    assert thanks.headers["Cache-Control"] == "no-store"
+    assert "own=" not in change_link(parse(thanks))
+    assert "own=" not in visitor.get(change_link(parse(thanks))).text
+
+
+def test_the_token_earns_none_of_the_trust_that_the_cookie_earns(app: Flask) -> None:
+    visitor, there = signed_without_cookies(app)
+    page = visitor.page(there)
+    action = attributes(page, ".//form[@id='comment-form']")["action"]
+    with app.test_request_context(f"{action}&{urlsplit(there).query}", method="POST", data=GREETING):
+        form = visitor_tokens.read_token(fields(page)["token"])
+        assert book_signing.visitor(form).earlier_id is None
 
 
 def test_a_held_comment_is_shown_in_the_frame_to_its_visitor_alone_until_it_is_decided(

@@ -297,6 +297,43 @@ def test_in_a_frame_of_another_site_one_changes_the_comment_and_is_known_again(
             assert stored()[1].status == "trash"
 
 
+@pytest.mark.parametrize("path", ["/", "/by-hand"])
+def test_where_the_browser_keeps_no_cookie_at_all_one_still_changes_the_comment(
+    elsewhere: str, browser: Browser, path: str
+) -> None:
+    # By http a cookie has no partition. So this browser keeps none in a frame of another site.
+    other_site = elsewhere.replace("127.0.0.1", "localhost")
+    allow(other_site)
+    add([f"Comment {number}" for number in range(10)])
+    with without_other_sites_cookies(browser) as (context, page):
+        page.set_viewport_size(PHONE)
+        page.goto(other_site + path)
+        book = inside(page)
+        for message in ("Hello", "See http://a.example http://b.example http://c.example"):
+            sign(book, message)
+            change = book.get_by_role("link", name="Change or delete it")
+            expect(change).to_be_in_viewport(timeout=PATIENCE)
+            change.click()
+            title = book.get_by_role("heading", name="Change your comment")
+            expect(title).to_be_in_viewport(timeout=PATIENCE)
+            book.get_by_role("link", name="Back to the book").click()
+            change.click()
+            book.get_by_label("Message").fill("")
+            book.get_by_label("Message").evaluate("area => area.required = false")
+            book.get_by_role("button", name="Save the change").click()
+            expect(book.get_by_role("alert")).to_be_in_viewport(timeout=PATIENCE)
+            book.get_by_label("Message").fill("Hello again")
+            book.get_by_role("button", name="Save the change").click()
+            status = book.get_by_role("status")
+            expect(status).to_contain_text("Your change is saved.", timeout=PATIENCE)
+            assert stored()[-1].message == "Hello again"
+            change.click()
+            book.get_by_role("button", name="Delete my comment").click()
+            expect(status).to_contain_text("Your comment is deleted.", timeout=PATIENCE)
+            assert stored()[-1].status == "trash"
+        assert kept(context) == []
+
+
 def sign(book: FrameLocator, message: str) -> None:
     book.get_by_label("Name").fill("Grace")
     book.get_by_label("Message").fill(message)
