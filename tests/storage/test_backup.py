@@ -110,13 +110,15 @@ def test_under_fifty_comments_a_second_none_from_before_is_missing_and_each_has_
     assert deliveries == dict.fromkeys(comments, 1)
 
 
-def test_a_lock_that_nobody_gives_back_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, read=0.05))
+def test_a_lock_that_nobody_gives_back_ends_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/guestbook.db?journal_mode=delete"
     with running(settings_for(tmp_path, url)), closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         read = settings.load(settings_for(tmp_path, url))
-        with pytest.raises(OperationalError, match="database is locked") as caught:
+        with (
+            engines.waiting(replace(engines.FOR_LONG_WORK, read=0.05)),
+            pytest.raises(OperationalError, match="database is locked") as caught,
+        ):
             backup.write(read, tmp_path / "b.db")
         assert database.is_away(caught.value)
     assert not list(tmp_path.glob("b.db*"))

@@ -8,10 +8,14 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Engine
+from sqlalchemy.orm import Mapper
 from werkzeug import security
 from werkzeug.routing import Rule
 
 from guestbook.auth import login
+from guestbook.lib.encryption import Keyring
+from guestbook.storage import column_types
 from guestbook.web import inbound_webhook
 
 # Folders and files that wait much, the longest first.
@@ -39,6 +43,7 @@ ROOM = 2 * 1024**3  # bytes, more than all tests need at a time
 HASH_METHOD = "scrypt:128:1:1"
 OF_A_RULE = ("arguments", "_parts", "_trace", "_converters", "_build", "_build_unknown")  # once compiled
 REAL_HASH = security.generate_password_hash
+REAL_USE_KEYRING = column_types.use_keyring
 
 
 # --- order and memory; these are hooks of pytest
@@ -87,9 +92,11 @@ def keep_files_in_memory() -> None:
 
 
 def share_apps() -> None:
-    """Compile URL rules and templates once for all apps of this process."""
+    """Compile URL rules, templates and SQL once for all apps of this process."""
     Flask.url_rule_class = inbound_webhook.Rule = SharedRule  # type: ignore  # in these tests alone
     Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
+    Mapper._compiled_cache = STATEMENTS  # for what a flush writes
+    column_types.use_keyring = _use_keyring
 
 
 class SharedRule(Rule):
@@ -117,6 +124,37 @@ class SharedTemplates(BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+class SharedStatements(dict[Any, Any]):
+    """Compiled SQL by the statement, the kind of database and the keys, as it encrypts with these.
+
+    SQLAlchemy keeps it for one engine, so that each test would compile the SQL of its pages anew.
+    """
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_without_engine(key), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__(_without_engine(key), compiled)
+
+
+STATEMENTS = SharedStatements()
+
+
+def _without_engine(key: Any) -> Any:
+    """Return SQLAlchemy's key of a statement with what matters of the dialect, not the engine's own one."""
+    dialect, *rest = key
+    keyring = getattr(dialect, column_types.KEYRING, None)
+    return type(dialect), dialect.server_version_info, keyring, *rest
+
+
+def _use_keyring(engine: Engine, keyring: Keyring) -> None:
+    """Let the engine share its SQL; after a change of its keys nobody uses what was compiled with them."""
+    if hasattr(engine.dialect, column_types.KEYRING):
+        STATEMENTS.clear()
+    REAL_USE_KEYRING(engine, keyring)
+    engine.update_execution_options(compiled_cache=STATEMENTS)
 
 
 def _quick_hash(password: str, method: str) -> str:

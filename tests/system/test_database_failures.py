@@ -104,7 +104,9 @@ def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def site(environ: dict[str, str], receiver: Receiver) -> Iterator[Site]:
+def site(environ: dict[str, str], receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A book whose passes do not try for ten seconds what the disk refuses."""
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
     with running(environ) as app:
         yield Site(app, receiver)
 
@@ -126,9 +128,8 @@ def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
 
 
 def test_a_disk_that_is_almost_full_lets_no_pass_send_again_what_the_last_one_could_not_record(
-    disk: SmallDisk, site: Site, monkeypatch: pytest.MonkeyPatch
+    disk: SmallDisk, site: Site
 ) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
     site.receiver.answer("/hook", Answer(body=b"x" * ANSWER_LIMIT))
     with site.app.app_context():
         book = Book(site.app)
