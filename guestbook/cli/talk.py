@@ -1,5 +1,6 @@
 """The command `talk`: the talk that the book comes from, to live through on a page of this machine."""
 
+import json
 import os
 import signal
 import socket
@@ -17,9 +18,12 @@ from guestbook.cli.talk_actions import BUTTONS, LOOK_INTERVAL, STATES, Talk
 from guestbook.cli.talk_book import HOST, TalkBook
 from guestbook.lib import current_process
 from guestbook.lib.errors import Refused
+from guestbook.settings import installation
 from guestbook.storage import engines
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# of the slides that need RabbitMQ
+RECORDING = installation.CHECKOUT / "guestbook/templates/talk_recording.json"
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
@@ -71,10 +75,16 @@ def _serve(app: Flask, listen: str) -> Any:
     return server
 
 
+def _recording() -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads(RECORDING.read_text())
+    return recorded
+
+
 def _page(running: Talk) -> Flask:
     """Return the app of the page and of the receiver. Another website must not press the buttons."""
     app = Flask("guestbook")
     app.config["WAITS"] = engines.FOR_PASSES
+    app.jinja_env.globals |= {"states": STATES, "labels": BUTTONS, "recording": _recording()}
     app.after_request(lambda answer: answer.headers.update({"Content-Security-Policy": POLICY}) or answer)
 
     @app.before_request
@@ -87,7 +97,7 @@ def _page(running: Talk) -> Flask:
     @app.get("/")
     def show() -> str:
         rows, now = running.look().values(), running.book.now()
-        return render_template("talk.html", talk=running, rows=rows, now=now, states=STATES)
+        return render_template("talk.html", talk=running, rows=rows, now=now)
 
     @app.post("/do")
     def press() -> ResponseReturnValue:

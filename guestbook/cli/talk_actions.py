@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -31,7 +32,21 @@ STATES = {
     "late": "The receiver answers late: after 3 seconds. A pass waits for 2.",
     "gone": "The receiver answers 410 Gone: it wants nothing more.",
 }
-BUTTONS = ("sign", "cron", "second", "kill", *STATES, "enable", "forge", "hour", "plug")
+BUTTONS = {
+    "sign": "Sign the book",
+    "cron": "Run cron",
+    "second": "Let a second pass start",
+    "kill": "Kill the pass in the middle of a request",
+    "down": "The receiver is down",
+    "late": "It answers late",
+    "gone": "It says 410",
+    "up": "The receiver is up again",
+    "enable": "Enable the webhook",
+    "forge": "Forge a signature",
+    "hour": "Set the clock one hour on",
+    "plug": "Pull the plug",
+    "start_over": "Start over",
+}
 DECISIONS = {  # The file of the package, and a part of the line, which it has once.
     "stored": ("comments/comment_actions.py", "tell_first(session, comment, settings)"),
     "committed": ("storage/database.py", "session.commit()"),
@@ -46,6 +61,9 @@ DECISIONS = {  # The file of the package, and a part of the line, which it has o
 }
 
 
+Said = tuple[str, str | None]  # a sentence, and the decision behind it
+
+
 @dataclass
 class ReceivedRequest:
     """A request as it came, with the names of headers in lower case, and what the receiver made of it."""
@@ -58,6 +76,16 @@ class ReceivedRequest:
     status: int
     is_repeat: bool
     answer: str = "not answered yet"
+
+
+@dataclass
+class ClickOutcome:
+    """What came of a click: its button, what happened, what that did to the rows, and the next step."""
+
+    button: str
+    said: str
+    rows: str
+    next_step: str
 
 
 def line_of(decision: str) -> tuple[str, str]:
@@ -78,23 +106,37 @@ class Talk:
         self.requests: list[ReceivedRequest] = []
         self.entries: list[tuple[datetime, str, tuple[str, str] | None]] = []
         self.clicks, self.changed = 0, dict[str, int]()  # By a row's id, the click that changed it last.
+        self.pressed: list[str] = []  # The buttons that have not done their work; the first one is at it.
+        self.outcomes: list[ClickOutcome] = []  # of the last buttons that have, the oldest first
         self._acting, self._looking = threading.Lock(), threading.Lock()
         self.webhook, self._rows = book.read()
 
     def press(self, button: str, typed: Mapping[str, str]) -> None:
-        """Do what a button says, after what another click has started."""
+        """Do what a button says, after what other clicks have started, and keep the outcome."""
+        label = BUTTONS[button]
+        if not self.pressed:
+            self.outcomes = []
+        self.pressed.append(label)
         with self._acting:
             self.clicks += 1
+            decision = None
             try:
-                if button in STATES:
-                    self._become(button)
-                elif button == "sign":
-                    self.sign(typed.get("name", ""), typed.get("message", ""))
-                else:
-                    getattr(self, button)()
+                said, decision = self._act(button, typed)
             except (Refused, OSError, SQLAlchemyError) as error:
-                self.say(_sentence(error))
-            self.look()
+                said = _sentence(error)
+            rows = self.look()
+            self.say(f"{label}: {said}", decision)
+            changed = [row for row in rows.values() if self.changed.get(row.id) == self.clicks]
+            self.outcomes.append(ClickOutcome(label, said, self._effect(changed), self._next_step()))
+            self.pressed.remove(label)
+
+    def _act(self, button: str, typed: Mapping[str, str]) -> Said:
+        if button in STATES:
+            return self._become(button)
+        if button == "sign":
+            return self.sign(typed.get("name", ""), typed.get("message", ""))
+        act: Callable[[], Said] = getattr(self, button)
+        return act()
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> int:
         """Verify a request as a receiver does, and keep it; return the answer's status when it is time."""
@@ -136,35 +178,37 @@ class Talk:
             self.webhook, self._rows = webhook, rows
             return rows
 
-    def sign(self, name: str, message: str) -> None:
+    def sign(self, name: str, message: str) -> Said:
         """Sign the book as a visitor."""
         answer = self.book.sign(name, message)
         if not answer.ok:
             raise Refused(f"The book answered {answer.status_code}: {answer.json()['error']['message']}")
-        self.say(f"{name} signed the book, which answered {answer.status_code}. Nothing was sent yet.")
         self.look()
+        return f"{name} signed the book, which answered {answer.status_code}. Nothing was sent yet.", None
 
-    def cron(self) -> None:
+    def cron(self) -> Said:
         """Run a pass to its end."""
-        self._wait_for_end(self._start_pass(**SHORT_TIMEOUT if self.state == "late" else {}))
+        due = len(self._due())
+        ended = self._wait_for_end(self._start_pass(**SHORT_TIMEOUT if self.state == "late" else {}))
+        return f"{ended} Rows due before it: {due}.", None
 
-    def second(self) -> None:
+    def second(self) -> Said:
         """Start a pass beside another one."""
         with self._held_pass() as first:
-            self._wait_for_end(self._start_pass())
+            self.say(self._wait_for_end(self._start_pass()))
             said = self.book.passes[-1][1].read_text().strip()
-            self.say(f"Its lock was taken. It said: {said}", "locked")
-        self._wait_for_end(first)
+        self.say(self._wait_for_end(first))
+        return f"The second pass found the lock taken. It said: {said}", "locked"
 
-    def kill(self) -> None:
+    def kill(self) -> Said:
         """Kill a pass while its request is under way."""
         with self._held_pass() as one:
             one.kill()
             one.wait()
-            self.say(f"SIGKILL ended pass {one.pid} in the middle of its request.")
-        self.say("No outcome was recorded. The row comes due again when its lease ends.", "due")
+        said = f"SIGKILL ended pass {one.pid} in the middle of its request. No outcome was recorded."
+        return f"{said} The row comes due again when its lease ends.", "due"
 
-    def plug(self) -> None:
+    def plug(self) -> Said:
         """Kill the web server and a pass while visitors sign; look at what is stored, and start again."""
         answered = set[str]()
 
@@ -181,36 +225,82 @@ class Talk:
             self._wait_for(lambda: len(answered) >= ANSWERED_FIRST, "Nobody could sign")
             self.book.kill()
             visitors.join(PATIENCE)
+        self.say("The web server and the pass were killed while visitors signed.")
         stored = self.book.stored()
-        lost, without = len(answered - stored.keys()), list(stored.values()).count(None)
-        self.say(f"The plug was pulled while visitors signed. {len(answered)} of them had their answer.")
-        self.book.start_server()
-        self._wait_for(self.book.is_served, "The web server did not answer")
-        self.say("The web server was started again.")
-        self.look()
-        self.say(f"Answered but not stored: {lost}. Stored without a delivery: {without}.", "committed")
+        lost = len(answered - stored.keys())
+        without = list(stored.values()).count(None)
+        self._restart_server()
+        said = f"{len(answered)} visitors had their answer when the web server and the pass were killed."
+        said += f" Answered but not stored: {lost}. Stored without a delivery: {without}."
+        return said if lost or without else f"{said} Nothing was lost.", "committed"
 
-    def hour(self) -> None:
+    def hour(self) -> Said:
         """Set the book's clock one hour on."""
-        with (self.book.folder / "hours").open("a") as file:
-            file.write("h")
-        self.say(f"It is {self.book.now():%H:%M} in the book. Due now: {len(self._due())}.", "due")
+        self.book.set_the_clock_on()
+        return f"It is {self.book.now():%H:%M} in the book. Rows due now: {len(self._due())}.", "due"
 
-    def enable(self) -> None:
+    def enable(self) -> Said:
         """Enable the webhook, as the owner does on the admin pages."""
+        if not self.webhook.disabled_at:
+            raise Refused("The webhook is enabled already.")
         with Session(self.book.engine) as opened, database.writing(opened) as session:
             row_changes.enable(session, session.get_one(Webhook, self.webhook.id))
+        return "The owner enabled the webhook.", "enabled"
 
-    def forge(self) -> None:
+    def forge(self) -> Said:
         """Post the last genuine request once more, with one letter changed."""
         genuine = next((one for one in self.requests if one.verdict.ok), None)
         if genuine is None or self.state == "down":
             raise Refused("The receiver must be up, and have a genuine request. Sign the book and run cron.")
         body = re.sub(rb'("message":"J*)[^J"]', rb"\1J", genuine.body, count=1)
         answer = browser.post(self.webhook.url, body, headers=genuine.headers, timeout=REQUEST_TIMEOUT)
-        self.say(f"A forger changed one letter. The receiver answered {answer.status_code}.")
+        return f"A forger changed one letter. The receiver answered {answer.status_code}.", "verified"
 
-    def _become(self, state: str) -> None:
+    def start_over(self) -> Said:
+        """Throw away all comments, rows and requests, and set the clock to the real time."""
+        if self.state != "up":
+            self._become("up")
+        with self._looking:
+            self.book.start_over()
+            self.requests.clear()
+            self.entries.clear()
+            self.webhook, self._rows = self.book.read()
+        self._restart_server()
+        return "This is a new book. It has no comments, and its clock shows the real time.", None
+
+    def _effect(self, changed: list[Delivery]) -> str:
+        """Say what a click did to the rows. If it did nothing, say how the row that is due next is now."""
+        if len(changed) > 1:
+            counted = Counter(row.status for row in changed)
+            return f"{len(changed)} rows changed: {', '.join(f'{counted[one]} {one}' for one in counted)}."
+        if changed:
+            return self._state_of(changed[0])
+        waiting = sorted(self._waiting(), key=_due_time)
+        return f"No row changed. {self._state_of(waiting[0])}" if waiting else "No row changed."
+
+    def _state_of(self, row: Delivery) -> str:
+        name = f"Row …{row.id[-6:]} is {row.status}"
+        if not row.due_at:
+            return f"{name}. Attempts: {row.attempts}."
+        now = self.book.now()
+        how = "leased until" if row.is_leased(now) else "due since" if row.due_at <= now else "due at"
+        return f"{name}, {how} {row.due_at:%H:%M:%S}. Attempts: {row.attempts}."
+
+    def _next_step(self) -> str:
+        """Name the buttons that lead to the next delivery."""
+        waiting, now = self._waiting(), self.book.now()
+        if not waiting:
+            return f"Next: {BUTTONS['sign']}."
+        steps = []
+        if self.state != "up" and (self.webhook.disabled_at or any(row.attempts for row in waiting)):
+            steps.append("up")
+        if self.webhook.disabled_at:
+            steps.append("enable")
+        if self.webhook.is_paused(now) or min(map(_due_time, waiting)) > now:
+            steps.append("hour")
+        return f"Next: {', then '.join(BUTTONS[step] for step in (*steps, 'cron'))}."
+
+    def _become(self, state: str) -> Said:
         """Change the state of the receiver. Its port is closed while it is down."""
         if self.state == "down" != state:
             self._server = self.open_receiver()
@@ -218,7 +308,15 @@ class Talk:
             self._server.trigger.pull_trigger(self._server.close)  # Its own thread must do that.
             self._wait_for(lambda: self._server.socket is None, "The port was not closed")
         self.state = state
-        self.say(STATES[state])
+        return STATES[state], None
+
+    def _restart_server(self) -> None:
+        self.book.start_server()
+        self._wait_for(self.book.is_served, "The web server did not answer")
+        self.say("The web server was started again.")
+
+    def _waiting(self) -> list[Delivery]:
+        return [row for row in self._rows.values() if row.due_at]
 
     def _due(self) -> list[Delivery]:
         now = self.book.now()
@@ -230,7 +328,7 @@ class Talk:
         if self.state != "up" or self.webhook.disabled_at or self.webhook.is_paused(self.book.now()):
             raise Refused("The receiver must be up for this, and its webhook neither disabled nor paused.")
         if not self._due():
-            self.sign("Ada", "Hello from the talk!")
+            self.say(self.sign("Ada", "Hello from the talk!")[0])
         self.may_answer.clear()
         try:
             earlier, one = len(self.requests), self._start_pass()
@@ -246,10 +344,10 @@ class Talk:
         self.say(f"Cron starts a pass: process {one.pid}.")
         return one
 
-    def _wait_for_end(self, one: Process) -> None:
+    def _wait_for_end(self, one: Process) -> str:
         self._wait_for(lambda: one.poll() is not None, "The pass did not end")
         self.look()
-        self.say(f"Pass {one.pid} has ended with exit code {one.returncode}.")
+        return f"Pass {one.pid} has ended with exit code {one.returncode}."
 
     def _wait_for(self, is_true: Callable[[], bool], otherwise: str) -> None:
         give_up = time.monotonic() + PATIENCE
@@ -258,6 +356,10 @@ class Talk:
             if time.monotonic() > give_up:
                 raise Refused(f"{otherwise} within {PATIENCE:g} seconds.")
             time.sleep(LOOK_INTERVAL)
+
+
+def _due_time(row: Delivery) -> datetime:
+    return row.due_at or datetime.max
 
 
 def _sentence(error: Exception) -> str:

@@ -2,12 +2,13 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -106,6 +107,19 @@ class TalkBook:
                 process.kill()
                 process.wait()
 
+    def set_the_clock_on(self) -> None:
+        """Set the clock of the book one hour on."""
+        with (self.folder / "hours").open("a") as file:
+            file.write("h")
+
+    def start_over(self) -> None:
+        """Give the book its first content, with the same password and webhook. Nothing serves it yet."""
+        self.kill()
+        self.passes = []
+        with self.in_use:
+            (self.folder / "hours").write_text("")
+            _copy(self.folder / "new.db", self.folder / "guestbook.db")
+
     def _start(self, output: Any, *words: str, **more: str) -> Process:
         own_prefixes = (settings.SETTING_PREFIX, "FLASK_", "PORT")
         env = {key: value for key, value in os.environ.items() if not key.startswith(own_prefixes)}
@@ -136,9 +150,16 @@ def made(receiver_url: str) -> Iterator[TalkBook]:
                 login.set_password(session, password)
                 preferences.save(session, PREFERENCES)
                 secret = webhooks.add(session, {"url": receiver_url, "name": "the receiver"}, read).secret
+            _copy(folder / "guestbook.db", folder / "new.db")
             book = TalkBook(folder, address, engine, password, secret)
             try:
                 yield book
             finally:
                 book.in_use.acquire()
                 book.kill()
+
+
+def _copy(from_file: Path, to_file: Path) -> None:
+    """Give one SQLite file the content of another. Open connections to it see the new content."""
+    with closing(sqlite3.connect(from_file)) as one, closing(sqlite3.connect(to_file)) as other:
+        one.backup(other)

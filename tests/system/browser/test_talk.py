@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,6 +58,12 @@ class TalkPage:
             button.click(timeout=PATIENCE)
             expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
 
+    def latest(self, *parts: str) -> None:
+        """See that the strip says all this, and that no button is at work."""
+        for part in parts:
+            expect(self.page.locator("#latest")).to_contain_text(part)
+        expect(self.page.locator("#latest")).not_to_contain_text("At work:")
+
     def newest(self) -> DeliveryRow:
         """The newest row of the file; the page shows the same."""
         row = self.talk.rows()[0]
@@ -82,7 +89,11 @@ def test_signing_stores_a_row_and_cron_sends_it(shown: TalkPage) -> None:
     shown.click("Sign the book")
     assert shown.newest()[1:] == ("new", 0, None, None)
     expect(shown.page.locator("#rows .changed")).to_have_count(1)
+    shown.latest(
+        "Sign the book: Grace signed the book, which answered 201.", "is new, due since", "Next: Run cron."
+    )
     shown.click("Run cron")
+    shown.latest("Run cron: Pass", "is processed. Attempts: 1.", "Next: Sign the book.")
     assert shown.newest()[1:] == ("processed", 1, None, None)
     expect(shown.page.locator("#passes")).to_contain_text("Processed 1, to be retried 0, given up 0.")
     expect(shown.page.locator("#entries")).to_contain_text("new → processed.")
@@ -106,6 +117,9 @@ def test_a_receiver_that_is_down_gets_it_after_the_retry(shown: TalkPage) -> Non
     row = shown.newest()
     assert row[1:4] == ("new", 1, None)
     assert "Connection refused" in str(row.last_error)
+    shown.latest(
+        "is new, due at", "Next: The receiver is up again, then Set the clock one hour on, then Run cron."
+    )
     shown.click("Forge a signature")
     expect(shown.page.locator("#latest")).to_contain_text("The receiver must be up")
     shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
@@ -129,6 +143,9 @@ def test_after_a_410_nothing_is_sent_until_the_webhook_is_enabled(shown: TalkPag
     row = shown.newest()
     assert row[1:4] == ("new", 1, None)
     assert shown.talk.query("SELECT disabled_reason FROM webhooks") == [("gone",)]
+    shown.latest(
+        "No row changed" if not row.attempts else "is new", "Next: The receiver is up again, then Enable"
+    )
     shown.click("The receiver is up again", "Set the clock one hour on", "Run cron")
     assert shown.newest() == row
     shown.click("Enable the webhook", "Run cron")
@@ -141,8 +158,12 @@ def test_a_killed_pass_leaves_a_lease_and_the_row_is_sent_after_it(shown: TalkPa
     assert (row.status, row.attempts, row.claimed_by is None) == ("new", 0, False)
     expect(shown.page.locator("#passes p").first).to_contain_text("exit code -9")
     expect(shown.page.locator("#rows [data-id]").first).to_contain_text("leased until")
+    shown.latest(
+        "SIGKILL ended pass", "is new, leased until", "Next: Set the clock one hour on, then Run cron."
+    )
     shown.click("Run cron")
     assert shown.newest() == row
+    shown.latest("No row changed.", "leased until", "Next: Set the clock one hour on, then Run cron.")
     shown.click("Set the clock one hour on", "Run cron")
     assert shown.newest()[:3] == (row.id, "processed", 1)
     expect(shown.page.locator("#requests summary").first).to_contain_text("same webhook-id, dropped")
@@ -154,7 +175,7 @@ def test_a_second_pass_ends_at_once(shown: TalkPage) -> None:
     expect(shown.page.locator("#passes")).to_contain_text("Another pass is running; it does the work.")
     said = shown.page.locator("#entries li").all_text_contents()
     stored = next(place for place, one in enumerate(said) if "is stored with its comment" in one)
-    assert "Cron starts a pass" in said[stored - 1]  # The newest comes first.
+    assert "Cron starts a pass" in said[stored - 2]  # The newest comes first.
     expect(shown.page.locator("#entries")).to_contain_text("fcntl.flock(descriptor")
 
 
@@ -164,8 +185,10 @@ def test_after_the_plug_was_pulled_each_comment_has_its_delivery(shown: TalkPage
     comments, rows = shown.talk.query("SELECT id FROM comments"), shown.talk.rows()
     assert sorted(comments) == sorted(shown.talk.query("SELECT comment_id FROM deliveries"))
     assert len(rows) >= before + 4
-    expect(shown.page.locator("#latest")).to_have_text(
-        "Answered but not stored: 0. Stored without a delivery: 0."
+    shown.latest(
+        "Pull the plug:",
+        "Answered but not stored: 0. Stored without a delivery: 0. Nothing was lost.",
+        "rows changed:",
     )
     expect(shown.page.locator("#entries")).to_contain_text("The web server was started again.")
     shown.click("Set the clock one hour on", "Run cron")
@@ -185,12 +208,55 @@ def test_a_forged_letter_is_refused_and_no_row_changes(shown: TalkPage) -> None:
     assert computed != arrived
 
 
+def test_quick_clicks_are_done_in_turn_and_each_has_an_outcome(shown: TalkPage) -> None:
+    """The strip names what is at work, and never shows what another button did as the outcome of the last."""
+    strip = shown.page.locator("#latest")
+    shown.page.get_by_role("button", name="Pull the plug").click()
+    expect(strip).to_contain_text("At work: Pull the plug")
+    shown.page.get_by_role("button", name="Set the clock one hour on").click()
+    expect(strip).to_contain_text("At work: Pull the plug, then Set the clock one hour on")
+    shown.page.get_by_role("button", name="Run cron").click()
+    while "At work" in (text := strip.inner_text()):
+        done = re.findall(r"(?m)^(Pull the plug|Set the clock one hour on|Run cron):", text)
+        assert done == ["Pull the plug", "Set the clock one hour on", "Run cron"][: len(done)]
+    shown.latest("Pull the plug: ", "Nothing was lost.", "Set the clock one hour on: It is", "Run cron: Pass")
+    shown.latest("rows changed:", "Next: Sign the book.")
+    said = " ".join(shown.page.locator("#entries li").all_text_contents())
+    plug, hour, cron = (
+        said.index(f" {name}: ") for name in ("Pull the plug", "Set the clock one hour on", "Run cron")
+    )
+    assert cron < hour < plug, "the newest comes first"
+
+
+def test_start_over_gives_an_empty_book_at_the_real_time(shown: TalkPage) -> None:
+    shown.click("The receiver is down", "Sign the book", "Set the clock one hour on", "Start over")
+    shown.latest("Start over: This is a new book.", "No row changed. Next: Sign the book.")
+    assert shown.talk.rows() == []
+    assert shown.talk.query("SELECT id FROM comments") == []
+    expect(shown.page.locator("#rows")).to_contain_text("No rows yet.")
+    expect(shown.page.locator("#requests")).to_contain_text("No request yet.")
+    expect(shown.page.locator("#state")).to_have_text("The receiver is up. It answers 204 at once.")
+    with_zone = datetime.now(UTC)
+    assert shown.page.locator("#clock").inner_text()[:-5] == f"{with_zone:%A }"
+    shown.click("Sign the book", "Run cron")
+    assert shown.newest()[1:3] == ("processed", 1)
+    expect(shown.page.locator("#requests summary").first).to_contain_text("Genuine")
+
+
+def test_slides_with_rabbitmq_are_seen_as_a_recording(shown: TalkPage) -> None:
+    part = shown.page.locator("#recording")
+    expect(part).to_contain_text(re.compile(r"Nothing runs here\. This was recorded on .+ with RabbitMQ \d"))
+    expect(part.locator("details")).to_have_count(5)
+    part.get_by_text("11. Take from a queue").click()
+    expect(part.locator("details[open]")).to_contain_text("has five again")
+
+
 def test_without_scripts_each_click_shows_the_next_step(talk: RunningTalk, open_talk: OpenContext) -> None:
     shown = TalkPage(talk, open_talk(java_script_enabled=False, viewport=PHONE))
     shown.click("The receiver is down", "Sign the book", "Run cron")
     assert shown.newest()[1:3] == ("new", 1)
     shown.click("The receiver is up again", "Set the clock one hour on")
-    expect(shown.page.locator("#latest")).to_contain_text("Due now: 1.")
+    expect(shown.page.locator("#latest")).to_contain_text("Rows due now: 1.")
     shown.click("Run cron")
     shown.page.get_by_role("link", name="Look again").click()
     assert shown.newest()[1:3] == ("processed", 2)

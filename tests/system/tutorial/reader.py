@@ -1,7 +1,9 @@
 """A reader of the tutorial, who types and saves each block of a page and compares what is shown."""
 
+import platform
 import re
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -17,6 +19,8 @@ RUN = '#!/bin/sh\nexec .venv/bin/guestbook run "$@"\n'  # scripts/run, for a che
 PORTS = re.compile(r"(?<!\d)(?:5000|900\d|8000)(?!\d)")
 DUE = "select 1 from {} where claimed_by is not null or due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 BUSY = " union all ".join(map(DUE.format, ("deliveries", "inbound_events")))
+QUIET = "ignore:You're running the worker with superuser"  # Celery warns of it; readers are not root.
+ESCAPES = re.compile(r"\x1b\[\d*m")  # colours
 OPEN = re.compile(r"[^\s'\"]*…")  # what the reader fills in
 
 
@@ -35,6 +39,7 @@ class Reader:
         self._running: list[Started] = []
         self._seen: dict[Started, int] = {}  # up to where the output of each was compared
         self.ran = 0
+        self.printed: list[str] = []  # by each block
         # What happens here in place of a command that only the machine's administrator may type.
         self.instead: dict[str, Callable[[], None]] = {}
         (folder / "scripts").mkdir()
@@ -50,29 +55,34 @@ class Reader:
             "GUESTBOOK_DATA_DIR": (folder / "instance").resolve(),
         }
         more = {name: str(path) for name, path in folders.items()}
-        self._environ = processes.clean_environ(PYTHONUNBUFFERED="1", PORT=self._port("5000"), **more)
+        self._environ = processes.clean_environ(
+            PYTHONUNBUFFERED="1", PYTHONWARNINGS=QUIET, PORT=self._port("5000"), **more
+        )
 
     def do(self, page: list[Block]) -> None:
         """Type, save and compare all blocks of a page."""
         for place, block in enumerate(page):
             before = page[place - 1] if place else None
             after = page[place + 1] if place + 1 < len(page) else None
-            shown = after if after and after.language in SHOWN and not after.is_in_a_terminal else None
+            is_shown = after and after.language in SHOWN and not after.is_in_a_terminal
+            shown = after.code if after and is_shown else None
+            printed = ""
             if block.file:
                 (self.folder / block.file).write_text(self._here(block.code))
                 rest = page[place + 1 :]
                 assert any(one.names(block.file) for one in rest), f"Nothing uses {block.file}."
             elif block.stays:
-                self.start(block.code, shown and shown.code)
+                printed = self.start(block.code, shown)
             elif block.code in self.instead:
                 self.instead[block.code]()
             elif block.is_command:
-                self.type(block, shown and shown.code)
+                printed = self.type(block, shown)
             elif block.is_in_a_terminal:
-                self.see(block.code)
+                printed = self.see(block.code)
             else:
-                is_shown = block.language in SHOWN and before and before.is_command
-                assert is_shown, f"No rule runs this block:\n{block.code}"
+                is_output = block.language in SHOWN and before and before.is_command
+                assert is_output, f"No rule runs this block:\n{block.code}"
+            self.printed.append(self._neutral(printed))
             self.ran += 1
 
     def open_the_book(self) -> None:
@@ -88,31 +98,34 @@ class Reader:
         with closing(sqlite3.connect(self.folder / "instance/guestbook.db")) as book:
             book.executescript((ROOT / "schema.sql").read_text())
 
-    def start(self, code: str, shown: str | None) -> None:
-        """Leave a program running, once it has printed what the page shows."""
+    def start(self, code: str, shown: str | None) -> str:
+        """Leave a program running, once it has printed what the page shows; return that."""
         command = ["sh", "-ec", self._filled(code)]
         running = self._stack.enter_context(processes.started(command, cwd=self.folder, env=self._environ))
         self._stack.callback(end, running)
         self._running.append(running)
-        if shown:
-            self.see(shown)
+        return self.see(shown) if shown else ""
 
-    def see(self, shown: str) -> None:
-        """Wait until a program that was left running shows that."""
+    def see(self, shown: str) -> str:
+        """Wait until a program that was left running shows that; return what it printed."""
+        printed = ""
         wanted = re.compile(rf"(?m)^{pattern(shown)}")
 
         def is_there() -> bool:
+            nonlocal printed
             for one in self._running:
                 text = self._back(one.output())
                 if found := wanted.search(text, self._seen.get(one, 0)):
                     self._seen[one] = found.end()
                     self._said.append(text)
+                    printed = found[0]
                     return True
             return False
 
         processes.wait_for(is_there, LIMIT, lambda: f"Shown:\n{shown}\nPrinted:\n{self._outputs()}")
+        return printed
 
-    def type(self, block: Block, shown: str | None) -> None:
+    def type(self, block: Block, shown: str | None) -> str:
         """Run a block; compare its output with the one shown. Where the page says to wait, do it again."""
         said = ""
         if block.waits:
@@ -129,6 +142,12 @@ class Reader:
             lambda: f"Typed:\n{block.code}\nShown:\n{shown}\nPrinted:\n{said}\n{self._outputs()}",
         )
         self._said.append(said)
+        return said
+
+    def _neutral(self, printed: str) -> str:
+        """Return an output without the names of this machine and of its folders."""
+        printed = ESCAPES.sub("", printed.replace(str(self.folder), ".").replace(sys.prefix, ".venv"))
+        return printed.replace(socket.gethostname(), "this-machine").replace(platform.platform(), "Linux")
 
     def _run(self, code: str) -> str:
         with processes.started(["sh", "-ec", code], cwd=self.folder, env=self._environ) as typed:

@@ -1,9 +1,11 @@
 """Each block of the tutorial runs, in the order of its page, and each output is as shown."""
 
 import html
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,18 @@ from tests.conftest import need
 from tests.support import rabbitmq
 from tests.support.documents import FENCE, read
 from tests.support.processes import ROOT
-from tests.system.tutorial.page import PAGES, SECTIONS, blocks, buttons, italics, needs_tables, needs_the_book
-from tests.system.tutorial.reader import Reader
+from tests.system.tutorial import recording
+from tests.system.tutorial.page import (
+    PAGES,
+    SECTIONS,
+    SHOWN,
+    blocks,
+    buttons,
+    italics,
+    needs_tables,
+    needs_the_book,
+)
+from tests.system.tutorial.reader import Reader, pattern
 
 RESTART = "sudo systemctl restart rabbitmq-server\n"
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -78,6 +90,30 @@ def test_every_block_of_a_page_runs(
     record_property("blocks of the tutorial", reader.ran)
     if has_broker:
         vhost.drop()
+        if "GUESTBOOK_TEST_RECORD" in os.environ:
+            today = datetime.now(UTC)
+            recording.record(
+                page,
+                reader.printed,
+                f"on {today:%-d %B %Y} with RabbitMQ {broker().ask('GET', 'overview')['rabbitmq_version']}",
+            )
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "5672" in page.read_text()], ids=lambda page: page.stem
+)
+def test_the_recording_shows_the_page_as_it_is(page: Path) -> None:
+    found = recording.read()[page.stem]
+    assert found["title"] == page.read_text().partition("\n")[0].removeprefix("# ")
+    steps, step = iter(found["steps"]), {"printed": ""}
+    for block in blocks(page.read_text()):
+        is_output = block.language in SHOWN
+        if not is_output or block.is_in_a_terminal:
+            step = next(steps)
+            assert (step["caption"], step["code"]) == (recording.caption(block), recording.code(block))
+        if is_output:
+            assert re.search(rf"(?m)^{pattern(block.code)}", step["printed"])
+    assert next(steps, None) is None
 
 
 def restart(node: rabbitmq.Node) -> None:
