@@ -96,13 +96,12 @@ def _page(running: Talk) -> Flask:
 
     @app.get("/")
     def show() -> str:
-        rows, now = running.look().values(), running.book.now()
-        return render_template("talk.html", talk=running, rows=rows, now=now)
+        rows = running.look().values()
+        return render_template("talk.html", talk=running, rows=rows, now=running.book.now())
 
     @app.post("/do")
     def press() -> ResponseReturnValue:
-        button = request.form.get("button", "")
-        if button not in BUTTONS:
+        if (button := request.form.get("button", "")) not in BUTTONS:
             abort(404)
         running.press(button, request.form)
         return redirect("/", 303)
