@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from guestbook.cli import output
 from guestbook.cli.options import Decorator, FiniteRange, with_default
 from guestbook.lib import clock
-from guestbook.lib.text import clean_line, counted, for_people, printable
+from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.settings import installation
@@ -148,7 +148,7 @@ def add_list(
         failed = statistics.failed_lately(db.session(), noun.children, clock.now())
         first = {
             "NAME": f"{noun.word}.name",
-            "STATE": lambda row: for_people(row.word),
+            "STATE": "shown",
             "WAITING": lambda row: output.up_to_limit(row.waiting),
             "FAILED": lambda row: failed.counts.get(getattr(row, noun.word).id, 0),
         }

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,38 +14,87 @@ from guestbook.cli import app_command, output
 from guestbook.comments.spam import spam_report
 from guestbook.lib import VERSION, clock
 from guestbook.lib.text import counted, printable
-from guestbook.queries import cron_status, filtered_lists, statistics
+from guestbook.queries import cron_status, filtered_lists, statistics, webhook_status
+from guestbook.queries.cron_status import CronStatus
+from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
 from guestbook.storage import engines, writable_check
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
+from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models.source import INBOUND_WORDS
+
+MOST_NAMED = 20  # webhooks that fail
 
 
 @click.command(cls=app_command.AppCommand)
 @output.json_option
 def status() -> None:
-    """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
-    cron_status.require_columns(db.session())
-    now, read, why_not = clock.now(), app_command.settings(), writable_check.why_not(db.engine)
-    cron = cron_status.in_words(db.session(), now, after_requests=read.send_after_requests)
-    facts = _facts(now, to_the_end=output.is_json())
-    facts |= {"can be written": not why_not, "well": not why_not and cron.word in cron_status.GOOD_WORDS}
-    output.end_with_json({name.replace(" ", "_"): value for name, value in facts.items()})
-    output.print_fields({name: _in_words(value) for name, value in facts.items()})
-    line = f"\n\n    {installation.crontab_line(read.data_dir)}" if cron.has_line else ""
+    """Show whether cron comes, what waits and what fails. Exit with 1 if the book is not healthy.
+
+    It is healthy if cron comes, the database can be written and no webhook fails. A webhook that you have
+    disabled does not count. A new book ends with 0 until something has waited for 15 minutes for the first
+    pass. Counting stops at 10,000, except with --json.
+    """
+    session, now, read = db.session(), clock.now(), app_command.settings()
+    cron_status.require_columns(session)
+    why_not = writable_check.why_not(db.engine)
+    cron = cron_status.in_words(session, now, after_requests=read.send_after_requests)
+    failing = webhook_status.failing_ones(session, now)
+    is_well = not why_not and not failing and cron.word in cron_status.GOOD_WORDS
+    is_new = cron.word == "never" and cron_status.read(session, now).is_well
+    facts = _facts(now, to_the_end=output.is_json()) | {"can be written": not why_not, "well": is_well}
+    if output.is_json():
+        facts["webhooks that fail"] = list(map(_failing_shape, failing))
+        output.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
+    else:
+        _print_facts(facts)
+        _say(cron, why_not, failing)
+    if why_not or failing or not (is_well or is_new):
+        sys.exit(1)
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    inbound = facts["inbound events"]
+    words: dict[str, Any] = {
+        "deliveries": statistics.deliveries_by_word(db.session()),
+        "inbound events": {word: inbound[one] for word, one in INBOUND_WORDS.items() if one in inbound},
+        "healthy": facts.pop("well"),
+    }
+    output.print_fields({name: _in_words(value) for name, value in (facts | words).items()})
+
+
+def _say(cron: CronStatus, why_not: str | None, failing: Sequence[WebhookStatus]) -> None:
+    crontab_line = installation.crontab_line(app_command.settings().data_dir)
+    line = f"\n\n    {crontab_line}" if cron.has_line else ""
+    named = [f"Webhook {printable(one.webhook.name)}: {one.sentence}" for one in failing[:MOST_NAMED]]
+    more = len(failing) - len(named)
     output.say(
         why_not and f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.",
         f"\n{cron.sentence}",
         cron.advice and f"{cron.advice}{line}",
+        named and "\n" + "\n".join(named),
+        more > 0 and f"{counted(more, 'more webhook')} {'fails' if more == 1 else 'fail'}.",
+        failing and f"See why: {app_command.typed('doctor')}",
     )
+
+
+def _failing_shape(one: WebhookStatus) -> dict[str, Any]:
+    row = one.webhook
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": one.word,
+        "waiting": one.waiting,
+        "sentence": one.sentence,
+    }
 
 
 def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
     read, session = app_command.settings(), db.session()
-    disabled, did = Webhook.disabled_at.is_not(None), cron_status.what_passes_did
+    states = webhook_status.count_states(session, now)
     state, held_since = cron_status.read(session, now), filtered_lists.oldest_waiting_comment(session)
     spam = spam_report.read(session, read.secret_key, now)
     return {
@@ -57,15 +106,17 @@ def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
         "oldest held seconds": held_since and round((now - held_since).total_seconds()),
         "refused comments in 30 days": {one.reason: one.number for one in spam.refused},
         "held by a flood until": clock.to_text(spam.held_until) if spam.held_until else None,
-        "webhooks": session.query(Webhook).count(),
-        "disabled webhooks": session.query(Webhook).where(disabled).count(),
-        "paused webhooks": session.query(Webhook).where(~disabled, Webhook.paused_until > now).count(),
+        "webhooks": states.total(),
+        "failing webhooks": states["failing"],
+        "disabled webhooks": states["disabled"],
+        "paused webhooks": states["paused"],
+        "webhooks not tried yet": states[webhook_status.NOT_TRIED],
         "deliveries": _counts(Delivery, QUEUE_STATUSES, to_the_end),
         "sources": session.query(Source).count(),
         "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
-        "last pass did": last and (did(last) if last.finished_at else "(running, or killed)"),
+        "last pass did": last and cron_status.what_pass_did(last, now),
     }
 
 

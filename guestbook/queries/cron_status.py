@@ -141,8 +141,17 @@ def _of_passes(session: Session, now: datetime) -> CronStatus:
     return CronStatus("running" if running else "well", words)
 
 
-def what_passes_did(one: Pass) -> str:
-    """Say what a pass did."""
+def what_pass_did(one: Pass, now: datetime) -> str:
+    """Say what a pass did, or for how long it is running. After a quarter of an hour it may be dead."""
+    if one.finished_at:
+        return _outcome(one)
+    age = now - one.started_at
+    seconds = max(0, int(age.total_seconds()))
+    how_long = f"{seconds} s" if seconds < 60 else clock.ago(one.started_at).removesuffix(" ago")
+    return f"running for {how_long}{', or killed' if age >= CRON_OVERDUE_AFTER else ''}"
+
+
+def _outcome(one: Pass) -> str:
     counts = ((one.processed, "delivered"), (one.retried, "to be retried"), (one.failed, "given up"))
     return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing was due"
 
@@ -158,4 +167,4 @@ def _what_it_did(ended: Pass) -> str:
     assert ended.finished_at
     seconds = (ended.finished_at - ended.started_at).total_seconds()
     took = f"{seconds:.1f} seconds" if seconds < 10 else f"{seconds:,.0f} seconds"
-    return f"A pass ended {clock.ago(ended.finished_at)} after {took}: {what_passes_did(ended)}."
+    return f"A pass ended {clock.ago(ended.finished_at)} after {took}: {_outcome(ended)}."

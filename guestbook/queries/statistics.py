@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     Row,
     String,
+    and_,
     bindparam,
     case,
     func,
@@ -50,6 +51,26 @@ def count_some(session: Session, condition: ColumnElement[bool], model: type[M])
     """Return how many rows those are, at most COUNT_LIMIT and one: by an index it takes a millisecond."""
     some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+WAITING_OR_RETRYING = "waiting or retrying"
+
+
+def deliveries_by_word(session: Session, *among: ColumnElement[bool]) -> dict[str, int]:
+    """Count these deliveries by the word for their status, and leave out words that none has.
+
+    No index tells those that wait from those that are retried. If they are more than COUNT_LIMIT, they have
+    one number.
+    """
+    some = select(Delivery.attempts).where(Delivery.status == "new", *among).limit(COUNT_LIMIT + 1).subquery()
+    tried = func.count(case((some.c.attempts > 0, 1)))
+    total, retrying = session.execute(select(func.count(), tried).select_from(some)).one()
+    counts = {"waiting": total - retrying, "retrying": retrying}
+    if total > COUNT_LIMIT:
+        counts = {WAITING_OR_RETRYING: total}
+    for word, status in (("delivered", "processed"), ("given up", "failed")):
+        counts[word] = count_some(session, and_(Delivery.status == status, *among), Delivery)
+    return {word: count for word, count in counts.items() if count}
 
 
 def waiting_words(count: int, one: str, many: str, for_what: str) -> str:

@@ -1,19 +1,26 @@
 """How webhooks and sources are doing, in words for the owner."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session, defer, load_only
 
 from guestbook.lib import clock, retry_policy
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, for_people
 from guestbook.queries import statistics
 from guestbook.storage import disk_budget_of_source
-from guestbook.storage.models import FIRST_DUE, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import FIRST_DUE, AttemptCount, Delivery, InboundEvent, Source, Webhook
 
 NEXT_DELIVERIES = 10
+NOT_TRIED = "not tried yet"
+# Deliveries from before the book counted attempts have no count.
+_TRIED = or_(
+    exists().where(AttemptCount.webhook_id == Webhook.id),
+    exists().where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_(None), Delivery.attempts > 0),
+)
 UNREADABLE_WEBHOOK = "Its secrets cannot be decrypted with this secret key"
 
 
@@ -23,8 +30,14 @@ class WebhookStatus:
 
     webhook: Webhook
     word: str  # well, failing, paused or disabled
+    shown: str  # The word for people, who also see which webhook was not tried yet.
     sentence: str
     waiting: int
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is not healthy, and not because its owner disabled it."""
+        return self.word != "well" and self.webhook.disabled_reason != "by_hand"
 
 
 def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
@@ -33,10 +46,24 @@ def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
     return [of(session, webhook, now) for webhook in webhooks]
 
 
+def failing_ones(session: Session, now: datetime) -> list[WebhookStatus]:
+    """Return the status of those that are not healthy and that their owner has not disabled."""
+    rows = session.scalars(select(Webhook).order_by(Webhook.id)).all()
+    unwell = [row for row in rows if word(row, now) != "well"]
+    return [one for one in (of(session, row, now) for row in unwell) if one.fails]
+
+
+def count_states(session: Session, now: datetime) -> Counter[str]:
+    """Return how many webhooks are in each status, by the words for people."""
+    tried = set(session.scalars(select(Webhook.id).where(_TRIED)))
+    return Counter(_shown(word(row, now), row.id in tried) for row in session.scalars(select(Webhook)))
+
+
 def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
     """Return the status of one webhook."""
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
     waiting, state = statistics.count_some(session, mine, Delivery), _state(webhook, now)
+    shown = shown_word(session, webhook, now)
     if state == "disabled":
         sentence = _why_disabled(webhook, waiting)
     elif state == "unreadable":
@@ -46,19 +73,31 @@ def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
         sentence = _why_paused(webhook, waiting)
     elif state == "failing":
         first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
-        sentence = _why_failing(webhook, now, first_due)
+        sentence = _why_failing(webhook, now, first_due, waiting)
     elif webhook.is_pulled:
         waits = _wait(waiting, "to be fetched") if waiting else "nothing waits"
         sentence = f"Its receiver fetches the deliveries, and {waits}."
     else:
         waits = _wait(waiting, "to be sent") if waiting else "nothing waits for it"
-        sentence = f"Nothing is wrong, and {waits}."
-    return WebhookStatus(webhook, word(webhook, now), sentence, waiting)
+        so_far = "Nothing was sent to it yet" if shown == NOT_TRIED else "Nothing is wrong"
+        sentence = f"{so_far}, and {waits}."
+    return WebhookStatus(webhook, word(webhook, now), shown, sentence, waiting)
 
 
 def word(webhook: Webhook, now: datetime) -> str:
     """Return its status in one word: well, failing, paused or disabled."""
     return _state(webhook, now).replace("unreadable", "paused")
+
+
+def shown_word(session: Session, webhook: Webhook, now: datetime) -> str:
+    """Return its status in the word for people: it is healthy only if something was sent to it."""
+    return _shown(
+        word(webhook, now), bool(session.scalar(select(Webhook.id).where(_TRIED, Webhook.id == webhook.id)))
+    )
+
+
+def _shown(found: str, was_tried: bool) -> str:
+    return NOT_TRIED if found == "well" and not was_tried else for_people(found)
 
 
 def _state(webhook: Webhook, now: datetime) -> str:
@@ -72,7 +111,7 @@ def _state(webhook: Webhook, now: datetime) -> str:
 
 
 def in_short(webhook: Webhook, now: datetime) -> str:
-    """Return its status in a few words."""
+    """Return its status in a few words, as the API does."""
     why_disabled = {
         "by_hand": "disabled by hand",
         "failing": "disabled: no success for days",
@@ -123,13 +162,14 @@ def _why_paused(webhook: Webhook, waiting: int) -> str:
     )
 
 
-def _why_failing(webhook: Webhook, now: datetime, first_due: datetime | None) -> str:
+def _why_failing(webhook: Webhook, now: datetime, first_due: datetime | None, waiting: int) -> str:
     count = webhook.failures_in_a_row
     failures = f"{_failing(webhook)} ({counted(count, 'failure')} in a row)"
     if first_due is None:
         return f"{failures}; nothing waits, so the next event is the next probe."
     probe = "its receiver may fetch the next one" if webhook.is_pulled else "next probe"
-    return f"{failures}; {probe} {clock.ago(first_due) if first_due > now else 'now'}."
+    when = clock.ago(first_due) if first_due > now else "now"
+    return f"{failures}; {probe} {when}. Its {_wait(waiting, 'for it')}."
 
 
 def _failing(webhook: Webhook) -> str:
@@ -167,6 +207,11 @@ class SourceStatus:
     sentence: str
     last_at: datetime | None  # when the latest event arrived
     waiting: int
+
+    @property
+    def shown(self) -> str:
+        """Return the word for people."""
+        return for_people(self.word)
 
 
 def all_sources(session: Session, *, limit: int | None = None) -> list[SourceStatus]:

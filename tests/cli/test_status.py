@@ -20,12 +20,14 @@ from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import run
 from tests.storage.test_writable_check import full_disk
 from tests.support import factories
+from tests.support.receiver import Receiver
 
 FACTS = {
     "version", "data_folder", "database", "journal_mode", "comments", "webhooks", "disabled_webhooks",
     "paused_webhooks", "deliveries", "sources", "inbound_events", "oldest_due_seconds", "last_pass",
     "refused_comments_in_30_days", "held_by_a_flood_until", "oldest_held_seconds",
-    "last_pass_did", "can_be_written", "well",
+    "last_pass_did", "can_be_written", "well", "failing_webhooks", "webhooks_not_tried_yet",
+    "webhooks_that_fail",
 }  # fmt: skip
 MINUTE = timedelta(minutes=1)
 
@@ -36,12 +38,19 @@ def fact(said: str, name: str) -> str:
     return found[1]
 
 
+def unhealthy(shell: Shell, *arguments: str) -> str:
+    """Ask for the status of a book that is not healthy, and return what it says."""
+    result = shell.result("status", *arguments)
+    assert (result.exit_code, result.stderr) == (1, ""), result.output
+    return result.stdout
+
+
 def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
     said = shell("status")
     assert fact(said, "version") == VERSION
     assert fact(said, "comments") == fact(said, "deliveries") == fact(said, "inbound events") == "none"
     assert fact(said, "last pass") == "-"
-    assert fact(said, "well") == "no", "nothing is sent"
+    assert fact(said, "healthy") == "no", "nothing is sent"
     assert "\nCron has never come, so nothing is sent.\n" in said
     assert said.endswith(f"    {installation.crontab_line(factories.settings().data_dir)}\n")
 
@@ -52,18 +61,77 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
     factories.webhook(**pause)
     factories.webhook(**pause, disabled_at=clock.now(), disabled_reason="gone")
     factories.sign()
+    factories.delivery(hook, attempts=2, claims=2)
     factories.delivery(hook, status="failed")
     source = factories.source()
     for status in ("new", "new", "failed"):
         factories.inbound(source, status=status)
     factories.past_pass(MINUTE, ended=True, processed=3, retried=2, failed=1)
-    said = shell("status")
+    said = unhealthy(shell)
     assert (fact(said, "comments"), fact(said, "sources")) == ("1 published", "1")
-    assert set(fact(said, "deliveries").split(", ")) == {"1 new", "1 failed"}
-    assert set(fact(said, "inbound events").split(", ")) == {"2 new", "1 failed"}
+    assert fact(said, "deliveries") == "1 waiting, 1 retrying, 1 given up"
+    assert fact(said, "inbound events") == "2 waiting, 1 failed"
     assert [fact(said, f"{kind}webhooks") for kind in ("", "disabled ", "paused ")] == ["3", "1", "1"]
     assert fact(said, "last pass did") == "3 delivered, 2 to be retried, 1 given up"
-    assert said.endswith(f"\nA pass ended 1 minute ago after 0.0 seconds: {fact(said, 'last pass did')}.\n")
+    assert f"\nA pass ended 1 minute ago after 0.0 seconds: {fact(said, 'last pass did')}.\n" in said
+
+
+def test_it_names_the_webhooks_that_fail_and_what_waits_for_them(shell: Shell) -> None:
+    factories.past_pass(MINUTE, ended=True)
+    assert fact(shell("status"), "healthy") == "yes"
+    since = {"failing_since": clock.now() - 61 * MINUTE, "failures_in_a_row": 17}
+    bad = factories.webhook(name="Cash desk", **since)
+    for _ in range(17):
+        factories.delivery(bad, attempts=3, claims=3, due_at=clock.now() + 6 * MINUTE)
+    off = {"disabled_at": clock.now(), "disabled_reason": "by_hand"}
+    factories.webhook(name="Off", **off)
+    said = unhealthy(shell)
+    assert (fact(said, "failing webhooks"), fact(said, "healthy")) == ("1", "no")
+    assert said.endswith(
+        "\nWebhook Cash desk: Failing for 1 hour (17 failures in a row); next probe in 6 minutes. "
+        f"Its 17 deliveries wait for it.\nSee why: {installation.typed('doctor')}\n"
+    )
+    facts = json.loads(unhealthy(shell, "--json"))
+    [named] = facts["webhooks_that_fail"]
+    assert (named["id"], named["state"], named["waiting"], facts["well"]) == (bad, "failing", 17, False)
+    assert shell("webhooks", "disable", bad)
+    assert fact(shell("status"), "healthy") == "yes", "its owner knows"
+
+
+def test_a_webhook_is_healthy_after_its_first_delivery(shell: Shell, receiver: Receiver) -> None:
+    factories.webhook(receiver.url(), name="Chat")
+    assert fact(shell("status"), "webhooks not tried yet") == "1"
+    assert "  not tried yet  " in shell("webhooks", "list")
+    factories.sign()
+    factories.run_pass()
+    assert fact(shell("status"), "webhooks not tried yet") == "0"
+    assert "  healthy  " in shell("webhooks", "list")
+
+
+@pytest.mark.parametrize(
+    ("ago", "did"),
+    [(3, "running for 3 s"), (125, "running for 2 minutes"), (1200, "running for 20 minutes, or killed")],
+)
+def test_a_pass_that_is_at_work_says_for_how_long(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, ago: int, did: str
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    factories.past_pass(timedelta(seconds=ago), ended=False)
+    assert fact(shell("status"), "last pass did") == did
+
+
+def test_a_book_to_which_cron_has_never_come_is_a_fault_when_something_waits(shell: Shell) -> None:
+    hook = factories.webhook()
+    factories.delivery(hook, due_at=clock.now() - 14 * MINUTE)
+    assert fact(shell("status"), "healthy") == "no"
+    factories.delivery(hook, due_at=clock.now() - 16 * MINUTE)
+    assert "Cron has never come" in unhealthy(shell)
+
+
+def test_cron_that_comes_no_more_is_a_fault(shell: Shell) -> None:
+    factories.past_pass(60 * MINUTE, ended=True)
+    assert fact(unhealthy(shell), "healthy") == "no"
 
 
 def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +139,11 @@ def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: 
     hook = factories.webhook()
     for status in (*["processed"] * 4, "failed"):
         factories.delivery(hook, status=status)
-    assert fact(shell("status"), "deliveries") == "more than 2 processed, 1 failed"
-    assert shell.json("status")["deliveries"] == {"processed": 4, "failed": 1}
+    assert fact(shell("status"), "deliveries") == "more than 2 delivered, 1 given up"
+    for _ in range(3):
+        factories.delivery(hook, attempts=1, claims=1)
+    assert fact(shell("status"), "deliveries").startswith("more than 2 waiting or retrying, ")
+    assert shell.json("status")["deliveries"] == {"new": 3, "processed": 4, "failed": 1}
 
 
 def test_the_json_has_numbers(shell: Shell) -> None:
@@ -96,8 +167,8 @@ def test_it_says_which_journal_it_is(forked: Process, environ: dict[str, str], q
 def test_status_says_that_nothing_can_be_stored(shell: Shell) -> None:
     shell("status")  # opens the database, whose files beside it are made now
     with full_disk():
-        said = shell("status")
-    assert (fact(said, "can be written"), fact(said, "well")) == ("no", "no")
+        said = unhealthy(shell)
+    assert (fact(said, "can be written"), fact(said, "healthy")) == ("no", "no")
     assert "\nNothing can be stored now: disk I/O error. So nothing is sent.\n" in said
 
 

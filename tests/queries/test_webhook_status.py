@@ -11,13 +11,16 @@ from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories, secret_keys
+from tests.support.receiver import Receiver
 
 
-def of(waiting: int = 0, due_in: float = 0, **values: Any) -> WebhookStatus:
+def of(waiting: int = 0, due_in: float = 0, *, is_tried: bool = True, **values: Any) -> WebhookStatus:
     """Store a webhook with so many deliveries that wait, and judge it; its times are hours from now."""
     times = [name for name in values if name.endswith(("_at", "_until", "_since"))]
     hours = {name: clock.now() + timedelta(hours=values[name]) for name in times}
     webhook_id = factories.webhook(**values | hours)
+    if is_tried:
+        factories.delivery(webhook_id, status="processed", attempts=1, claims=1)
     for _ in range(waiting):
         factories.delivery(webhook_id, due_at=clock.now() + timedelta(minutes=due_in, seconds=5))
     return webhook_status.of(db.session(), db.session.get_one(Webhook, webhook_id), clock.now())
@@ -29,9 +32,9 @@ def of(waiting: int = 0, due_in: float = 0, **values: Any) -> WebhookStatus:
     ({"waiting": 2}, "well", "Nothing is wrong, and 2 deliveries wait to be sent."),
     ({"paused_until": -1}, "well", "Nothing is wrong, and nothing waits for it."),
     ({"failing_since": -3, "failures_in_a_row": 4, "waiting": 1, "due_in": 5}, "failing",
-        "Failing for 3 hours (4 failures in a row); next probe in 5 minutes."),
+        "Failing for 3 hours (4 failures in a row); next probe in 5 minutes. Its one delivery waits for it."),
     ({"failing_since": -3, "failures_in_a_row": 1, "waiting": 1, "due_in": -5}, "failing",
-        "Failing for 3 hours (1 failure in a row); next probe now."),
+        "Failing for 3 hours (1 failure in a row); next probe now. Its one delivery waits for it."),
     ({"failing_since": -3, "failures_in_a_row": 4}, "failing",
         "Failing for 3 hours (4 failures in a row); nothing waits, so the next event is the next probe."),
     ({"disabled_at": -3, "disabled_reason": "by_hand", "waiting": 12, "paused_until": 1}, "disabled",
@@ -46,6 +49,29 @@ def test_the_word_and_the_sentence(values: dict[str, Any], word: str, sentence: 
     found = of(**values)
     assert (found.word, found.sentence) == (word, sentence)
     assert found.waiting == values.get("waiting", 0)
+
+
+def test_a_webhook_is_healthy_only_if_something_was_sent_to_it() -> None:
+    new = of(waiting=1, is_tried=False)
+    assert (new.word, new.shown) == ("well", "not tried yet"), "programs keep their word"
+    assert new.sentence == "Nothing was sent to it yet, and one delivery waits to be sent."
+    assert (of().shown, of(is_tried=False, failing_since=-1).shown) == ("healthy", "failing")
+
+
+@pytest.mark.usefixtures("each_app")
+def test_one_whose_old_deliveries_are_deleted_was_tried(receiver: Receiver) -> None:
+    factories.webhook(receiver.url())
+    untried = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
+    factories.sign()
+    factories.run_pass()
+    factories.sql("DELETE FROM attempts")
+    factories.sql("DELETE FROM deliveries")
+    factories.alter(Webhook, untried, disabled_at=None, disabled_reason=None)
+    assert [one.shown for one in webhook_status.all_of(db.session(), clock.now())] == [
+        "healthy",
+        "not tried yet",
+    ]
+    assert webhook_status.count_states(db.session(), clock.now()) == {"healthy": 1, "not tried yet": 1}
 
 
 def test_a_pause_says_until_when_and_who_wanted_it() -> None:

@@ -202,7 +202,7 @@ def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say why each webhook fails that does."""
     with Session(book.engine) as session:
         status = webhook_status.all_of(session, book.now)
-        bad = [one for one in status if one.word != "well" and one.webhook.disabled_reason != "by_hand"]
+        bad = [one for one in status if one.fails]
         findings = [_finding(session, one, book.now) for one in bad[:MOST_SHOWN]]
     yield from findings
     if len(bad) > MOST_SHOWN:

@@ -268,6 +268,9 @@ class ReceiverLink(Base):
 
 
 QUEUE_STATUSES = ("new", "processed", "failed")
+# The words for people and their filters, each with the status in the table. Only a delivery that was tried
+# is retrying; a blank is typed as a hyphen.
+DELIVERY_WORDS = {"waiting": "new", "retrying": "new", "delivered": "processed", "given-up": "failed"}
 
 
 class ReplyAddress(Base):
@@ -379,7 +382,7 @@ class Delivery(QueueRow, Base):
 
     @property
     def word(self) -> str:
-        """Return the status as a page says it: waiting, retrying, delivered or given up."""
+        """Return the status for people: waiting, retrying, delivered or given up."""
         if self.status == "new":
             return "retrying" if self.attempts else "waiting"
         return {"processed": "delivered", "failed": "given up"}[self.status]

@@ -130,6 +130,10 @@ class SeenSignature(Base):
     seen_at: Mapped[datetime]
 
 
+# The words for people and their filters, each with the status in the table.
+INBOUND_WORDS = {"waiting": "new", "processed": "processed", "failed": "failed"}
+
+
 class InboundEvent(QueueRow, Base):
     """One webhook that was sent to us."""
 
@@ -169,7 +173,7 @@ class InboundEvent(QueueRow, Base):
 
     @property
     def word(self) -> str:
-        """Return the status as a page says it: waiting, processed or failed."""
+        """Return the status for people: waiting, processed or failed."""
         return "waiting" if self.status == "new" else self.status
 
     @property

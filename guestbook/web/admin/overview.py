@@ -35,7 +35,9 @@ def index() -> ResponseReturnValue:
         waits=_waits(overview, now),
         hours=chart.draw(overview.hours, chart.HOUR_LABEL),
         days=chart.draw(overview.days, chart.DAY_LABEL),
-        words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
+        words={
+            one.webhook.id: webhook_status.shown_word(session, one.webhook, now) for one in overview.webhooks
+        },
         most=statistics.COUNT_LIMIT,
         held_until=spam_report.held_until(session.connection(), settings.secret_key, now),
     )

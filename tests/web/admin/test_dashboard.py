@@ -15,6 +15,7 @@ from tests.support.owner import Owner
 from tests.support.visitor import add, by_class, hrefs, plain, text
 
 URL = "/admin/"
+ADDRESS = "https://receiver.example/hook"
 SVG = "{http://www.w3.org/2000/svg}"
 MINUTE = timedelta(minutes=1)
 
@@ -134,15 +135,18 @@ def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(owner: Owner
 def test_each_webhook_has_its_health_success_and_time(owner: Owner) -> None:
     hook = used()
     for number, error in enumerate((None, None, "No.")):
-        delivery = factories.delivery(hook, status="failed" if error else "processed")
+        outcome = {"status": "failed" if error else "processed", "attempts": 1, "claims": 1}
+        delivery = factories.delivery(hook, **outcome)
         factories.attempt(delivery, milliseconds=(number + 1) * 1000, error=error)
     factories.webhook(name="Off", disabled_at=clock.now(), disabled_reason="gone")
     factories.webhook(name="Ill", failing_since=clock.now(), failures_in_a_row=1)
+    factories.webhook(name="New")
     rows = owner.page(URL).findall(".//section[@aria-labelledby='webhooks']//tbody/tr")
     assert [[plain(cell) for cell in row] for row in rows] == [
-        ["Chat", "healthy", "66 % of 3", "2,000 ms", "0"],
-        ["Off", "disabled", "no attempt yet", "–", "0"],
-        ["Ill", "failing", "no attempt yet", "–", "0"],
+        [f"Chat {ADDRESS}", "healthy", "66 % of 3", "2,000 ms", "0"],
+        [f"Off {ADDRESS}", "disabled", "no attempt yet", "–", "0"],
+        [f"Ill {ADDRESS}", "failing", "no attempt yet", "–", "0"],
+        [f"New {ADDRESS}", "not tried yet", "no attempt yet", "–", "0"],
     ]
     link = rows[0].find(".//a")
     assert link.attrib["href"] == f"/admin/webhooks/{hook}"

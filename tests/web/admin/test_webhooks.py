@@ -19,16 +19,21 @@ HOUR = timedelta(hours=1)
 
 def test_the_list_tells_how_each_is_doing(owner: Owner) -> None:
     ago = clock.now() - timedelta(hours=3)
-    factories.webhook(name="Well")
+    factories.delivery(factories.webhook(name="Well"), status="processed", attempts=1, claims=1)
     failing = factories.webhook(name="Failing", failing_since=ago, failures_in_a_row=4)
     factories.delivery(failing, due_at=clock.now() + timedelta(seconds=310))
     factories.delivery(failing, status="failed")
     factories.delivery(failing, status="failed")
-    well, other = owner.page(PLACE).findall(".//tbody/tr")
+    factories.webhook(name="New")
+    well, other, new = owner.page(PLACE).findall(".//tbody/tr")
+    assert text(by_class(new, "badge")[0]) == "not tried yet"
     assert text(by_class(well, "badge")[0]) == "healthy"
     assert "Nothing is wrong, and nothing waits for it." in text(well)
     assert text(by_class(other, "badge")[0]) == "failing"
-    assert "Failing for 3 hours (4 failures in a row); next probe in 5 minutes." in text(other)
+    assert (
+        "Failing for 3 hours (4 failures in a row); next probe in 5 minutes. Its one delivery waits for it."
+        in text(other)
+    )
     numbers = {link.attrib["href"]: text(link) for link in other.findall("./td//a")}
     assert numbers == {
         f"/admin/deliveries/?status=new&webhook={failing}": "1",
@@ -59,7 +64,7 @@ def test_a_pause_can_be_ended(owner: Owner) -> None:
     page = owner.page(PLACE + row_id)
     assert "because the receiver could not be reached 5 times in a row; next probe then." in text(page)
     assert "Resume" in [text(button) for button in page.findall(".//button")]
-    assert "Nothing is wrong" in text(owner.does(f"{PLACE}{row_id}/enable"))
+    assert "Nothing was sent to it yet" in text(owner.does(f"{PLACE}{row_id}/enable"))
     assert stored(row_id).paused_until is None
 
 
