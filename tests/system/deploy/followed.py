@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import sys
-import sysconfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -17,7 +16,7 @@ from tests.support.processes import ROOT, free_port
 from tests.support.receiver import Receiver
 from tests.system.deploy import guide
 from tests.system.deploy.installation import PROGRAMS, SCRIPT, Installed
-from tests.system.deploy.machine import Machine
+from tests.system.deploy.machine import PACKAGES, Machine
 
 # Programs that need a network, a terminal, or a package that the tests do without.
 REPLACED_PROGRAMS = {
@@ -81,10 +80,9 @@ class Host:
 
     def _prepare(self) -> None:
         """Write the programs of the table, and the folder that a person copies to the host."""
-        packages = sysconfig.get_path("purelib")
         scripts = {name: SCRIPT.format("PYTHON", *entry.split(":")) for name, entry in PROGRAMS.items()}
         scripts["pip"] = "#!/bin/sh\n[ $2 != --editable ] || exec share-packages $VIRTUAL_ENV\n"
-        filled = {"base": sys.base_prefix, "packages": packages, "scripts": str(scripts)}
+        filled = {"base": sys.base_prefix, "packages": PACKAGES, "scripts": str(scripts)}
         for name, text in REPLACED_PROGRAMS.items():
             for mark, value in filled.items():
                 text = text.replace(f"{{{mark}}}", value)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,20 +20,22 @@ from tests.support.processes import Started, wait_for
 SYSTEMD = "/lib/systemd/systemd"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc")
-# It starts none of the services that this machine starts. Python's folders may be root's alone here. At the
-# end of a login, Debian's shell clears the screen, and fails without one.
+PACKAGES = "/opt/packages"  # There are this Python's, wherever its virtual environment lies here.
+# Its folders for users, sites and temporary files are empty, whatever lies there on this one, such as the
+# checkout. It starts none of the services that this machine starts. Python's folder may be root's alone here.
+# At the end of a login, Debian's shell clears the screen, and fails without one.
 BOOT = """set -eu
-root=$1/root; shift
+root=$1/root python=$2 packages=$3 place=.$4
 mount -t tmpfs -o mode=755 tmpfs "${root%/root}"
 cd "${root%/root}"; mkdir upper work root
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
 cd root
-for folder in "$@"; do
-    [ -e ".$folder/lib" ] || { mkdir -p ".$folder"; mount --bind "$folder" ".$folder"; }
-    while [ "$folder" != / ]; do chmod o+rx ".$folder"; folder=$(dirname "$folder"); done
-done
+for folder in home opt run srv; do mount -t tmpfs -o mode=755 tmpfs $folder; done
 mount -t tmpfs -o mode=1777 tmpfs tmp
-mount -t tmpfs -o mode=755 tmpfs run
+[ -e ".$python/lib" ] || { mkdir -p ".$python"; mount --bind "$python" ".$python"; }
+while [ "$python" != / ]; do chmod o+rx ".$python"; python=$(dirname "$python"); done
+mkdir "$place"
+mount --bind "$packages" "$place"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
@@ -78,7 +81,8 @@ def machine() -> Iterator[Machine]:
     """Start a machine; at the end it is gone with all that it has changed."""
     with TemporaryDirectory(prefix="guestbook-machine-") as folder:
         command = ["unshare", *NAMESPACES, "--fork", "--kill-child", "sh", "-c", BOOT, "sh", folder]
-        with processes.started([*command, sys.base_prefix, sys.prefix]) as program:
+        python = sys.base_prefix, sysconfig.get_path("purelib"), PACKAGES
+        with processes.started([*command, *python]) as program:
             yield Machine(program)
 
 
