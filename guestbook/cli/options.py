@@ -26,14 +26,17 @@ WHEN = "(2026-01-31, 6h, 2d)"  # Help says that `moment` reads this.
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # older versions of Click take no argument
-    """One of several words. A word that is written much like one of them gets a question."""
+    """One of several words. A word that is written much like one of them gets a question.
+
+    `given up` may be typed as it is shown.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Turn the option's text into one of the words."""
         from guestbook.lib import validate  # A pass that has nothing to do does without it.
 
         try:
-            return super().convert(value, param, ctx)
+            return super().convert(str(value).replace(" ", "-"), param, ctx)
         except click.BadParameter as error:
             question = validate.did_you_mean(str(value), list(map(str, self.choices)))
             self.fail(f"{error.message}{question}", param, ctx)

@@ -26,9 +26,11 @@ STATE_HEADINGS = ("STATE", "STATUS", "VERDICT")
 GOOD, WAITS, BAD = ({"fg": colour} for colour in ("green", "yellow", "red"))
 STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
-    **dict.fromkeys(("good", "healthy", "processed", "published", "works"), GOOD),
-    **dict.fromkeys(("new", "held", "paused", "silent"), WAITS),
-    **dict.fromkeys(("failed", "failing", "disabled", "fault", "spam", "expired", "revoked"), BAD),
+    **dict.fromkeys(("good", "healthy", "processed", "delivered", "published", "works"), GOOD),
+    **dict.fromkeys(("waiting", "retrying", "held", "paused", "silent"), WAITS),
+    **dict.fromkeys(
+        ("failed", "given up", "failing", "disabled", "fault", "spam", "expired", "revoked"), BAD
+    ),
 }
 
 JSON = "guestbook.json"  # A key in click's context.
@@ -169,6 +171,11 @@ def _cell(value: object) -> str:
 def up_to_limit(count: int, more: str = ">") -> str:
     """Return a number that was counted only up to a limit; `more` stands before the limit."""
     return str(count) if count <= statistics.COUNT_LIMIT else f"{more} {statistics.COUNT_LIMIT:,}"
+
+
+def counts(by_word: Mapping[str, int]) -> str:
+    """Return numbers that were counted up to a limit, each with its word."""
+    return ", ".join(f"{up_to_limit(count, 'more than')} {word}" for word, count in by_word.items()) or "none"
 
 
 @contextmanager

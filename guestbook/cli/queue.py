@@ -3,7 +3,7 @@
 First comes what both have, then the commands for deliveries, then those for inbound events.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -27,13 +27,13 @@ from guestbook.queries import filtered_lists, statistics
 from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
-from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueKind:
     """Deliveries or inbound events, and the words for them."""
 
+    group: str  # its commands
     owner: type[Any]
     owner_name: str  # The option; with _id it is the column and the filter.
     filters: type[Any]
@@ -51,6 +51,7 @@ class QueueKind:
 
 
 DELIVERY_KIND = QueueKind(
+    group="deliveries",
     owner=Webhook,
     owner_name="webhook",
     filters=filtered_lists.Deliveries,
@@ -63,6 +64,7 @@ DELIVERY_KIND = QueueKind(
     erased="the comment was deleted, and nothing earlier about it is sent any more",
 )
 INBOUND_KIND = QueueKind(
+    group="inbox",
     owner=Source,
     owner_name="source",
     filters=filtered_lists.InboundEvents,
@@ -76,12 +78,16 @@ INBOUND_KIND = QueueKind(
 )
 
 
-list_options = together(
-    click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
-    period_options,
-    click.option("--text", help="Only those with this in the payload or the last answer."),
-    row_commands.limit_option,
-)
+def _list_options(kind: QueueKind) -> Decorator:
+    """Return a decorator that adds the options of both lists."""
+    statuses = kind.filters.statuses()
+    stored = "new, processed and failed are those in the tables"
+    return together(
+        click.option("--status", type=Choice(statuses), help=f"Only those with this status; {stored}."),
+        period_options,
+        click.option("--text", help="Only those with this in the payload or the last answer."),
+        row_commands.limit_option,
+    )
 
 
 def _print_list(kind: QueueKind, columns: Mapping[str, Any], limit: int, **filters: Any) -> None:
@@ -92,14 +98,43 @@ def _print_list(kind: QueueKind, columns: Mapping[str, Any], limit: int, **filte
     rows = row_commands.newest(partial(wanted.page, db.session()), limit)
     names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
     of_owner = attrgetter(f"{kind.owner_name}_id")
-    empty = f"No such {kind.nouns[0]}." if wanted != kind.filters() else f"No {kind.nouns[1]} yet."
+    empty = (
+        "" if rows or output.is_json() else "\n".join([_none_found(kind, wanted), *_instead(kind, wanted)])
+    )
     columns = {**columns, kind.owner_name.upper(): lambda row: names.get(of_owner(row))}
     row_commands.print_rows(rows, kind.facts, columns, empty)
 
 
+def _none_found(kind: QueueKind, wanted: Any) -> str:
+    if wanted == kind.filters():
+        return f"No {kind.nouns[1]} yet."
+    if wanted.status and wanted == kind.filters(status=wanted.status):
+        return f"No {kind.nouns[0]} has the status {_shown(wanted.word)}."
+    return f"No such {kind.nouns[0]}."
+
+
+def _instead(kind: QueueKind, wanted: Any) -> Iterator[str]:
+    """Yield what is there where nothing was found, each with the command that lists it."""
+    wider, counts = statistics.instead_of(db.session(), wanted)
+    owner_id = getattr(wider, f"{kind.owner_name}_id")
+    given = f" --{kind.owner_name} {owner_id}" if owner_id else ""
+    for name in ("since", "until"):
+        given += f" --{name} {clock.to_text(time)}" if (time := getattr(wider, name)) else ""
+    if counts:
+        yield "There are others:"
+    for status, count in counts.items():
+        command = app_command.typed(f"{kind.group} list --status {status}{given}")
+        yield f"  {output.up_to_limit(count, 'more than')} {_shown(status)}: {command}"
+
+
+def _shown(status: str) -> str:
+    """Return the word of a filter as it is read, not typed."""
+    return statistics.WAITING_OR_RETRYING if status == "new" else status.replace("-", " ")
+
+
 def _status_in_words(row: Delivery | InboundEvent) -> str:
     """Return the status for a table, and whether the row was erased."""
-    return f"{row.status}, erased" if row.erased_at else row.status
+    return f"{row.word}, erased" if row.erased_at else row.word
 
 
 def _requeue_options(kind: QueueKind) -> Decorator:
@@ -127,6 +162,9 @@ def _requeue(kind: QueueKind, *, dry_run: bool, yes: bool, **chosen: Any) -> Non
     which = _condition(kind, **chosen)
     groups = redelivery.forecast(db.session(), kind.filters.model, which, clock.now())
     due = redelivery.total(groups)
+    if chosen["failed"] and not groups:
+        _print_none_failed(kind, chosen["owner"], since=chosen["since"], until=chosen["until"])
+        return
     if any(group.erased for group in groups) and not due + sum(group.leased for group in groups):
         raise Refused(f"This cannot be done: {kind.erased}.")
     if chosen["everything"] and due and not dry_run and not yes:
@@ -143,6 +181,17 @@ def _requeue(kind: QueueKind, *, dry_run: bool, yes: bool, **chosen: Any) -> Non
         f"Would {kind.verb} {number}." if dry_run else f"Will {kind.verb} {number} {how}.",
         *_notes(kind, groups, 0 if dry_run or all_pulled else pulled),
     )
+
+
+def _print_none_failed(kind: QueueKind, owner: str | None, **period: Any) -> None:
+    wanted = _filters(kind, owner, status="failed", **period)
+    instead = [] if output.is_json() else list(_instead(kind, wanted))
+    nothing = f"Nothing to {kind.verb}: no {kind.nouns[0]} has the status {_shown(wanted.word)}."
+    by_itself = (
+        f"What waits goes out by itself. Send one at once: {app_command.typed('deliveries redeliver ID')}"
+    )
+    hint = kind is DELIVERY_KIND and instead and by_itself
+    output.print_done({"count": 0, "groups": []}, nothing, *instead, hint)
 
 
 def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: int) -> list[str]:
@@ -195,7 +244,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@list_options
+@_list_options(DELIVERY_KIND)
 @click.option("--webhook", "owner", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
 def list_deliveries(**options: Any) -> None:
@@ -333,7 +382,7 @@ def process(max_seconds: float) -> None:
 
 
 @inbox.command("list")
-@list_options
+@_list_options(INBOUND_KIND)
 @click.option("--source", "owner", metavar="ID", help="Only those of one source.")
 @click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
 @click.option("--sender", help="Only those with this text in their sender.")

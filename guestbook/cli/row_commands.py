@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import click
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from guestbook.cli import output
@@ -135,13 +135,15 @@ class Noun(NamedTuple):
     facts: Facts
     children: type[Any] = Base
     child_words: tuple[str, str] = ("", "")
+    counts: tuple[str, str] = ("waiting", "failed")  # What a list counts of them.
 
 
 def add_list(
     noun: Noun, statuses: Callable[[Session], Sequence[Any]], columns: Columns, example: str
 ) -> None:
     """Add the command that lists the rows with their statuses; `example` adds one."""
-    what = f"how they are doing, and how many {noun.child_words[1]} wait or failed in seven days"
+    counted_rows = f"{noun.child_words[1]} are {noun.counts[0]}, or {noun.counts[1]} in seven days"
+    what = f"how they are doing, and how many {counted_rows}"
 
     @noun.group.command("list", help=f"List the {noun.word}s, {what}.")
     def list_() -> None:
@@ -149,8 +151,8 @@ def add_list(
         first = {
             "NAME": f"{noun.word}.name",
             "STATE": "shown",
-            "WAITING": lambda row: output.up_to_limit(row.waiting),
-            "FAILED": lambda row: failed.counts.get(getattr(row, noun.word).id, 0),
+            noun.counts[0].upper(): lambda row: output.up_to_limit(row.waiting),
+            noun.counts[1].upper(): lambda row: failed.counts.get(getattr(row, noun.word).id, 0),
         }
         empty = f"No {noun.word}s yet. Add one: {installation.typed(f'{noun.word}s add {example}')}"
         print_rows(statuses(db.session()), noun.facts, {**first, **columns}, empty, noun.word)
@@ -174,9 +176,8 @@ def add_show(
             row_changes.note_reveal(session, row)
         facts = noun.facts(row) | {name: getattr(row, name) for name in secrets}
         output.end_with_json(facts)
-        status, mine = noun.children.status, getattr(noun.children, f"{noun.word}_id") == row.id
-        counts = db.session.execute(select(status, func.count()).where(mine).group_by(status))
-        words = ", ".join(f"{count} {name}" for name, count in counts) or "none"
+        mine = getattr(noun.children, f"{noun.word}_id") == row.id
+        words = output.counts(statistics.by_word(db.session(), noun.children, mine))
         output.print_groups(facts | {"state": state(row), counted_rows: words}, groups)
 
 

@@ -23,7 +23,6 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.storage.models.source import INBOUND_WORDS
 
 MOST_NAMED = 20  # webhooks that fail
 
@@ -56,10 +55,9 @@ def status() -> None:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    inbound = facts["inbound events"]
     words: dict[str, Any] = {
-        "deliveries": statistics.deliveries_by_word(db.session()),
-        "inbound events": {word: inbound[one] for word, one in INBOUND_WORDS.items() if one in inbound},
+        "deliveries": statistics.by_word(db.session(), Delivery),
+        "inbound events": statistics.by_word(db.session(), InboundEvent),
         "healthy": facts.pop("well"),
     }
     output.print_fields({name: _in_words(value) for name, value in (facts | words).items()})
@@ -131,8 +129,7 @@ def _counts(model: type[statistics.M], statuses: Iterable[str], to_the_end: bool
 
 def _in_words(value: Any) -> Any:
     if isinstance(value, dict):
-        counts = [f"{output.up_to_limit(count, 'more than')} {name}" for name, count in value.items()]
-        return ", ".join(counts) or "none"
+        return output.counts(value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 

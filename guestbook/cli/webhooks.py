@@ -214,7 +214,8 @@ def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
     return f"Its secret, with which the receiver verifies: {row.secret}" if is_shown else None
 
 
-WEBHOOK = Noun(webhooks, Webhook, "webhook", _facts, Delivery, ("delivery", "deliveries"))
+WORDS = ("delivery", "deliveries"), ("to send", "given up")
+WEBHOOK = Noun(webhooks, Webhook, "webhook", _facts, Delivery, *WORDS)
 ENABLE = """Enable a webhook.
 
 The next pass sends the deliveries that wait for it, or a listener fetches them."""

@@ -6,10 +6,10 @@ or a word, a page looks at some thousand rows and says how far back it has come.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from urllib.parse import quote_plus
 
 from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
@@ -31,10 +31,13 @@ from guestbook.storage.models import (
     Token,
     Webhook,
 )
+from guestbook.storage.models.delivery import DELIVERY_WORDS, QUEUE_STATUSES
+from guestbook.storage.models.source import INBOUND_WORDS
 
 SCANNED_ROWS = 5000  # One page looks at so many rows.
 SCANNED_PAYLOADS = 500  # Each payload in the inbox may hold a megabyte.
 SEARCHED = [getattr(Comment, name) for name in COMMENT_FIELDS]
+TRIED = {"waiting": False, "retrying": True}  # The table has one status for both.
 LETTERS, WORDS = 200, 10  # A search is cut there: each word costs a look at every row.
 
 Condition = ColumnElement[bool]
@@ -57,13 +60,30 @@ class RowPage(Generic[M]):
 class QueueFilter(ABC):
     """Which rows of a queue; None is all."""
 
-    status: str | None = None
+    status: str | None = None  # A stored one, or a word for people.
     event: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None  # It is looked for in the payload and in what became of it.
+    words: ClassVar[Mapping[str, str]]  # the words for people, each with the stored status
     model: ClassVar[type[Delivery] | type[InboundEvent]]
     left_out: ClassVar[tuple[InstrumentedAttribute[Any], ...]]  # A page does not read them: they may be long.
+
+    @classmethod
+    def statuses(cls) -> tuple[str, ...]:
+        """Return all that `status` may be."""
+        return tuple(dict.fromkeys((*cls.words, *QUEUE_STATUSES)))
+
+    @property
+    def word(self) -> str | None:
+        """Return the status as the word for people; `new` stays where it has two of them."""
+        fitting = [word for word, stored in self.words.items() if stored == self.status]
+        return fitting[0] if len(fitting) == 1 else self.status
+
+    def without_search(self) -> Self:
+        """Return a filter for the same time and owner alone, which an index answers."""
+        names = {"status", "event", "text", "sender", "external_id"} & {one.name for one in fields(self)}
+        return replace(self, **dict.fromkeys(names))
 
     def page(self, session: Session, before: str | None = None, limit: int = 50) -> RowPage[Any]:
         """Return a page of these rows."""
@@ -96,12 +116,13 @@ class QueueFilter(ABC):
         self, owner: InstrumentedAttribute[str], owner_id: str | None
     ) -> list[Condition]:
         of_owner = [owner == owner_id] if owner_id else []
-        if self.status == "processed" and owner_id:  # There are many of these.
-            return [*of_owner, self.model.status == self.status]
         if self.status is None:
             return of_owner
+        stored = self.words.get(self.status, self.status)
+        if stored == "processed" and owner_id:  # There are many of these.
+            return [*of_owner, self.model.status == stored]
         # Not bound: for a value that it does not know, PostgreSQL would plan to read past all others.
-        return [self.model.status == literal(self.status, literal_execute=True), *of_owner]
+        return [self.model.status == literal(stored, literal_execute=True), *of_owner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +131,7 @@ class Deliveries(QueueFilter):
 
     webhook_id: str | None = None
     comment_id: str | None = None
+    words = DELIVERY_WORDS
     model = Delivery
     left_out = (Delivery.payload,)
 
@@ -118,6 +140,8 @@ class Deliveries(QueueFilter):
         return [*about_comment, *self._by_status_and_owner(Delivery.webhook_id, self.webhook_id)]
 
     def _searched(self) -> Iterator[Condition]:
+        if self.status in TRIED:
+            yield (Delivery.attempts > 0) == TRIED[self.status]
         if self.event:
             yield Delivery.event == self.event
         if self.text:
@@ -133,6 +157,7 @@ class InboundEvents(QueueFilter):
     source_id: str | None = None
     external_id: str | None = None
     sender: str | None = None  # A part of it is enough.
+    words = INBOUND_WORDS
     model = InboundEvent
     left_out = (InboundEvent.headers, InboundEvent.payload)
 

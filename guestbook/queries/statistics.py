@@ -28,9 +28,11 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
 from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import QueueFilter
 from guestbook.storage import database, row_changes
 from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.storage.models.source import INBOUND_WORDS
 
 COUNT_LIMIT = 10_000  # Beyond so many rows, the count says "more than".
 RECENT = timedelta(days=7)  # Failed ones of this time are counted by webhook or source.
@@ -54,23 +56,41 @@ def count_some(session: Session, condition: ColumnElement[bool], model: type[M])
 
 
 WAITING_OR_RETRYING = "waiting or retrying"
+FILTERED_AS = {WAITING_OR_RETRYING: "new", "given up": "given-up"}
 
 
-def deliveries_by_word(session: Session, *among: ColumnElement[bool]) -> dict[str, int]:
-    """Count these deliveries by the word for their status, and leave out words that none has.
+def undelivered(session: Session, *among: ColumnElement[bool]) -> dict[str, int]:
+    """Count those of these deliveries that wait and those that are retried.
 
-    No index tells those that wait from those that are retried. If they are more than COUNT_LIMIT, they have
-    one number.
+    No index tells them apart. If they are more than COUNT_LIMIT, they have one number.
     """
-    some = select(Delivery.attempts).where(Delivery.status == "new", *among).limit(COUNT_LIMIT + 1).subquery()
+    is_new = (Delivery.status == "new") & Delivery.due_at.is_not(None)
+    some = select(Delivery.attempts).where(is_new, *among).limit(COUNT_LIMIT + 1).subquery()
     tried = func.count(case((some.c.attempts > 0, 1)))
     total, retrying = session.execute(select(func.count(), tried).select_from(some)).one()
-    counts = {"waiting": total - retrying, "retrying": retrying}
     if total > COUNT_LIMIT:
-        counts = {WAITING_OR_RETRYING: total}
-    for word, status in (("delivered", "processed"), ("given up", "failed")):
-        counts[word] = count_some(session, and_(Delivery.status == status, *among), Delivery)
+        return {WAITING_OR_RETRYING: total}
+    return {"waiting": total - retrying, "retrying": retrying}
+
+
+def by_word(session: Session, model: type[Any], *among: ColumnElement[bool]) -> dict[str, int]:
+    """Count these rows by the word for their status, and leave out words that none has."""
+    ended = {"delivered": "processed", "given up": "failed"} if model is Delivery else INBOUND_WORDS
+    counts = undelivered(session, *among) if model is Delivery else {}
+    for word, status in ended.items():
+        counts[word] = count_some(session, and_(model.status == status, *among), model)
     return {word: count for word, count in counts.items() if count}
+
+
+def instead_of(session: Session, wanted: QueueFilter) -> tuple[QueueFilter, dict[str, int]]:
+    """Return what is there where a filter finds nothing: a wider filter, and counts by its `status`.
+
+    It has the same time and owner; if these have no rows either, it is a filter for all.
+    """
+    for wider in (wanted.without_search(), type(wanted)()):
+        if found := by_word(session, wider.model, wider.condition()):
+            break
+    return wider, {FILTERED_AS.get(word, word): count for word, count in found.items()}
 
 
 def waiting_words(count: int, one: str, many: str, for_what: str) -> str:
@@ -238,6 +258,7 @@ class Overview:
     webhooks: list[WebhookActivity]  # the oldest first
     has_more: bool  # There are more webhooks than those.
     deliveries_waiting: int
+    undelivered: dict[str, int]  # those that wait and those that are retried, or their sum
     deliveries_failed: int
     held: int
     held_since: datetime | None  # Since then one waits longest.
@@ -252,14 +273,15 @@ class Overview:
 def overview(session: Session, now: datetime) -> Overview:
     """Return all of it."""
     webhooks = session.scalars(select(Webhook).order_by(Webhook.id).limit(SHOWN_WEBHOOKS + 1)).all()
-    by_hour = hours(session, now)
+    by_hour, not_delivered = hours(session, now), undelivered(session)
     published = select(Comment).where(Comment.status == "published")
     return Overview(
         hours=by_hour,
         days=days(session, now, by_hour),
         webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
         has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        deliveries_waiting=count_some(session, Delivery.status == "new", Delivery),
+        deliveries_waiting=sum(not_delivered.values()),
+        undelivered=not_delivered,
         deliveries_failed=count_some(session, Delivery.status == "failed", Delivery),
         held=count_some(session, Comment.status == "held", Comment),
         held_since=filtered_lists.oldest_waiting_comment(session),

@@ -33,7 +33,6 @@ from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webhook
-from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, row_actions, signature_explanation
 from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_CHOICES, delivery_facts
@@ -193,7 +192,7 @@ def index(link_id: str) -> ResponseReturnValue:
     admission = _admitted(link_id)
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
-    wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
+    wanted = admission.deliveries(status if status in Deliveries.statuses() else None)
     found = wanted.page(session, response_headers.page_before())
     kept = {"status": wanted.status} if wanted.status else {}
     return admission.page(

@@ -1,5 +1,6 @@
 """deliveries and inbox: the lists, redeliver and reprocess are alike for both."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from guestbook.lib import clock
 from guestbook.queue import redelivery
+from guestbook.settings import installation
 from guestbook.storage.models import Delivery, InboundEvent
 from tests.cli.conftest import Shell
 from tests.support import factories
@@ -61,8 +63,44 @@ def owner(kind: Kind) -> str:
 def test_an_empty_list_says_so(shell: Shell, kind: Kind) -> None:
     assert shell(kind.noun, "list") == f"No {kind.many} yet.\n"
     assert shell.json(kind.noun, "list") == []
-    for option in ("--text=x", "--status=failed", "--since=1h"):
+    for option in ("--text=x", "--since=1h"):
         assert shell(kind.noun, "list", option) == f"No such {kind.one}.\n"
+    word = {"deliveries": "given up", "inbox": "failed"}[kind.noun]
+    assert shell(kind.noun, "list", "--status=failed") == f"No {kind.one} has the status {word}.\n"
+
+
+def test_where_nothing_is_found_it_says_what_is_there(shell: Shell, kind: Kind, owner: str) -> None:
+    kind.add(kind.add_owner(name="Other"), status="processed")
+    for status in ("new", "new", "processed"):
+        kind.add(owner, status=status)
+    done = {"deliveries": "delivered", "inbox": "processed"}[kind.noun]
+    of_owner = f" --{kind.owner} {owner}"
+    rest = "".join(
+        f"  {count} {word}: {installation.typed(f'{kind.noun} list --status {word}{of_owner}')}\n"
+        for count, word in ((2, "waiting"), (1, done))
+    )
+    given = ("list", f"--{kind.owner}", owner, "--status", "failed", "--text", "x")
+    assert shell(kind.noun, *given) == f"No such {kind.one}.\nThere are others:\n{rest}"
+    of_all = f"  2 {done}: {installation.typed(f'{kind.noun} list --status {done}')}\n"
+    assert shell(kind.noun, "list", f"--{kind.owner}", owner, "--until", "30d").endswith(of_all)
+    again = shell(kind.noun, kind.verb, "--failed", f"--{kind.owner}", owner)
+    assert again.startswith(f"Nothing to {kind.verb}: no {kind.one} has the status ")
+    assert rest in again
+    assert shell.json(kind.noun, kind.verb, "--failed") == {"count": 0, "groups": []}
+
+
+def test_a_row_is_found_by_the_word_that_the_list_shows(shell: Shell, kind: Kind, owner: str) -> None:
+    ids = {}
+    for status, attempts in (("new", 0), ("new", 2), ("processed", 1), ("failed", 3)):
+        row_id = kind.add(owner, status=status, attempts=attempts, claims=attempts)
+        [line] = (one for one in shell(kind.noun, "list").splitlines() if one.startswith(row_id))
+        found = re.search(" (waiting|retrying|delivered|given up|processed|failed) ", line)
+        assert found, line
+        ids.setdefault(found[1], []).append(row_id)
+    assert len(ids) == {"deliveries": 4, "inbox": 3}[kind.noun]
+    for word, row_ids in ids.items():
+        assert shell.ids(kind.noun, "list", "--status", word) == row_ids[::-1]
+    assert shell(kind.noun, "list", "--status", "new").count("\n") == 3
 
 
 def test_the_list_can_be_narrowed(shell: Shell, kind: Kind, owner: str) -> None:

@@ -53,8 +53,8 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     for status in ("new", "new", "failed"):
         factories.delivery(key, status=status)
     headings, row = (line.split() for line in shell("webhooks", "list").splitlines())
-    assert headings == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
-    assert row == [key, "Chat", "healthy", "2", "1", "comment.created", URL]
+    assert headings == ["ID", "NAME", "STATE", "TO", "SEND", "GIVEN", "UP", "EVENTS", "URL"]
+    assert row == [key, "Chat", "not", "tried", "yet", "2", "1", "comment.created", URL]
     [shown] = shell.json("webhooks", "list")
     assert set(shown) == COLUMNS - {"secret", "previous_secret"}
 
@@ -64,11 +64,7 @@ def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
     for status in ("new", "failed", "new"):
         factories.delivery(key, status=status)
     said = shell("webhooks", "show", key)
-    for line in (
-        "deliveries +(1 failed, 2 new|2 new, 1 failed)",
-        "headers +X-Token: a",
-        r"secret +whsec_\S+",
-    ):
+    for line in ("deliveries +2 waiting, 1 given up", "headers +X-Token: a", r"secret +whsec_\S+"):
         assert re.search(f"^{line}$", said, re.MULTILINE), line
     assert "paused" not in said
     assert set(shell.json("webhooks", "show", key)) == COLUMNS

@@ -219,5 +219,6 @@ def test_every_question_about_deliveries_goes_by_an_index_and_reads_no_more_than
             assert not scans, (sql, steps)
             sorts = [step for step in steps if "TEMP B-TREE" in step and "FROM attempts" not in sql]
             assert not sorts, (sql, steps)
-            if "count(*)" in sql:
+            # At most 10,001 rows are read to tell those that wait from those that are retried.
+            if "count(*)" in sql and "deliveries.attempts" not in sql:
                 assert all("COVERING INDEX" in step for step in steps if "SEARCH deliveries" in step), steps

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from guestbook.queries.statistics import Bar
+from guestbook.queries.statistics import WAITING_OR_RETRYING, Bar
 
 Segments = tuple[tuple[str, str], ...]  # A status and its word each.
 
-OUTCOME_SEGMENTS: Segments = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))
+OUTCOME_SEGMENTS: Segments = (
+    ("processed", "delivered"),
+    ("new", WAITING_OR_RETRYING),
+    ("failed", "given up"),
+)
 ATTEMPT_SEGMENTS: Segments = (("processed", "succeeded"), ("failed", "failed"))
 HEIGHT = 100.0  # The scale's number has this height. Small segments may lift a bar slightly above it.
 MIN_SEGMENT = 2.5  # One failure among a thousand stays visible.

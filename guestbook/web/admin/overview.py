@@ -39,6 +39,7 @@ def index() -> ResponseReturnValue:
             one.webhook.id: webhook_status.shown_word(session, one.webhook, now) for one in overview.webhooks
         },
         most=statistics.COUNT_LIMIT,
+        filtered_as=statistics.FILTERED_AS,
         held_until=spam_report.held_until(session.connection(), settings.secret_key, now),
     )
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 
@@ -22,12 +22,12 @@ from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.text import clean_line, counted
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries.filtered_lists import Deliveries, InboundEvents, RowPage
-from guestbook.queries.statistics import COUNT_LIMIT
+from guestbook.queries import statistics
+from guestbook.queries.filtered_lists import Deliveries, InboundEvents, QueueFilter, RowPage
+from guestbook.queries.statistics import COUNT_LIMIT, WAITING_OR_RETRYING
 from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
-from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import curl_command, responses, signature_explanation
 
@@ -46,7 +46,6 @@ class QueueList:
     owner: type[Any]
     conditions: type[Deliveries] | type[InboundEvents]
     filters: Mapping[str, Parser]  # `parsers` adds those that both lists have.
-    statuses: list[tuple[str, str]]  # Each has its words.
     template: str
     noun: tuple[str, str]
     verb: str  # "redeliver" or "reprocess"
@@ -70,7 +69,7 @@ class QueueList:
     @property
     def parsers(self) -> dict[str, Parser]:
         """Return the function that reads each filter."""
-        status = partial(validate.one_of, QUEUE_STATUSES, field="status", noun="status")
+        status = partial(validate.one_of, self.conditions.statuses(), field="status", noun="status")
         times = {"since": clock.typed, "until": clock.typed}
         return {"status": status, self.owner_name: self._owner, **self.filters, **times, "text": clean_line}
 
@@ -92,6 +91,7 @@ class QueueList:
             wanted=wanted,
             reasons=reasons,
             statuses=self.statuses,
+            instead=[] if page.rows or reasons else self.instead_of(wanted),
             owners=owners,
             owner_choices=[(owner.id, owner.name) for owner in owners.values()],
             behind=comment_order.behind(db.session(), waiting),
@@ -101,6 +101,24 @@ class QueueList:
             **response_headers.page_links(page.older, **kept),
         )
         return html, 422 if reasons else 200
+
+    @property
+    def statuses(self) -> list[tuple[str, str]]:
+        """Return the statuses that a filter offers, each with its words for people."""
+        words = self.conditions.words
+        both = [("new", WAITING_OR_RETRYING)] if list(words.values()).count("new") > 1 else []
+        return [*both, *((word, word.replace("-", " ")) for word in words)]
+
+    def instead_of(self, wanted: QueueFilter) -> list[tuple[int, str, str]]:
+        """Return what is there where nothing was found: how many, with which words, at which address."""
+        wider, counts = statistics.instead_of(db.session(), wanted)
+        times = {name: clock.to_text(it) for name in ("since", "until") if (it := getattr(wider, name))}
+        kept = {self.owner_name: getattr(wider, f"{self.owner_name}_id"), **times}
+        words = dict(self.statuses)
+        return [
+            (count, words[status], url_for(".index", status=status, **kept))
+            for status, count in counts.items()
+        ]
 
     def payload(self, **address: str) -> Response:
         """Return the exact bytes that are sent or were received."""
@@ -141,7 +159,9 @@ class QueueList:
         if request.method == "POST":
             return responses.done(self.requeue_all(which), ".index")
         parts = redelivery.forecast(db.session(), self.model, which, clock.now())
-        return render_template(template, parts=parts, total=redelivery.total(parts), fields=fields)
+        instead = [] if parts else self.instead_of(self._read_filters(self.owner_name, "since", "until"))
+        total = redelivery.total(parts)
+        return render_template(template, parts=parts, total=total, fields=fields, instead=instead)
 
     def requeue_all(self, which: ColumnElement[bool]) -> str:
         """Make these rows due now, in transactions of its own, and return what to say about them."""
@@ -204,7 +224,6 @@ DELIVERY_LIST = QueueList(
     owner=Webhook,
     conditions=Deliveries,
     filters={"event": partial(validate.one_of, EVENTS, field="event", noun="event")},
-    statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
     template="admin/deliveries.html",
     noun=("delivery", "deliveries"),
     verb="redeliver",
@@ -217,7 +236,6 @@ EVENT_LIST = QueueList(
     owner=Source,
     conditions=InboundEvents,
     filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
-    statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
     template="admin/inbox.html",
     noun=("event", "events"),
     verb="reprocess",

@@ -15,10 +15,10 @@ from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_json import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
-from guestbook.queries.filtered_lists import Deliveries, InboundEvents
+from guestbook.queries.filtered_lists import Deliveries, InboundEvents, QueueFilter
 from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook, delivery
+from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.web import request_context
 from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Answer, Calls, list_of, word
@@ -30,12 +30,16 @@ TEXT_QUERY = {
         f"payloads may have addresses that work like passwords. {LOOKS_BACK}"
     )
 }
-QUEUE_QUERY = {
-    **PAGE_QUERY,
-    "status": schema.one_of(*delivery.QUEUE_STATUSES, description="Only rows with this status."),
-}
+
+
+def _status_query(wanted: type[QueueFilter], words: str) -> dict[str, Schema]:
+    said = f"Only rows with this status, or that are {words}."
+    return {"status": schema.one_of(*wanted.statuses(), description=said)}
+
+
 DELIVERY_QUERY = {
-    **QUEUE_QUERY,
+    **PAGE_QUERY,
+    **_status_query(Deliveries, "waiting, retrying, delivered or given up"),
     "webhook": schema.id_("Only deliveries to this webhook."),
     "event": schema.one_of(*EVENTS, description="Only deliveries of this event."),
     "since": schema.time("Only deliveries created at this time or later."),
@@ -44,7 +48,8 @@ DELIVERY_QUERY = {
     **TEXT_QUERY,
 }
 INBOX_QUERY = {
-    **QUEUE_QUERY,
+    **PAGE_QUERY,
+    **_status_query(InboundEvents, "waiting, processed or failed"),
     "source": schema.id_("Only events of this source."),
     "event": word("Only events of this name; `issues` is `issues.opened` too."),
     "sender": word("Only events whose sender has this in its name."),

@@ -36,5 +36,5 @@ def test_one_failure_among_a_thousand_is_seen() -> None:
 
 def test_a_bar_is_said_in_words() -> None:
     full, empty = chart.draw([bar(1200, 0, 3), bar()], chart.HOUR_LABEL).columns
-    assert full.description == "12:00: 1,200 delivered, 3 waiting"
+    assert full.description == "12:00: 1,200 delivered, 3 waiting or retrying"
     assert (empty.description, empty.parts) == ("12:00: none", [])

@@ -92,10 +92,12 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(owner: Owner) 
         factories.delivery(hook, status="failed")
     page = owner.page(URL)
     assert tiles(page)[0] == "3 waiting 1 due now, 1 later, 1 for disabled webhooks."
+    factories.delivery(hook, attempts=1, claims=1, due_at=clock.now() + 60 * MINUTE)
+    assert tiles(owner.page(URL))[0].startswith("3 waiting 1 retrying 1 due now, 2 later, ")
     assert tiles(page)[1].startswith("4 given up")
     assert tiles(page)[2].startswith("2 to review")
     links = hrefs(by_class(page, "tiles")[0])
-    lists = ("deliveries/?status=new", "deliveries/?status=failed", "comments/?status=held")
+    lists = ("deliveries/?status=waiting", "deliveries/?status=given-up", "comments/?status=held")
     assert links == [URL + one for one in lists]
     assert all(owner.get(link).status_code == 200 for link in links)
 
@@ -121,11 +123,11 @@ def test_a_chart_is_a_picture_with_a_name_and_the_numbers_beside_it(owner: Owner
         assert svg.attrib["role"] == "img"
         named = [page.find(f".//*[@id='{name}']") for name in svg.attrib["aria-labelledby"].split()]
         assert "UTC" in text(named[0])
-        assert text(named[1]).startswith("2 delivered, 1 waiting, 1 given up.")
+        assert text(named[1]).startswith("2 delivered, 1 waiting or retrying, 1 given up.")
         drawn = [rect.attrib["class"] for rect in svg.iter(f"{SVG}rect")]
         assert [one for one in drawn if one != "hover-area"] == ["processed", "new", "failed"]
         rows = [[text(cell) for cell in row] for row in chart.findall(".//details//tr")]
-        assert rows[0][1:] == ["Delivered", "Waiting", "Given up"]
+        assert rows[0][1:] == ["Delivered", "Waiting or retrying", "Given up"]
         assert len(rows) == bars + 1
         assert rows[1][1:] == ["2", "1", "1"]
         assert {cell for row in rows[2:] for cell in row[1:]} == {"0"}

@@ -40,6 +40,27 @@ def test_an_event_that_does_not_exist_is_no_filter(owner: Owner) -> None:
     assert "No delivery matches" in text(owner.page(LIST + "?status=failed"))
 
 
+def test_each_status_is_found_by_its_word_and_an_empty_list_says_what_is_there(
+    owner: Owner, hook: str
+) -> None:
+    ids = {"waiting": store(hook), "retrying": store(hook, attempts=2, claims=2)}
+    ids |= {"delivered": store(hook, status="processed")}
+    for word, row_id in ids.items():
+        assert listed(owner, f"?status={word}") == [row_id]
+        [chosen] = owner.page(f"{LIST}?status={word}").findall(".//select[@id='status']/option[@selected]")
+        assert (chosen.attrib["value"], text(chosen)) == (word, word)
+    assert set(listed(owner, "?status=new")) == {ids["waiting"], ids["retrying"]}
+    for query in (f"?status=given-up&webhook={hook}", f"?status=failed&webhook={hook}"):
+        page = owner.page(LIST + query)
+        assert "There are others: 1 waiting, 1 retrying, 1 delivered." in plain(page)
+        links = page.find(".//p[@class='empty-list']").findall("a")
+        assert [one.attrib["href"] for one in links] == [
+            f"{LIST}?status={word}&webhook={hook}" for word in ids
+        ]
+    nothing = owner.page(f"{LIST}redeliver?failed=1&webhook={hook}")
+    assert "There are others: 1 waiting, 1 retrying, 1 delivered." in plain(nothing)
+
+
 def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str) -> None:
     old = store(hook, status="failed", last_error="The receiver answered 500.", attempts=10, claims=10)
     new = store(hook, due_at=clock.now() + 5.5 * HOUR, event="ping")
