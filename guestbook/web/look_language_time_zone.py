@@ -37,7 +37,8 @@ LOOK_NAMES = {
     "1999": "1999",
 }
 LOOK_COOKIE, LANGUAGE_COOKIE = "guestbook_look", "guestbook_language"
-PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # The others lead to the front page.
+PRIVACY = "public.privacy"  # The link in a frame names the frame's language.
+PAGES_TO_RETURN_TO = ("public.comment", PRIVACY)  # The others lead to the front page.
 ENGLISH = "en"  # the language of all texts in the code
 UNKNOWN_LOOK = Translatable("There is no such look. Go back and choose one from the list.")
 UNKNOWN_LANGUAGE = Translatable(
@@ -152,8 +153,9 @@ def _language() -> str:
     if response_headers.is_for_owner():
         return ENGLISH
     book = request_context.preferences_or_defaults()
-    if of_frame := embed.choice("lang", BOOK_LANGUAGES):
-        return of_frame
+    named = request.args.get("lang") if embed.is_open() or request.endpoint == PRIVACY else None
+    if named in BOOK_LANGUAGES:
+        return named
     if not book.visitor_languages or request.blueprint == "feeds":
         return book.language
     _vary("Accept-Language")

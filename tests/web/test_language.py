@@ -11,7 +11,7 @@ from guestbook.storage.preferences import BOOK_LANGUAGES, RIGHT_TO_LEFT
 from guestbook.web.translation_and_template_filters import translated
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import GREETING, Visitor, add, by_class, parse, set_, text
+from tests.support.visitor import GREETING, Visitor, add, by_class, hrefs, parse, set_, text
 
 HEADINGS = {
     "en": "What visitors wrote",
@@ -191,3 +191,23 @@ def test_the_page_in_a_frame_follows_the_browser_alone(visitor: Visitor) -> None
     assert spoken(answer) == "de"
     assert set(answer.vary) == {"Accept-Language", "Accept-Encoding"}
     assert by_class(parse(answer), "language-form") == []
+
+
+@pytest.mark.parametrize(("url", "spoken_there"), [("/embed", "de"), ("/embed?lang=nl", "nl")])
+@pytest.mark.parametrize("may_choose", ["yes", "no"])
+def test_privacy_opens_in_the_language_of_the_frame(
+    visitor: Visitor, url: str, spoken_there: str, may_choose: str
+) -> None:
+    set_(embed_sites="https://one.example", visitor_languages=may_choose, language="de")
+    visitor.client.set_cookie(CHOICE, "es")
+    frame = parse(asking(visitor, "de", url))
+    [link] = [link for link in hrefs(frame) if link.startswith("/privacy")]
+    assert spoken(asking(visitor, "fr", link)) == spoken_there
+    usual = "es" if may_choose == "yes" else "de"
+    assert spoken(asking(visitor, "fr", "/privacy?lang=xx")) == usual
+    assert spoken(asking(visitor, "fr", "/?lang=nl")) == usual, "no other page outside of the frame"
+    if may_choose == "yes":  # The choice of a visitor counts again.
+        back = {"Referer": f"http://localhost{link}"}
+        there = visitor.open("POST", "/language", data={"language": "cs"}, headers=back).location
+        assert there == "/privacy"
+        assert spoken(asking(visitor, "fr", there)) == "cs"
