@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import g, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -16,7 +17,13 @@ BLUEPRINT = "embed"
 PATH = "/embed"
 WEBSITE_FORM = "website_form"  # the blueprint of plain forms on other websites
 CHOICES = {"lang": BOOK_LANGUAGES, "look": LOOKS, "header": ("no",)}
-HEIGHT = 1350  # pixels of a frame that holds an empty book, also on a phone
+# Pixels of a frame that holds an empty book in every language, also on a phone of 390 pixels.
+HEIGHTS = {"paper": 1450, "plain": 1300, "terminal": 1450, "window": 1200, "1999": 1800}
+# Pixels for what an owner may add to the form, by the preference.
+MORE_HEIGHTS = {
+    **{"prompt": 75, "asks_place": 150, "moods": 100, "asks_note": 150},
+    **{"question": 175, "reply_mails": 200},
+}
 FRAMES = ("iframe", "frame", "embed", "object")  # values of Sec-Fetch-Dest
 SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
 
@@ -35,6 +42,30 @@ def site() -> str | None:
     """Return the origin of the page around the frame, where it says one and that is allowed."""
     given = request.args.get("site")
     return given if given in sites() else None
+
+
+def stranger() -> str | None:
+    """Return the origin of the page around the frame, if it is known and may not show the book.
+
+    Nobody has to trust what it says: a browser shows the answer to this origin alone.
+    """
+    if not may_be_in_frame():
+        return None
+    said_by_script = request.args.get("site", "") if "Sec-Fetch-Dest" in request.headers else ""
+    with suppress(ValueError):
+        around = validate.web_origin(_referrer_around() or said_by_script)
+        return None if around in sites() else around
+    return None
+
+
+def _referrer_around() -> str:
+    """Return what the browser says about the page around the frame: its address, or its origin alone."""
+    is_click = "Sec-Fetch-User" in request.headers  # Then it tells of a page in the frame.
+    referrer = "" if is_click else request.referrer or ""
+    before, base = urlsplit(referrer), urlsplit(request_context.settings().base_url)
+    is_own_host = before.netloc in (base.netloc, request.host)
+    is_inside = is_own_host and f"{before.path}/".startswith(f"{request.script_root}{PATH}/")
+    return "" if is_inside else referrer
 
 
 def home(**values: Any) -> str:
@@ -83,6 +114,12 @@ def count() -> str:
     """Return how many comments the book or the page has, which the page around the frame may show."""
     number, most = public_comments.count(request_context.select(), page()), public_comments.COUNT_LIMIT
     return f"{number}" if number <= most else f"{most}+"
+
+
+def height() -> int:
+    """Return how many pixels high a frame without a script should be: it cannot follow its content."""
+    book = request_context.preferences()
+    return HEIGHTS[book.look] + sum(more for name, more in MORE_HEIGHTS.items() if getattr(book, name))
 
 
 def has_header() -> bool:

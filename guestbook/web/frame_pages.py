@@ -1,8 +1,10 @@
 """The book in a frame of another website: its front page, and the pages of one's own comment."""
 
 import json
+from urllib.parse import urlencode
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, g, render_template, request
+from flask.typing import ResponseReturnValue
 
 from guestbook.web import book_signing, embed, public_pages, request_context, response_headers, visitor_tokens
 from guestbook.web.translation_and_template_filters import STATIC, of_book
@@ -16,23 +18,38 @@ SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 
 
 @pages.before_request
-def require_sites() -> None:
-    """Answer 404 while no website may show the book."""
-    if not embed.sites():
+def require_allowed_site() -> ResponseReturnValue | None:
+    """Say to a website that may not show the book how it may; answer 404 while none may."""
+    if request.endpoint == f"{embed.BLUEPRINT}.script":
+        return None
+    if not (sites := embed.sites()):
         request_context.preferences()  # If the database cannot be used, that is the error.
-        abort(404)
+    if request.method == "GET" and (origin := embed.stranger()):
+        return _not_yet_allowed(origin)
+    return None if sites else abort(404)
+
+
+def _not_yet_allowed(origin: str) -> ResponseReturnValue:
+    """Show this website, and no other, a page without content. Its link leads to a button that allows it."""
+    base_url = request_context.settings().base_url
+    address = f"{base_url}{response_headers.ADMIN_PATH}/embed/?{urlencode({'site': origin})}"
+    page = render_template("website_not_allowed.html", address=address)
+    g.frame_ancestors = [origin]
+    return page, 403, {"Cache-Control": "no-store"}
 
 
 @pages.after_request
 def let_sites_show(response: Response) -> Response:
     """Let the allowed sites show the answer, be it an error; all other pages forbid every site."""
     policy = response_headers.WITH_SCRIPT
-    if sites := " ".join(embed.sites()):
+    if sites := " ".join(g.get("frame_ancestors") or embed.sites()):
         policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {sites}")
     response.headers["Content-Security-Policy"] = policy
     if visitor_tokens.OWN_FIELD in request.args:
         response.headers.update(response_headers.SECRET_PAGE)
-    elif request.cookies:  # Its visitor alone may see a comment that waits.
+    elif (
+        request.cookies and "Cache-Control" not in response.headers
+    ):  # Its visitor alone may see a comment that waits.
         response.headers["Cache-Control"] = "private, no-cache"
     return response
 

@@ -245,7 +245,7 @@ GLOBALS = {
     "comment_count": embed.count,
     "signed_sites": embed.signed_sites,
     "home": embed.home,
-    "frame_height": embed.HEIGHT,
+    "frame_height": embed.height,
     "has_header": embed.has_header,
     "offers_reply_mails": request_context.offers_reply_mails,
     "sign_address": embed.sign_address,

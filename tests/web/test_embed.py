@@ -46,13 +46,77 @@ def ancestors(answer: TestResponse) -> str:
     return str(found)
 
 
-@pytest.mark.parametrize("url", ["/embed", INSIDE, "/embed.js"])
-def test_without_an_allowed_site_there_is_nothing(visitor: Visitor, url: str) -> None:
+def test_without_an_allowed_site_there_is_nothing(visitor: Visitor) -> None:
     set_(embed_sites="")
-    answer = visitor.get(url)
+    answer = visitor.get("/embed")
     assert answer.status_code == 404
     assert ancestors(answer) == "'none'"
     assert visitor.open("POST", "/embed", data=GREETING).status_code == 404
+    assert visitor.get("/embed.js").status_code == 200  # Its frame says how to allow the site.
+
+
+STRANGE = "https://new.example"
+IN_FRAME = {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"}
+
+
+@pytest.mark.parametrize("sites", ["", SITES])
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("/embed", IN_FRAME | {"Referer": f"{STRANGE}/"}),
+        ("/embed", IN_FRAME | {"Referer": f"{STRANGE}/blog/page.html"}),
+        ("/embed", {"Referer": f"{STRANGE}/"}),  # by http a browser does not say what the answer is for
+        (f"/embed?site={STRANGE}", IN_FRAME),  # a page that sends no referrer, with the script
+        (INSIDE, IN_FRAME | {"Referer": f"{STRANGE}/"}),
+    ],
+)
+def test_a_site_that_is_not_allowed_gets_a_page_without_content_that_says_so(
+    visitor: Visitor, sites: str, url: str, headers: dict[str, str]
+) -> None:
+    set_(embed_sites=sites, title="Our island", welcome="Ahoy")
+    add(["Secret words"])
+    answer = visitor.get(url, headers=headers)
+    assert answer.status_code == 403
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert ancestors(answer) == STRANGE, "and no other site"
+    page = parse(answer)
+    assert "This website is not yet allowed" in text(page)
+    assert "The owner can allow it in one step." in text(page)
+    assert not {"Our island", "Ahoy", "Secret words"} & set(re.split(r"\s{2,}|[<>]", answer.text))
+    assert page.find(".//form") is None
+    [link] = page.findall(".//main//a")
+    assert link.attrib["href"] == "https://book.example/admin/embed/?site=https%3A%2F%2Fnew.example"
+    assert link.attrib["target"] == "_blank"
+    german = visitor.get(url, headers=headers | {"Accept-Language": "de"})
+    assert "Diese Website ist noch nicht freigegeben" in german.text
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("/embed", IN_FRAME),  # Nobody knows which page is around.
+        ("/embed", IN_FRAME | {"Referer": "https://one.example/"}),
+        (f"/embed?site={STRANGE}", IN_FRAME | {"Referer": "https://one.example/"}),
+        ("/embed", {"Sec-Fetch-Dest": "document", "Referer": f"{STRANGE}/"}),  # a link, not a frame
+        ("/embed", IN_FRAME | {"Sec-Fetch-User": "?1", "Referer": f"{STRANGE}/"}),  # a click inside
+        ("/embed", IN_FRAME | {"Referer": "https://book.example/embed?signed=x"}),
+        ("/embed", {"Referer": "http://localhost/embed/comments/x/edit"}),  # the name by which one came
+        *(("/embed", IN_FRAME | {"Referer": wrong}) for wrong in ("x", "http://[", "data:,", "https://a b/")),
+        *((f"/embed?site={wrong}", IN_FRAME) for wrong in ("null", "*", "'self'", "https://x%3B%20y")),
+    ],
+)
+def test_all_other_frames_get_the_book_with_the_strict_policy(
+    visitor: Visitor, url: str, headers: dict[str, str]
+) -> None:
+    answer = visitor.get(url, headers=headers)
+    assert answer.status_code == 200
+    assert ancestors(answer) == "https://one.example https://two.example:8443"
+
+
+def test_a_page_of_the_book_s_own_host_must_be_allowed_too(visitor: Visitor) -> None:
+    for page in ("https://book.example/", "https://book.example/blog/embedded"):
+        answer = visitor.get("/embed", headers=IN_FRAME | {"Referer": page})
+        assert (answer.status_code, ancestors(answer)) == (403, "https://book.example")
 
 
 def test_the_allowed_sites_alone_may_show_it_and_no_other_page(visitor: Visitor) -> None:

@@ -1,12 +1,15 @@
 """The pages of the book's settings: its texts and moderation, its look, and the websites that may show it."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 
 from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments import website_forms
-from guestbook.lib import clock, fields
+from guestbook.lib import clock, fields, validate
+from guestbook.lib.errors import refusing
 from guestbook.lib.fields import Field
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
@@ -38,6 +41,7 @@ def show(page: str, **more: object) -> str:
         zones=clock.suggested_zones,
         frame_title=translation_and_template_filters.title_for_sites(book),
         forms=website_forms.pages(db.session()) if page == "embed" else {},
+        asking=_asking_site(book.embed_sites.split()),
         form_ends=website_forms.ENDS,
         **more,
     )
@@ -53,6 +57,24 @@ def save(page: str) -> ResponseReturnValue:
     with writing() as session:
         undo_id = undo.save_settings(session, typed, url_for(view))
     return responses.done(said, view, undo=undo_id)
+
+
+@pages.post("/embed/allow")
+@responses.form_on(partial(show, "embed"))
+def allow_asking_site() -> ResponseReturnValue:
+    """Allow the website whose frame has led the owner here."""
+    with refusing("embed_sites", ValueError):
+        site = validate.web_origin(request.form.get("site", ""))
+    undo_id = allow_site(site, url_for(".embed"))
+    return responses.done(f"{site} may show the book. Load its page again.", ".embed", undo=undo_id)
+
+
+def allow_site(typed: str, back: str) -> str | None:
+    """Let a website show the book, beside those that may do so already; return the id for undoing it."""
+    with writing() as session:
+        preferences.lock(session)
+        sites = f"{preferences.read(session).embed_sites}\n{typed}"
+        return undo.save_settings(session, {"embed_sites": sites}, back)
 
 
 @pages.post("/embed/forms")
@@ -74,6 +96,14 @@ def delete_form(key: str) -> ResponseReturnValue:
         if not website_forms.remove(session, key):
             abort(404)
     return responses.done("The form is removed: the book takes nothing from it.", ".embed", _anchor="forms")
+
+
+def _asking_site(allowed: Collection[str]) -> str | None:
+    """Return the origin that the address of this page names, if it is one that may not show the book yet."""
+    with suppress(ValueError):
+        site = validate.web_origin(request.args.get("site", ""))
+        return None if site in allowed else site
+    return None
 
 
 def _fields(page: str) -> dict[str, Field]:

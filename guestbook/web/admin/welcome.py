@@ -25,7 +25,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.storage.models.source import BIN_PATH
 from guestbook.web import request_context, translation_and_template_filters
-from guestbook.web.admin import responses, signature_explanation, undo
+from guestbook.web.admin import responses, signature_explanation
+from guestbook.web.admin.settings import allow_site
 from guestbook.web.admin.webhooks import ping_result
 
 pages = Blueprint("welcome", __name__, url_prefix="/welcome")
@@ -110,12 +111,8 @@ def allow_website() -> ResponseReturnValue:
     """Let a website show the book in a frame, beside those that may do so already."""
     if not (site := responses.typed_lines(TYPED)["embed_sites"]):
         raise Refused("Write the address of your website.", field="embed_sites")
-    with writing() as session:
-        preferences.lock(session)
-        sites = f"{preferences.read(session).embed_sites}\n{site}"
-        there = url_for(".show_welcome", step="website", _anchor="website")
-        undo_id = undo.save_settings(session, {"embed_sites": sites}, there)
-    responses.say("The website may show the book.", undo_id)
+    there = url_for(".show_welcome", step="website", _anchor="website")
+    responses.say("The website may show the book.", allow_site(site, there))
     return redirect(there, 303)
 
 

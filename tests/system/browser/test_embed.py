@@ -12,10 +12,12 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 from werkzeug.serving import make_server
 
+from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS
 from tests.conftest import running
 from tests.support import site
-from tests.support.visitor import add, set_, stored
-from tests.system.browser.conftest import PHONE, OpenContext
+from tests.support.owner import Owner
+from tests.support.visitor import add, set_, stored, text
+from tests.system.browser.conftest import DESKTOP, PHONE, OpenContext, be_logged_in
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -26,6 +28,12 @@ WITH_SCRIPT = (
     '<a href="{book}">Guestbook</a>\n<script src="{book}embed.js" async></script>'
 )
 BY_HAND = '<h1>My page</h1><iframe src="{book}embed" title="Guestbook" width="600" height="900"></iframe>'
+# With this policy a browser still names the website, and with the other one it does not.
+REFERRERS = {
+    "/origin": ("origin", BY_HAND),
+    "/script-without-referrer": ("no-referrer", WITH_SCRIPT),
+    "/frame-without-referrer": ("no-referrer", BY_HAND),
+}
 # The policy of Neocities' free sites: no request and no form leads elsewhere, and frames are allowed.
 NEOCITIES = "connect-src 'self'; form-action 'self'"
 POLICIES = {"/no-script": "default-src 'self'", "/no-frame": "default-src 'self'; script-src *"}
@@ -56,6 +64,10 @@ def elsewhere(address: str) -> Iterator[str]:
             for strict, policy in POLICIES.items():
                 answer = body, {"Content-Security-Policy": policy}
                 other.add_url_rule(strict, strict, lambda answer=answer: answer)
+    for path, (policy, code) in REFERRERS.items():
+        body = f"<!doctype html><html lang=en><title>My page</title>{code.format(book=address)}"
+        answer = body, {"Referrer-Policy": policy}
+        other.add_url_rule(path, path, lambda answer=answer: answer)
     with site.reserved_port() as listening, site.serving(other, listening):
         for path, (attribute, head, _) in ABOUT.items():
             body = WITH_SCRIPT.replace("async", attribute).format(book=address)
@@ -195,24 +207,62 @@ def test_a_frame_by_hand_shows_the_book_and_takes_a_comment(
     assert len(stored()) == 1
 
 
+@pytest.mark.parametrize("sites", ["", "https://friend.example"])
+@pytest.mark.parametrize("path", ["/", "/by-hand", "/origin", "/script-without-referrer"])
+def test_a_site_that_is_not_allowed_says_so_and_one_step_of_the_owner_allows_it(
+    app: Flask, address: str, elsewhere: str, browser: Browser, path: str, sites: str
+) -> None:
+    allow(sites)
+    with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.goto(elsewhere + path)
+        book = inside(page)
+        said = book.get_by_role("heading", name="This website is not yet allowed")
+        expect(said).to_be_visible(timeout=PATIENCE)
+        expect(book.get_by_label("Message")).to_have_count(0)
+        expect(page.locator("body > a")).to_have_count(0 if path in ("/by-hand", "/origin") else 1)
+        be_logged_in(Owner(app), context, address)
+        with context.expect_page() as opened:
+            book.get_by_role("link", name="Allow this website").click()
+        opened.value.get_by_role("button", name=f"Allow {elsewhere}", exact=True).click()
+        expect(opened.value.get_by_role("status")).to_contain_text(f"{elsewhere} may show", timeout=PATIENCE)
+        page.reload()
+        expect(book.get_by_label("Message")).to_be_visible(timeout=PATIENCE)
+
+
 @pytest.mark.usefixtures("app")
-def test_the_browser_refuses_a_site_that_is_not_allowed(elsewhere: str, browser: Browser) -> None:
+def test_the_browser_refuses_a_site_that_nobody_knows(elsewhere: str, browser: Browser) -> None:
     allow("https://friend.example")
     with browser.new_context() as context:
         page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        for path in ("/", "/by-hand"):
-            complaints.clear()
-            page.goto(elsewhere + path)
-            page.locator("iframe").wait_for(timeout=PATIENCE)
-            for _ in range(PATIENCE // 100):
-                if complaints:
-                    break
-                page.wait_for_timeout(100)
-            assert "frame-ancestors https://friend.example" in "".join(complaints)
-            expect(inside(page).get_by_label("Message")).to_have_count(0)
-            expect(page.locator("body > a")).to_have_count(1 if path == "/" else 0)
+        refused = "frame-ancestors https://friend.example"
+        with page.expect_console_message(lambda message: refused in message.text, timeout=PATIENCE):
+            page.goto(f"{elsewhere}/frame-without-referrer")
+        expect(inside(page).get_by_label("Message")).to_have_count(0)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_height_in_the_code_fits_an_empty_book_in_every_language_also_on_a_phone(
+    app: Flask, open_to_look: OpenContext, look: str
+) -> None:
+    around = Flask(__name__)
+    with site.reserved_port() as listening, site.serving(around, listening):
+        elsewhere = site.address(listening)
+        set_(look=look, visitor_languages="no", embed_sites=elsewhere)
+        settings = Owner(app).be_logged_in().page("/admin/embed/?host=frame")
+        code = text(settings.find(".//pre"))
+        around.add_url_rule("/", "/", lambda: f"<!doctype html><html lang=en><title>My page</title>{code}")
+        page = open_to_look(viewport=PHONE).new_page()
+        spare = {}
+        for language in BOOK_LANGUAGES:
+            set_(language=language)
+            page.goto(elsewhere)
+            spare[language] = height(page) - content_height(page)
+        assert min(spare.values()) >= 0, spare
+        assert min(spare.values()) < 100, spare
+        page.set_viewport_size(DESKTOP)
+        assert height(page) >= content_height(page)
 
 
 @pytest.mark.parametrize("path", POLICIES)

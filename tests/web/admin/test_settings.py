@@ -1,8 +1,10 @@
 """The pages of the book's settings: texts and moderation, the look, the websites that may show the book."""
 
+import re
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -13,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from guestbook.storage import preferences
 from guestbook.storage.models import Setting
-from guestbook.storage.preferences import OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
+from guestbook.storage.preferences import LOOKS, OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
 from tests.support import factories
 from tests.support.at_once import at_once
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, hrefs, set_, text
+from tests.support.visitor import by_class, hrefs, parse, set_, text
 
 BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
 UNTICKED = ("closed", "asks_place", "asks_note", "reply_mails")  # in a new book
@@ -217,7 +219,7 @@ def test_the_page_gives_the_code_that_works_where_the_website_is(owner: Owner) -
     assert kept().embed_sites == "https://one.example"
     assert "Name your website above first" not in text(owner.page(EMBED))
     link = '<a href="https://book.example/">Guestbook</a>'
-    frame = 'src="https://book.example/embed" title="Guestbook" width="100%" height="1350" frameborder="0"'
+    frame = 'src="https://book.example/embed" title="Guestbook" width="100%" height="1450" frameborder="0"'
     assert code(owner) == [f'{link}\n<script src="https://book.example/embed.js" async></script>']
     assert code(owner, FRAME) == [f"<p>{link}</p>\n<iframe {frame}></iframe>"]
     assert code(owner, f"{EMBED}?host=link") == [link]
@@ -225,6 +227,56 @@ def test_the_page_gives_the_code_that_works_where_the_website_is(owner: Owner) -
     owner.does(BOOK, DEFAULTS | {"language": "de"}, on=BOOK)
     assert 'title="Gästebuch"' in code(owner, FRAME)[0]
     assert "The book on other websites" in text(owner.page(EMBED))
+
+
+ASKING = f"{EMBED}?site=https%3A%2F%2Fnew.example"
+
+
+def test_a_link_from_a_frame_names_the_website_and_the_owner_s_button_alone_allows_it(
+    app: Flask, owner: Owner
+) -> None:
+    set_(**SITES)
+    page = owner.page(ASKING)
+    assert "Allow https://new.example?" in text(page)
+    assert kept().embed_sites == "https://one.example", "nothing is allowed by a link"
+    [form] = [one for one in page.iter("form") if one.attrib["action"].endswith("/allow")]
+    assert text(form).strip() == "Allow https://new.example"
+    sent = {field.attrib["name"]: field.attrib["value"] for field in form.findall(".//input")}
+    assert owner.open("POST", form.attrib["action"], data={"site": sent["site"]}).status_code == 400
+    stranger = app.test_client()
+    assert stranger.post(form.attrib["action"], data=sent).status_code == 403
+    login = parse_qs(urlsplit(stranger.get(ASKING).location).query)
+    assert login["next"] == [ASKING], "after the login it asks the same"
+    assert owner.get(form.attrib["action"]).status_code == 405
+    assert kept().embed_sites == "https://one.example"
+    done = owner.does(form.attrib["action"], sent)
+    assert "https://new.example may show the book." in text(done)
+    assert kept().embed_sites == "https://one.example\nhttps://new.example"
+    assert "Allow https://new.example?" not in text(owner.page(ASKING)), "it is allowed"
+    [change] = [one.attrib["value"] for one in done.iter("input") if one.get("name") == "change"]
+    owner.does("/admin/undo/", {"change": change})
+    assert kept().embed_sites == "https://one.example"
+
+
+@pytest.mark.parametrize(
+    "site", ["", "x", "javascript:alert(1)", "https://*.example", "https://a.example 'self'"]
+)
+def test_a_link_that_names_no_website_asks_nothing_and_allows_nothing(owner: Owner, site: str) -> None:
+    assert owner.page(f"{EMBED}?site={quote(site)}").find(".//*[@id='asking']") is None
+    answer = owner.post(f"{EMBED}allow", {"site": site})
+    assert answer.status_code == 422
+    assert "is not the address of a website" in text(parse(answer))
+    assert kept().embed_sites == ""
+
+
+def test_the_code_names_the_height_for_the_look_and_for_what_the_form_asks(owner: Owner) -> None:
+    heights = {}
+    for look in LOOKS:
+        set_(look=look)
+        [heights[look]] = re.findall('height="([0-9]+)"', code(owner, FRAME)[0])
+    assert len(set(heights.values())) > 1
+    set_(moods="happy", asks_place="yes")
+    assert f'height="{int(heights[look]) + 250}"' in code(owner, FRAME)[0]
 
 
 def test_the_code_is_safe_to_paste_whatever_the_title(owner: Owner) -> None:

@@ -79,6 +79,7 @@ CALLS_OF_PAGES = {
     "settings.look": ["GET /settings"],
     "settings.embed": ["GET /settings"],
     "settings.save": ["PATCH /settings"],
+    "settings.allow_asking_site": ["PATCH /settings"],
     "account.revoke_token": ["GET /tokens", "DELETE /tokens/{token_id}"],
     "audit.show_audit": ["GET /audit"],
     "doctor.examine": ["GET /doctor"],
