@@ -111,6 +111,7 @@ def test_the_first_steps_of_a_book_are_too(app: Flask, open_to_look: OpenContext
     for step in ("webhook", "comments", "website"):
         inspector.open(f"/admin/welcome/?step={step}")
     inspector.send("/admin/welcome/?step=website", embed_sites="https://example.org")
+    inspector.open(f"/admin/embed/?site=https://{'long-name-' * 6}x.example")
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
