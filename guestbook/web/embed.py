@@ -54,7 +54,8 @@ def stranger() -> str | None:
     said_by_script = request.args.get("site", "") if "Sec-Fetch-Dest" in request.headers else ""
     with suppress(ValueError):
         around = validate.web_origin(_referrer_around() or said_by_script)
-        return None if around in sites() else around
+        same_by_http = around.replace("https:", "http:", 1)  # A browser takes it for https as well.
+        return around if not {around, same_by_http} & set(sites()) else None
     return None
 
 

@@ -47,10 +47,8 @@ def let_sites_show(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = policy
     if visitor_tokens.OWN_FIELD in request.args:
         response.headers.update(response_headers.SECRET_PAGE)
-    elif (
-        request.cookies and "Cache-Control" not in response.headers
-    ):  # Its visitor alone may see a comment that waits.
-        response.headers["Cache-Control"] = "private, no-cache"
+    elif request.cookies:  # Its visitor alone may see a comment that waits.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
 
 

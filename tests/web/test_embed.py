@@ -87,6 +87,8 @@ def test_a_site_that_is_not_allowed_gets_a_page_without_content_that_says_so(
     [link] = page.findall(".//main//a")
     assert link.attrib["href"] == "https://book.example/admin/embed/?site=https%3A%2F%2Fnew.example"
     assert link.attrib["target"] == "_blank"
+    visitor.client.set_cookie("guestbook_signed", "x", path="/embed")
+    assert visitor.get(url, headers=headers).headers["Cache-Control"] == "no-store"
     german = visitor.get(url, headers=headers | {"Accept-Language": "de"})
     assert "Diese Website ist noch nicht freigegeben" in german.text
 
@@ -111,6 +113,13 @@ def test_all_other_frames_get_the_book_with_the_strict_policy(
     answer = visitor.get(url, headers=headers)
     assert answer.status_code == 200
     assert ancestors(answer) == "https://one.example https://two.example:8443"
+
+
+def test_a_site_that_is_allowed_by_http_may_show_it_by_https_too(visitor: Visitor) -> None:
+    set_(embed_sites="http://one.example")
+    assert visitor.get("/embed", headers=IN_FRAME | {"Referer": "https://one.example/"}).status_code == 200
+    set_(embed_sites="https://one.example")
+    assert visitor.get("/embed", headers=IN_FRAME | {"Referer": "http://one.example/"}).status_code == 403
 
 
 def test_a_page_of_the_book_s_own_host_must_be_allowed_too(visitor: Visitor) -> None:
