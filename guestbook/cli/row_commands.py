@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from guestbook.cli import output
 from guestbook.cli.options import Decorator, FiniteRange, with_default
 from guestbook.lib import clock
+from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import RowPage
@@ -163,19 +164,21 @@ def add_list(
 def add_show(
     noun: Noun, secrets: Sequence[str], state: Callable[[Any], str], groups: Mapping[str, str]
 ) -> None:
-    """Add the command that shows a row with its secrets and its state, and counts what belongs to it."""
+    """Add the command that shows a row with its state, and its secrets if asked; it counts what is its."""
     counted_rows = noun.child_words[1]
+    what = "Show its secret too" + (", and the values of its headers." if "headers" in secrets else ".")
 
-    @noun.group.command(
-        "show", help=f"Show a {noun.word} with its URL and secret, and count its {counted_rows}."
-    )
+    @noun.group.command("show", help=f"Show a {noun.word} with its URL, and count its {counted_rows}.")
     @id_argument
-    def show(id_: str) -> None:
+    @click.option("--secret", "is_revealed", is_flag=True, help=what)
+    def show(id_: str, is_revealed: bool) -> None:
         with writing() as session:
             row = find(noun.model, id_)
-            row_changes.note_reveal(session, row)
-        facts = noun.facts(row) | {name: getattr(row, name) for name in secrets}
+            if is_revealed:
+                row_changes.note_reveal(session, row)
+        facts = noun.facts(row) | ({name: getattr(row, name) for name in secrets} if is_revealed else {})
         output.end_with_json(facts)
+        facts = {name: HIDDEN if getattr(row, name) else None for name in secrets} | facts
         mine = getattr(noun.children, f"{noun.word}_id") == row.id
         words = output.counts(statistics.by_word(db.session(), noun.children, mine))
         output.print_groups(facts | {"state": state(row), counted_rows: words}, groups)

@@ -197,10 +197,10 @@ def entry(days: int, **values: object) -> None:
 
 def test_commands_are_in_it_with_what_was_typed(shell: Shell) -> None:
     hook = factories.webhook(name="Chat")
-    for verb in ("disable", "enable", "rotate-secret", "show", "update --name Room", "delete"):
+    for verb in ("disable", "enable", "rotate-secret", "show --secret", "update --name Room", "delete"):
         shell("webhooks", *verb.split(), hook)
     source = factories.source(verify="github", secret="s" * 24, name="Robot")
-    for words in (f"sources show {source}", "bins add b", "tokens add T --scope read", "cron-url"):
+    for words in (f"sources show {source} --secret", "bins add b", "tokens add T --scope read", "cron-url"):
         shell(*words.split())
     rows = shell.json("audit")
     assert {row["actor"] for row in rows} == {"command"}
@@ -217,7 +217,7 @@ def test_commands_are_in_it_with_what_was_typed(shell: Shell) -> None:
         ("webhooks disable", "disabled", "webhook", "Chat"),
     ]
     assert list(rows[0]) == [column.name for column in AUDIT_LOG.columns]
-    shell("sources", "show", factories.source())  # It has no secret to reveal.
+    shell("sources", "show", factories.source(), "--secret")  # It has no secret to reveal.
     table = shell("audit")
     assert (len(table.splitlines()), "webhooks rotate-secret" in table) == (11, True)
 

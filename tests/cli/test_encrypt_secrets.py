@@ -63,7 +63,7 @@ def test_with_a_wrong_key_doctor_and_the_command_say_what_helps(shell: Shell) ->
     result = shell.result("encrypt-secrets")
     assert result.exit_code == 1
     assert f"webhooks {hook}" in result.stderr
-    assert "(unreadable)" in shell("webhooks", "show", hook)
+    assert "(unreadable)" in shell("webhooks", "show", hook, "--secret")
     assert shell.json("webhooks", "list")[0]["id"] == hook
 
 

@@ -55,7 +55,7 @@ def test_rotate_prints_the_new_secret_and_until_when_the_old_one_counts(
     shell: Shell, noun: str, row: dict[str, Any]
 ) -> None:
     said = shell(noun, "rotate-secret", row["id"])
-    after = shell.json(noun, "show", row["id"])
+    after = shell.json(noun, "show", row["id"], "--secret")
     assert said == (
         f"The new secret: {after['secret']}\n"
         f"The old one {OLD[noun]} beside it until {after['previous_secret_expires_at']}.\n"
@@ -68,7 +68,8 @@ def test_rotate_prints_the_new_secret_and_until_when_the_old_one_counts(
 def test_rotate_takes_a_secret_and_may_end_the_old_one(shell: Shell, noun: str, row: dict[str, Any]) -> None:
     said = shell(noun, "rotate-secret", row["id"], "--secret", GIVEN, "--overlap-hours", "0")
     assert said == f"The new secret is set.\nThe old one {OLD[noun]} no more.\n"
-    assert shell.json(noun, "show", row["id"])["secret"] == GIVEN
+    assert "secret" not in shell.json(noun, "show", row["id"])
+    assert shell.json(noun, "show", row["id"], "--secret")["secret"] == GIVEN
     assert "already" in shell.refused(noun, "rotate-secret", row["id"], "--secret", GIVEN)
     assert "secret" in shell.json(noun, "rotate-secret", row["id"], "--overlap-hours", "1")
     for hours in ("-1", "nan", "inf"):

@@ -21,7 +21,7 @@ def piped(shell: Shell, sent: str | bytes, *arguments: str) -> tuple[int, str, s
 
 def secret_of(shell: Shell, kind: str) -> dict[str, object]:
     [row] = shell.json(kind, "list")
-    shown: dict[str, object] = shell.json(kind, "show", row["id"])
+    shown: dict[str, object] = shell.json(kind, "show", row["id"], "--secret")
     return shown
 
 

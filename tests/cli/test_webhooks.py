@@ -16,7 +16,7 @@ from tests.cli.conftest import Shell
 from tests.support import factories
 
 URL = "https://receiver.example/hook"
-COLUMNS = {*WEBHOOK_SCHEMA, "secret", "previous_secret"}
+COLUMNS = set(WEBHOOK_SCHEMA)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -40,10 +40,10 @@ def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
     given = ("--name", "Chat", "--format", "json", "--event", "comment.deleted", "--event", "ping")
     more = ("--header", "X-Token: a:b", "--header", "X-Other: c", "--disabled", "--rate", "30/M")
     row = shell.json("webhooks", "add", URL, *given, *more)
-    assert set(row) == COLUMNS - {"previous_secret"}
+    assert set(row) == COLUMNS | {"secret"}
     assert (row["name"], row["url"], row["format"]) == ("Chat", URL, "json")
     assert row["events"] == ["comment.deleted", "ping"]
-    assert shell.json("webhooks", "show", "Chat")["headers"] == {"X-Token": "a:b", "X-Other": "c"}
+    assert shell.json("webhooks", "show", "Chat", "--secret")["headers"] == {"X-Token": "a:b", "X-Other": "c"}
     assert (row["disabled_reason"], row["rate"], row["secret"][:6]) == ("by_hand", "30/m", "whsec_")
     assert all(TIME.fullmatch(row[name]) for name in ("created_at", "disabled_at"))
 
@@ -56,7 +56,7 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     assert headings == ["ID", "NAME", "STATE", "TO", "SEND", "GIVEN", "UP", "EVENTS", "URL"]
     assert row == [key, "Chat", "not", "tried", "yet", "2", "1", "comment.created", URL]
     [shown] = shell.json("webhooks", "list")
-    assert set(shown) == COLUMNS - {"secret", "previous_secret"}
+    assert set(shown) == COLUMNS
 
 
 def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
@@ -64,22 +64,38 @@ def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
     for status in ("new", "failed", "new"):
         factories.delivery(key, status=status)
     said = shell("webhooks", "show", key)
-    for line in ("deliveries +2 waiting, 1 given up", "headers +X-Token: a", r"secret +whsec_\S+"):
+    hidden = (r"headers +X-Token: \(hidden\)", r"secret +\(hidden\)")
+    for line in ("deliveries +2 waiting, 1 given up", *hidden):
         assert re.search(f"^{line}$", said, re.MULTILINE), line
     assert "paused" not in said
     assert set(shell.json("webhooks", "show", key)) == COLUMNS
+
+
+def test_show_hides_what_is_secret_unless_it_is_asked_for_it(shell: Shell) -> None:
+    key = added(shell, "--header", "X-Token: geheim")
+    old = secret_of(key)
+    shell("webhooks", "rotate-secret", key)
+    hidden = shell("webhooks", "show", key) + json.dumps(shell.json("webhooks", "show", key))
+    for secret in (old, secret_of(key), "geheim"):
+        assert secret not in hidden
+        assert secret in shell("webhooks", "show", key, "--secret")
+    shown = shell.json("webhooks", "show", key, "--secret")
+    assert set(shown) == COLUMNS | {"secret", "previous_secret"}
+    assert (shown["secret"], shown["previous_secret"]) == (secret_of(key), old)
+    assert shown["headers"] == {"X-Token": "geheim"}
+    assert [one["action"] for one in shell.json("audit")].count("revealed") == 4
 
 
 def test_update_changes_what_is_named(shell: Shell) -> None:
     key = added(shell, "--header", "X-Token: a")
     said = shell("webhooks", "update", key[:-1], "--name", "New", "--event", "ping", "--url", URL + "/2")
     assert said == f"Updated webhook {key}.\n"
-    row = shell.json("webhooks", "show", key)
+    row = shell.json("webhooks", "show", key, "--secret")
     assert (row["name"], row["events"], row["url"]) == ("New", ["ping"], URL + "/2")
     assert row["headers"] == {"X-Token": "a"}
     for option, headers in (("--header=X-Other: b", {"X-Other": "b"}), ("--no-headers", {})):
         shell("webhooks", "update", key, option)
-        assert shell.json("webhooks", "show", key)["headers"] == headers
+        assert shell.json("webhooks", "show", key, "--secret")["headers"] == headers
 
 
 def test_update_switches_on_and_off(shell: Shell) -> None:
@@ -102,13 +118,13 @@ def test_update_switches_on_and_off(shell: Shell) -> None:
 def test_only_show_which_is_logged_prints_the_values_of_headers(shell: Shell) -> None:
     key = added(shell, "--header", "X-Token: geheim", "--sign-with", "both")
     for command in (
-        *(("list",), ("update", key, "--rate", "1/s"), ("disable", key), ("enable", key)),
+        *(("list",), ("show", key), ("update", key, "--rate", "1/s"), ("disable", key), ("enable", key)),
         *(("rotate-secret", key), ("rotate-key", key)),
     ):
         said = json.dumps(shell.json("webhooks", *command))
         assert ("(hidden)" in said, "geheim" in said) == (True, False), command
     assert [one["action"] for one in shell.json("audit")].count("revealed") == 0
-    assert shell.json("webhooks", "show", key)["headers"] == {"X-Token": "geheim"}
+    assert shell.json("webhooks", "show", key, "--secret")["headers"] == {"X-Token": "geheim"}
     assert shell.json("audit")[0]["action"] == "revealed"
 
 
@@ -182,7 +198,7 @@ def test_add_with_a_key_prints_its_public_key_and_nothing_prints_the_private_one
     public = factories.the(Webhook, row["id"]).public_key
     assert f"Its public key, with which the receiver verifies: {public}\n" in said
     assert ("secret" in said, row["sign_with"], row["public_key"]) == (False, "key", public)
-    shown = shell.json("webhooks", "show", row["id"])
+    shown = shell.json("webhooks", "show", row["id"], "--secret")
     assert not {"signing_key", "previous_signing_key"} & (set(row) | set(shown))
     printed = said + shell("webhooks", "show", row["id"]) + shell("webhooks", "list") + str((row, shown))
     assert "whsk_" not in printed
