@@ -157,7 +157,7 @@ def _requeue_options(kind: QueueKind) -> Decorator:
 def _requeue(kind: QueueKind, *, dry_run: bool, yes: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are.
 
-    With --all it asks first.
+    With --all it asks first, and on a terminal before e-mails go out a second time.
     """
     which = _condition(kind, **chosen)
     groups = redelivery.forecast(db.session(), kind.filters.model, which, clock.now())
@@ -172,6 +172,8 @@ def _requeue(kind: QueueKind, *, dry_run: bool, yes: bool, **chosen: Any) -> Non
         db.session.rollback()  # Nobody waits in a transaction for an answer.
         verb = f"{kind.verb} them"
         output.ask(f"{kind.verb.title()} {kind.counted(due)}?", "Nothing was changed.", verb)
+    elif not dry_run and (again := _second_mails(groups)):
+        output.ask_on_terminal(lambda: again, yes, kind.verb.title())
     count = due if dry_run else redelivery.run(kind.filters.model, which)
     all_pulled = redelivery.are_pulled(groups)
     how = "to a listener" if all_pulled else "with the next pass"
@@ -194,6 +196,13 @@ def _print_none_failed(kind: QueueKind, owner: str | None, **period: Any) -> Non
     output.print_done({"count": 0, "groups": []}, nothing, *instead, hint)
 
 
+def _second_mails(groups: Sequence[redelivery.RequeueGroup]) -> str | None:
+    """Say how many e-mails were sent already, and go out a second time."""
+    mails = redelivery.mailed(groups)
+    verb = "was sent already, and goes" if mails == 1 else "were sent already, and go"
+    return f"{counted(mails, 'e-mail')} {verb} out a second time." if mails else None
+
+
 def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: int) -> list[str]:
     """Say what is special about some of the rows; `pulled` are for a listener."""
     among, left = "Among them, because", "Left alone, because"
@@ -207,7 +216,12 @@ def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: i
     waits = f"is disabled: its {kind.nouns[1]} wait until it is enabled."
     disabled = [text.printable(group.name) for group in groups if group.disabled and group.count]
     said = [f"{note}: {kind.counted(count)}." for note, count in notes.items() if count]
-    return said + [f"The {kind.owner_name} {name} {waits}" for name in disabled]
+    again = _second_mails(groups)
+    return [
+        *said,
+        *([again] if again else []),
+        *(f"The {kind.owner_name} {name} {waits}" for name in disabled),
+    ]
 
 
 def _condition(
@@ -285,7 +299,8 @@ def redeliver(**options: Any) -> None:
 
     The next pass sends them, or a listener fetches them, with the same id and payload. All later ones about
     the same comment to the same webhook follow, so the receiver ends with the newest state. Give ids,
-    --failed, or --all for a receiver that lost its data.
+    --failed, or --all for a receiver that lost its data. An e-mail that was sent already goes out a second
+    time: on a terminal the command asks first.
     """
     _requeue(DELIVERY_KIND, **options)
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, case, func, literal, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from guestbook.lib import clock
-from guestbook.lib.validate import PULL_URL
+from guestbook.lib.validate import PULL_URL, is_mailto
 from guestbook.queue import claims, comment_order
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
 from guestbook.storage import audit_log, database
@@ -37,6 +37,7 @@ class RequeueGroup:
     erased: int  # `count` leaves them out: their comment was deleted.
     later: int = 0  # `count` includes them: they follow chosen ones about the same comment.
     pulled: bool = False  # Their receiver fetches them, and no pass sends them.
+    mailed: int = 0  # `count` includes them: they are e-mails that were sent, and go out a second time.
 
 
 def forecast(
@@ -46,7 +47,7 @@ def forecast(
     owner, _ = _owner(model)
     rows = _deliveries(which, now) if issubclass(model, Delivery) else _each(model, which, now)
     part = rows.subquery()
-    sums = (func.sum(column) for column in (part.c.leased, part.c.erased, part.c.later))
+    sums = (func.sum(column) for column in (part.c.leased, part.c.erased, part.c.later, part.c.done))
     url = Webhook.url if issubclass(model, Delivery) else literal("")
     query = select(owner.name, owner.disabled_at, func.count(), *sums, func.max(url))
     query = query.join_from(part, owner, part.c.owner == owner.id)
@@ -60,15 +61,17 @@ def forecast(
             int(gone),
             int(later),
             pulled=shown_url == PULL_URL,
+            mailed=int(done) if is_mailto(shown_url) else 0,
         )
-        for name, disabled_at, count, in_work, gone, later, shown_url in session.execute(query)
+        for name, disabled_at, count, in_work, gone, later, done, shown_url in session.execute(query)
     ]
 
 
 def _each(model: type[M], which: ColumnElement[bool], now: datetime) -> Any:
-    """Select the owner of each row, whether it is leased, erased, and later than a chosen one."""
-    flags = model.leased_at(now), model.erased_at.is_not(None), literal(0) == 1
-    names = ("leased", "erased", "later")
+    """Select the owner of each row, whether it is leased, erased, later than a chosen one, and done."""
+    is_done = (model.status == "processed") & model.erased_at.is_(None)
+    flags = model.leased_at(now), model.erased_at.is_not(None), literal(0) == 1, is_done
+    names = ("leased", "erased", "later", "done")
     columns = (_flag(flag).label(name) for flag, name in zip(flags, names, strict=True))
     return select(_owner(model)[1].label("owner"), *columns).where(which)
 
@@ -80,14 +83,16 @@ def _deliveries(which: ColumnElement[bool], now: datetime) -> Any:
     held = member.leased_at(now) | comment_order.waits_for_requests(member, now)
     is_busy = func.max(_flag(held)).over(partition_by=of_pair)
     is_later = member.id.not_in(select(Delivery.id).where(which))
-    in_order = select(member.webhook_id, is_busy.label("leased"), literal(0), _flag(is_later).label("later"))
+    flags = _flag(is_later).label("later"), _flag(member.status == "processed").label("done")
+    in_order = select(member.webhook_id, is_busy.label("leased"), literal(0), *flags)
     part = in_order.join(first, comment_order.follows(member, first)).subquery()
-    counted = case((part.c.leased == 0, part.c.later), else_=0)
-    over = select(Delivery.webhook_id, literal(0), literal(1), literal(0)).where(which, ~IS_ALONE, IS_OVER)
+    counted = (case((part.c.leased == 0, flag), else_=0) for flag in (part.c.later, part.c.done))
+    nothing = literal(0)
+    over = select(Delivery.webhook_id, nothing, literal(1), nothing, nothing)
     return union_all(
         _each(Delivery, which & IS_ALONE, now),
-        over,
-        select(part.c.webhook_id, part.c.leased, literal(0), counted),
+        over.where(which, ~IS_ALONE, IS_OVER),
+        select(part.c.webhook_id, part.c.leased, nothing, *counted),
     )
 
 
@@ -104,6 +109,11 @@ def are_pulled(groups: Sequence[RequeueGroup]) -> bool:
     """Whether receivers fetch all that would be requeued, so that no pass sends anything."""
     waiting = [group.pulled for group in groups if group.count]
     return bool(waiting) and all(waiting)
+
+
+def mailed(groups: Sequence[RequeueGroup]) -> int:
+    """Return how many of them are e-mails that were sent already. Nobody recognises a repeat of these."""
+    return sum(group.mailed for group in groups)
 
 
 def make_due(session: Session, model: type[M], row_ids: Collection[str], now: datetime) -> list[M]:

@@ -106,6 +106,33 @@ def test_a_receiver_that_lost_its_data_gets_it_again_in_order(
     assert [request.event_id for request in receiver.requests] == sent[:requests]
 
 
+SECOND_TIME = "1 e-mail was sent already, and goes out a second time."
+
+
+@pytest.mark.parametrize(("answer", "code", "status"), [("n", 1, "processed"), ("y", 0, "new")])
+def test_an_e_mail_goes_out_a_second_time_only_after_a_question(
+    shell: Shell, terminal: Terminal, answer: str, code: int, status: str
+) -> None:
+    mail = factories.webhook("mailto:owner@example.org", format="email")
+    sent, failed = factories.delivery(mail, status="processed"), factories.delivery(mail, status="failed")
+    assert SECOND_TIME in shell("deliveries", "redeliver", sent, "--dry-run")
+    done, said = terminal("deliveries", "redeliver", sent, typed=f"{answer}\n")
+    assert f"{SECOND_TIME} Redeliver? [y/N]" in said
+    assert (done, shell.json("deliveries", "show", sent)["status"]) == (code, status)
+    done, said = terminal("deliveries", "redeliver", failed)
+    assert (done, "e-mail" in said) == (0, False)
+
+
+def test_a_script_is_told_of_the_second_e_mail_and_not_asked(shell: Shell) -> None:
+    sent = factories.delivery(
+        factories.webhook("mailto:owner@example.org", format="email"), status="processed"
+    )
+    assert shell("deliveries", "redeliver", sent).splitlines() == [
+        "Will redeliver 1 delivery with the next pass.",
+        SECOND_TIME,
+    ]
+
+
 BOTH = "comment.created comment.published"
 
 

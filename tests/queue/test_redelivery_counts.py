@@ -90,3 +90,16 @@ def test_one_that_still_fits_then_does_not_come_again(way: Way, monkeypatch: pyt
     for _ in range(5):
         way.row(owner)
     assert way.run_all() == 5
+
+
+def test_the_forecast_counts_e_mails_that_were_sent_and_no_others(each_app: Flask) -> None:  # noqa: ARG001
+    mail, hook = factories.webhook("mailto:owner@example.org", format="email"), factories.webhook()
+    for webhook in (mail, hook):
+        for status in ("failed", "processed", "new"):
+            factories.delivery(webhook, status=status, comment_id=factories.sign(status), sequence=1)
+            factories.delivery(webhook, status=status)
+        factories.delivery(webhook, status="processed", erased_at=clock.now())
+    parts = WAYS["out"].forecast()
+    assert redelivery.mailed(parts) == 2
+    assert {type(part.mailed) for part in parts} == {int}
+    assert redelivery.mailed(WAYS["out"].forecast(WAYS["out"].failed)) == 0

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 
@@ -126,7 +126,11 @@ class QueueList:
         return responses.download(row.body, f"{row.id}.{'json' if self.model is Delivery else 'bin'}")
 
     def requeue(self, **address: str) -> ResponseReturnValue:
-        """Make one row due now, and say so."""
+        """Make one row due now, and say so. For an e-mail that was sent, ask first."""
+        [row_id] = address.values()
+        parts = redelivery.forecast(db.session(), self.model, self.model.id == row_id, clock.now())
+        if redelivery.mailed(parts):
+            return redirect(url_for(".requeue_many", id=row_id), 303)
         return responses.done(self.requeue_row(*address.values()), ".show", **address)
 
     def requeue_row(self, row_id: str) -> str:

@@ -94,6 +94,7 @@ REQUEUE_GROUP = schema.answer(
     later=schema.number("Those of them that follow others about the same comment."),
     leased=schema.number("Rows that stay as they are, because a pass works on them."),
     erased=schema.number("Rows that stay as they are, because their comment was deleted."),
+    mailed=schema.number("Those of `count` that are e-mails and were sent: they go out a second time."),
 )
 
 calls = Calls(
@@ -158,7 +159,8 @@ def get_delivery(delivery_id: str) -> Answer:
 def redeliver(delivery_id: str) -> Answer:
     """Make a delivery due again, with the same id and payload.
 
-    All later deliveries about the same comment to the same webhook follow it.
+    All later deliveries about the same comment to the same webhook follow it. An e-mail that was sent already
+    goes out a second time: `mailed` of a dry run of `/redeliver` says so before.
     """
     with writing() as session:
         delivery = find(Delivery, delivery_id)

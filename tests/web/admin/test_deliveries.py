@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from guestbook.lib import clock
 from guestbook.storage.database import db
+from guestbook.storage.models import Delivery
 from guestbook.web.admin import queue
 from tests.support import factories
 from tests.support.owner import Owner
@@ -231,3 +232,17 @@ def test_a_listener_fetches_what_is_redelivered_to_it(owner: Owner) -> None:
     assert "Its receiver has fetched it, so nothing" in text(owner.does(f"{LIST}{leased}/redeliver"))
     assert "Their receiver has all of them now." in text(owner.page(f"{LIST}redeliver?id={leased}"))
     assert "pass" not in said
+
+
+def test_an_e_mail_that_was_sent_goes_out_a_second_time_only_after_a_question(owner: Owner) -> None:
+    key = store(factories.webhook("mailto:owner@example.org", format="email"), status="processed")
+    asked = owner.post(f"{LIST}{key}/redeliver", {})
+    place = f"{LIST}redeliver?id={key}"
+    assert (asked.status_code, asked.headers["Location"]) == (303, place)
+    assert factories.the(Delivery, key).status == "processed"
+    said = " ".join(text(owner.page(place)).split())
+    assert "Redeliver 1 delivery?" in said
+    assert "1 e-mail was sent already, and goes out a second time." in said
+    owner.does(f"{LIST}redeliver", {"id": [key]})
+    assert factories.the(Delivery, key).status == "new"
+    assert "It is due now." in text(owner.does(f"{LIST}{key}/redeliver"))

@@ -260,6 +260,13 @@ def test_what_does_not_fit_is_refused(program: ApiClient, body: dict[str, object
     assert list(program.refused("POST", "/redeliver", body)) == fields
 
 
+def test_a_dry_run_says_which_e_mails_go_out_a_second_time(program: ApiClient) -> None:
+    mail = factories.webhook("mailto:owner@example.org", format="email")
+    row_ids = [factories.delivery(mail, status=status) for status in ("processed", "failed")]
+    counted = program.post("/redeliver", {"ids": row_ids, "dry_run": True}, 200)
+    assert (counted["count"], [one["mailed"] for one in counted["groups"]]) == (2, [1])
+
+
 def test_inbound_events_are_reprocessed(program: ApiClient) -> None:
     source = factories.source()
     rows = [factories.inbound(source, status=status) for status in ("failed", "processed")]
