@@ -14,14 +14,21 @@ import click
 from sqlalchemy import select
 
 from guestbook.background import whole_pass
-from guestbook.cli import app_command, cron as cron_commands, options, output, row_commands
+from guestbook.cli import (
+    app_command,
+    cron as cron_commands,
+    explained_signature,
+    options,
+    output,
+    row_commands,
+)
 from guestbook.cli.options import WHEN, Choice, Decorator, moment, period_options, together
 from guestbook.comments import backfill as backfills
 from guestbook.inbound import event_reader, source_json, verify_and_decide
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.outbound import event_publisher, webhook_json
+from guestbook.outbound import event_publisher, webhook_json, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists, statistics
 from guestbook.queue import deleted_comments, redelivery
@@ -172,7 +179,7 @@ def _requeue(kind: QueueKind, *, dry_run: bool, yes: bool, **chosen: Any) -> Non
         db.session.rollback()  # Nobody waits in a transaction for an answer.
         verb = f"{kind.verb} them"
         output.ask(f"{kind.verb.title()} {kind.counted(due)}?", "Nothing was changed.", verb)
-    elif not dry_run and (again := _second_mails(groups)):
+    elif not dry_run and (again := redelivery.second_mails(groups)):
         output.ask_on_terminal(lambda: again, yes, kind.verb.title())
     count = due if dry_run else redelivery.run(kind.filters.model, which)
     all_pulled = redelivery.are_pulled(groups)
@@ -196,13 +203,6 @@ def _print_none_failed(kind: QueueKind, owner: str | None, **period: Any) -> Non
     output.print_done({"count": 0, "groups": []}, nothing, *instead, hint)
 
 
-def _second_mails(groups: Sequence[redelivery.RequeueGroup]) -> str | None:
-    """Say how many e-mails were sent already, and go out a second time."""
-    mails = redelivery.mailed(groups)
-    verb = "was sent already, and goes" if mails == 1 else "were sent already, and go"
-    return f"{counted(mails, 'e-mail')} {verb} out a second time." if mails else None
-
-
 def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: int) -> list[str]:
     """Say what is special about some of the rows; `pulled` are for a listener."""
     among, left = "Among them, because", "Left alone, because"
@@ -216,7 +216,7 @@ def _notes(kind: QueueKind, groups: Sequence[redelivery.RequeueGroup], pulled: i
     waits = f"is disabled: its {kind.nouns[1]} wait until it is enabled."
     disabled = [text.printable(group.name) for group in groups if group.disabled and group.count]
     said = [f"{note}: {kind.counted(count)}." for note, count in notes.items() if count]
-    again = _second_mails(groups)
+    again = redelivery.second_mails(groups)
     return [
         *said,
         *([again] if again else []),
@@ -281,8 +281,8 @@ def show_delivery(id_: str) -> None:
     row = row_commands.find(Delivery, id_)
     facts = webhook_json.delivery_with_attempts(db.session(), row)
     output.end_with_json(facts)
-    webhook = db.session.get_one(Webhook, row.webhook_id).name
-    output.print_groups(facts | {"webhook": webhook} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
+    webhook = db.session.get_one(Webhook, row.webhook_id)
+    output.print_groups(facts | {"webhook": webhook.name} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
     for attempt in facts["attempts_made"]:
         heading = f"Attempt {attempt['number']} ({attempt['triggered_by']})"
         output.print_part(heading, {name: attempt[name] for name in SHOWN_OF_ATTEMPT})
@@ -290,6 +290,12 @@ def show_delivery(id_: str) -> None:
         output.print_part("Response headers", attempt["response_headers"] or {})
         output.print_text("Response", attempt["response_body"])
     output.print_text("Payload", deleted_comments.DELIVERY_ERASED if row.erased_at else facts["payload"])
+    has_failed = row.last_error and row.status != "processed" and not row.erased_at
+    if has_failed and webhooks.is_verified(webhook):
+        output.say(f"\nSee how it is signed: {app_command.typed(f'deliveries explain {row.id}')}")
+
+
+deliveries.add_command(explained_signature.explain)
 
 
 @deliveries.command()

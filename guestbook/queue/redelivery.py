@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, case, func, literal, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from guestbook.lib import clock
+from guestbook.lib.text import counted
 from guestbook.lib.validate import PULL_URL, is_mailto
 from guestbook.queue import claims, comment_order
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
@@ -86,13 +87,13 @@ def _deliveries(which: ColumnElement[bool], now: datetime) -> Any:
     flags = _flag(is_later).label("later"), _flag(member.status == "processed").label("done")
     in_order = select(member.webhook_id, is_busy.label("leased"), literal(0), *flags)
     part = in_order.join(first, comment_order.follows(member, first)).subquery()
-    counted = (case((part.c.leased == 0, flag), else_=0) for flag in (part.c.later, part.c.done))
+    numbers = (case((part.c.leased == 0, flag), else_=0) for flag in (part.c.later, part.c.done))
     nothing = literal(0)
     over = select(Delivery.webhook_id, nothing, literal(1), nothing, nothing)
     return union_all(
         _each(Delivery, which & IS_ALONE, now),
         over.where(which, ~IS_ALONE, IS_OVER),
-        select(part.c.webhook_id, part.c.leased, nothing, *counted),
+        select(part.c.webhook_id, part.c.leased, nothing, *numbers),
     )
 
 
@@ -114,6 +115,13 @@ def are_pulled(groups: Sequence[RequeueGroup]) -> bool:
 def mailed(groups: Sequence[RequeueGroup]) -> int:
     """Return how many of them are e-mails that were sent already. Nobody recognises a repeat of these."""
     return sum(group.mailed for group in groups)
+
+
+def second_mails(groups: Sequence[RequeueGroup]) -> str | None:
+    """Say how many e-mails go out a second time, if there are any."""
+    mails = mailed(groups)
+    verb = "was sent already, and goes" if mails == 1 else "were sent already, and go"
+    return f"{counted(mails, 'e-mail')} {verb} out a second time." if mails else None
 
 
 def make_due(session: Session, model: type[M], row_ids: Collection[str], now: datetime) -> list[M]:

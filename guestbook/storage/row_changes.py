@@ -75,6 +75,12 @@ def note_reveal(session: Session, row: Webhook | Source) -> None:
         audit_log.record_row(session, "revealed", row, "secret")
 
 
+def overlap_end(row: Webhook | Source, kind: str, moment: datetime) -> datetime | None:
+    """Return when the old `secret` or `signing_key` expires or expired, if it was valid at that moment."""
+    end: datetime | None = getattr(row, f"previous_{kind}") and getattr(row, f"previous_{kind}_expires_at")
+    return end if end and end > moment else None
+
+
 USE_NOTED = timedelta(hours=1)  # how exact the last use is
 
 log = logging.getLogger(__name__)

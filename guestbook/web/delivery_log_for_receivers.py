@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, redaction, signed_links
 from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import RECEIVER, RECEIVER_PATH
-from guestbook.outbound import webhook_signatures, webhooks
+from guestbook.outbound import signature_explanation, webhook_signatures, webhooks
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.queries import webhook_status
 from guestbook.queries.filtered_lists import Deliveries
@@ -34,7 +34,7 @@ from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webhook
 from guestbook.web import request_context, response_headers, row_lookup
-from guestbook.web.admin import responses, row_actions, signature_explanation
+from guestbook.web.admin import responses, row_actions
 from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_CHOICES, delivery_facts
 from guestbook.web.error_pages import PageExpired
 
@@ -240,7 +240,11 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
     why = deleted_comments.DELIVERY_ERASED if delivery.erased_at else withheld(delivery, admission.webhook)
     return admission.page(
-        "signature", delivery=delivery, attempt=attempt, explanation=None if why else explained, withheld=why
+        "signature",
+        delivery=delivery,
+        introduction=signature_explanation.introduction(attempt),
+        explanation=None if why else explained,
+        withheld=why,
     )
 
 

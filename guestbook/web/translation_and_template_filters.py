@@ -25,6 +25,7 @@ from guestbook.web import embed, look_language_time_zone, request_context, respo
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
+BETWEEN_BACKTICKS = re.compile("`([^`]*)`")
 SMILEYS = {  # The pattern of each in escaped text, with its picture and the words for it.
     r":-?\)": ("smile", Translatable("smile")),
     r";-?\)": ("wink", Translatable("wink")),
@@ -122,6 +123,11 @@ def weblink(url: str | None) -> str | None:
 
 
 MONTHS = tuple(calendar.month_name)  # Each look at a name would format a date.
+
+
+def code_marked(sentence: str) -> Markup:
+    """Return a sentence of ours in which what stands between backticks is code."""
+    return Markup(BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(sentence))))
 
 
 def _is_english() -> bool:
@@ -228,7 +234,10 @@ def _fingerprint(name: str) -> str:
     return response_headers.fingerprint((STATIC / name).read_bytes())[:12]
 
 
-FUNCTIONS = (prose, words, weblink, article, preview, waiting, outward, visible, translated, for_sites)
+FUNCTIONS = (
+    *(prose, words, weblink, article, preview, waiting, outward, visible, translated, for_sites),
+    code_marked,
+)
 FILTERS = {one.__name__: one for one in FUNCTIONS} | {
     "number": shown_number,
     "day": shown_day,

@@ -33,7 +33,7 @@ PURE = (
     "outbound.event_catalogue",
     "outbound.formats",
     "outbound.response_policy",
-    "web.admin.signature_explanation",
+    "outbound.signature_explanation",
 )
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 

@@ -13,6 +13,7 @@ from guestbook.background.doctor import DoctorFinding, ExaminedBook, State, ok, 
 from guestbook.lib import clock, signatures
 from guestbook.lib.text import counted
 from guestbook.lib.validate import PULL_URL, is_mailto
+from guestbook.outbound import webhooks
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
@@ -246,9 +247,13 @@ def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFindi
     if one.word == "paused" and one.webhook.was_paused_as_unreadable and not one.webhook.is_unreadable(now):
         command = installation.typed(f"webhooks enable {one.webhook.id}")
         return warning(one.sentence, READABLE_ADVICE, command, subject=subject)
-    error = _last_error(session, one.webhook)
+    row_id, error = _last_failure(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
-    return warning(said, _advice(one, error or "", now), subject=subject)
+    advice, command = _advice(one, error, now), ""
+    if error.startswith(REFUSED_WITH) and webhooks.is_verified(one.webhook):
+        advice = f"{advice} This shows how it was signed."
+        command = installation.typed(f"deliveries explain {row_id}")
+    return warning(said, advice, command or None, subject=subject)
 
 
 def _advice(one: WebhookStatus, error: str, now: datetime) -> str:
@@ -271,16 +276,19 @@ def advice_for(error: str) -> str:
     return ADVICE_BY_ANSWER.get(code, ANY_ADVICE)
 
 
-def _last_error(session: Session, webhook: Webhook) -> str | None:
-    """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
-    columns = Delivery.status, Delivery.last_error, Delivery.erased_at
+def _last_failure(session: Session, webhook: Webhook) -> tuple[str, str]:
+    """Return a delivery of which an attempt failed lately, and why, from the newest and the first ones.
+
+    Both are empty if there is none.
+    """
+    columns = Delivery.id, Delivery.status, Delivery.last_error, Delivery.erased_at
     mine = select(*columns).where(Delivery.webhook_id == webhook.id)
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
-        for status, error, erased_at in session.execute(query.limit(MOST_READ)):
+        for row_id, status, error, erased_at in session.execute(query.limit(MOST_READ)):
             if error and status != "processed" and erased_at is None:  # Else it is a note.
-                return error
-    return None
+                return row_id, error
+    return "", ""
 
 
 def _without_login(url: str) -> str:

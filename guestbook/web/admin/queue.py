@@ -20,7 +20,7 @@ from guestbook.inbound import event_reader, verify_and_decide
 from guestbook.lib import body_encoding, clock, ids, validate
 from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.text import clean_line, counted
-from guestbook.outbound import webhooks
+from guestbook.outbound import signature_explanation, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents, QueueFilter, RowPage
@@ -29,7 +29,7 @@ from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
 from guestbook.web import request_context, response_headers, row_lookup
-from guestbook.web.admin import curl_command, responses, signature_explanation
+from guestbook.web.admin import curl_command, responses
 
 FILTER_LENGTH = 200  # characters of a filter that are read
 MOST_IDS = 500  # in one request
@@ -327,7 +327,9 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         delivery=delivery,
         webhook=webhook,
         attempt=attempt,
+        introduction=signature_explanation.introduction(attempt),
         explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
+        unusable=signature_explanation.UNUSABLE,
         erased=deleted_comments.DELIVERY_ERASED,
     )
 

@@ -136,17 +136,11 @@ def secret_facts(row: Webhook | Source, now: datetime, viewer: str | None = None
     """Return what a row's page says of its secret, and what its forms need to rotate it."""
     return {
         "secret": new_secret(row, viewer),
-        "overlap_end": overlap_end(row, "secret", now),
-        "key_overlap_end": overlap_end(row, "signing_key", now) if isinstance(row, Webhook) else None,
+        "overlap_end": row_changes.overlap_end(row, "secret", now),
+        "key_overlap_end": isinstance(row, Webhook) and row_changes.overlap_end(row, "signing_key", now),
         "overlaps": OVERLAPS,
         "mark": _marks(row)[0],
     }
-
-
-def overlap_end(row: Webhook | Source, kind: str, moment: datetime) -> datetime | None:
-    """Return when the old `secret` or `signing_key` expires or expired, if it was valid at that moment."""
-    end = getattr(row, f"previous_{kind}") and getattr(row, f"previous_{kind}_expires_at")
-    return end if end and end > moment else None
 
 
 def overlap(then: str, noun: str = "secret") -> timedelta:

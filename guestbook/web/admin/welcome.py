@@ -19,13 +19,13 @@ from guestbook.background.doctor import network_checks
 from guestbook.inbound import request_bins
 from guestbook.lib import body_encoding, clock
 from guestbook.lib.errors import Refused
-from guestbook.outbound import webhook_urls, webhooks
+from guestbook.outbound import signature_explanation, webhook_urls, webhooks
 from guestbook.storage import preferences, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
 from guestbook.storage.models.source import BIN_PATH
 from guestbook.web import request_context, translation_and_template_filters
-from guestbook.web.admin import responses, signature_explanation
+from guestbook.web.admin import responses
 from guestbook.web.admin.settings import allow_site
 from guestbook.web.admin.webhooks import ping_result
 
@@ -172,7 +172,6 @@ def _shown_delivery(session: Session, now: datetime) -> dict[str, Any] | None:
         "body": body_encoding.views(row.kept, "application/json")[0].text if row else "",
         "check": request_bins.check_of(session, row) if row else None,
         "explanation": signature_explanation.of(delivery, webhook, last, now),
-        "attempt": last,
     }
 
 

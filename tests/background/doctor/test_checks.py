@@ -154,10 +154,12 @@ def test_a_dead_mail_server_leads_to_its_setting_and_port_587(look: Look, reason
 def test_a_webhook_that_was_disabled_is_no_longer_tried_so_the_owner_enables_it(look: Look) -> None:
     for name, error in (("Chat", "The receiver answered 500."), ("Old", "The receiver answered 404.")):
         hook = factories.webhook(name=name, disabled_at=clock.now(), disabled_reason="failing")
-        factories.delivery(hook, attempts=3, claims=3, last_error=error)
+        key = factories.delivery(hook, attempts=3, claims=3, last_error=error)
     findings = look()
-    assert findings["webhook Chat"].advice == f"{network_checks.LAST_ATTEMPT} Then enable the webhook."
-    assert findings["webhook Old"].advice.endswith("does not know it. Then enable the webhook.")
+    shows = "Then enable the webhook. This shows how it was signed."
+    assert findings["webhook Chat"].advice == f"{network_checks.LAST_ATTEMPT} {shows}"
+    assert findings["webhook Old"].advice.endswith(f"does not know it. {shows}")
+    assert findings["webhook Old"].command.endswith(f"deliveries explain {key}")
 
 
 def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> None:
@@ -169,7 +171,7 @@ def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> N
     assert is_fine(findings, "backlog")
     assert findings["backlog"].sentence == "One delivery waits to be fetched."
     assert "its receiver may fetch the next one now." in findings["webhook Laptop"].sentence
-    assert findings["webhook Laptop"].advice == network_checks.PULLED_ADVICE
+    assert findings["webhook Laptop"].advice.startswith(network_checks.PULLED_ADVICE)
 
 
 @pytest.mark.parametrize("reason", sorted({*UNREACHABLE, *SENDER_FAILURES, "proxy_refused"}))

@@ -10,9 +10,9 @@ from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import clock, signatures
+from guestbook.outbound import signature_explanation
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
-from guestbook.web.admin import signature_explanation
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver, Request

@@ -1,4 +1,7 @@
-"""How the signature of one attempt is made, step by step, and programs that verify it."""
+"""How the signature of one attempt is made, step by step, and programs that verify it.
+
+Pages and `deliveries explain` show the same sentences. Code stands between backticks.
+"""
 
 import base64
 import re
@@ -11,9 +14,10 @@ from guestbook.lib import signatures
 from guestbook.lib.verification.kinds import UNIX_SECONDS
 from guestbook.outbound.formats.chats import JOINERS
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.web.admin.row_actions import overlap_end
+from guestbook.storage.row_changes import overlap_end
 
-SNIPPETS = Path(__file__).parents[2] / "templates" / "snippets"
+UNUSABLE = "The stored secret or key of this webhook is invalid: somebody has changed it in the database."
+SNIPPETS = Path(__file__).parents[1] / "templates" / "snippets"
 # By file name: language, name of the program, interpreter, and how to write a character by its number within
 # a literal in single quotes. PHP and Ruby allow that in double quotes only, so their literals change quotes.
 LANGUAGES = {
@@ -34,6 +38,30 @@ class Snippet(NamedTuple):
     text: str
 
 
+class Sentence(NamedTuple):
+    """A sentence, and the moment that `{time}` stands for in it."""
+
+    text: str
+    time: datetime | None = None
+
+
+class SignatureStep(NamedTuple):
+    """A step of the explanation: facts with their names, then hints, each with the text that it is about."""
+
+    title: str
+    shown: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+def introduction(attempt: Attempt | None) -> Sentence:
+    """Return the sentence that says what was signed."""
+    what, time = ("this delivery, if sent now,", None)
+    if attempt:
+        what, time = f"attempt {attempt.number} of {{time}}", attempt.started_at
+    rule = "is signed, according to Standard Webhooks. Your receiver does the same and compares the result."
+    return Sentence(f"This is how {what} {rule}", time)
+
+
 class Explanation(NamedTuple):
     """The steps from a delivery to the headers that sign it. The secrets themselves are not kept."""
 
@@ -49,6 +77,79 @@ class Explanation(NamedTuple):
     problem: str = ""  # This says why those of the keys are missing.
     rotated_until: datetime | None = None  # The previous secret signs too until then.
     is_over: bool = False  # whether it has ended
+    is_sent: bool = False  # whether it explains an attempt
+
+    @property
+    def rotation(self) -> Sentence | None:
+        """Say that the previous secret signs too, if it does."""
+        if self.rotated_until is None:
+            return None
+        verb = "also signed" if self.is_over else "also signs"
+        said = f"The secret of this webhook was rotated. The old one {verb} until {{time}}. So there are two "
+        before = (
+            " An attempt before the rotation was signed with the old secret only." if self.is_sent else ""
+        )
+        return Sentence(f"{said}signatures.{before}", self.rotated_until)
+
+    @property
+    def steps(self) -> tuple[SignatureStep, ...]:
+        """Return the steps from the parts to the header."""
+        body = self.body.decode(errors="replace")
+        facts = (
+            ("Id", f"`{self.event_id}` is sent as `webhook-id`"),
+            ("Timestamp", f"`{self.timestamp}` is sent as `webhook-timestamp`: seconds since 1970"),
+            ("Body", f"{len(self.body):,} bytes, exactly as sent"),
+        )
+        joined = "Sign exactly this text. Do not parse, trim or indent the body."
+        return (
+            SignatureStep("Three parts", (("", body),), facts),
+            SignatureStep("Joined by dots", ((joined, f"{self.event_id}.{self.timestamp}.{body}"),)),
+            *self._steps_of_secret(),
+            *self._steps_of_key(),
+            SignatureStep(
+                "Base64, and the header", ((self._in_base64(), f"webhook-signature: {self.header}"),)
+            ),
+        )
+
+    def _steps_of_secret(self) -> tuple[SignatureStep, ...]:
+        if not self.signatures:
+            return ()
+        what = "The secret `whsec_••••••••` without `whsec_`, decoded from base64"
+        if self.is_text:
+            what = "The secret itself"
+        hint = "HMAC of the joined parts with the key, in hex:"
+        shown = [(hint, self.digests[0])]
+        if len(self.digests) > 1:
+            hints = ("With the current secret:", "With the old secret:")
+            shown = [(hint, ""), *zip(hints, self.digests, strict=True)]
+        key = f"{what}: {self.key_length} bytes. It is not shown here."
+        return SignatureStep("The key", ((key, ""),)), SignatureStep("HMAC-SHA256", tuple(shown))
+
+    def _steps_of_key(self) -> tuple[SignatureStep, ...]:
+        if not self.key_signatures:
+            return ()
+        hint = (
+            "The private key signs the joined parts. It is not shown here. Attempts from before the key was "
+        )
+        names = ("key", "old key")
+        keys = zip(names, self.key_signatures, strict=False)
+        shown = [(f"The {name} that verifies it:", public_key) for name, (_, public_key) in keys]
+        return (SignatureStep("Ed25519", ((f"{hint}chosen have no such signature.", ""), *shown)),)
+
+    def _in_base64(self) -> str:
+        prefixes = ["`v1,`"] * bool(self.signatures) + ["`v1a,` for a key"] * bool(self.key_signatures)
+        are_several = len(self.signatures) + len(self.key_signatures) > 1
+        separated = ", separated by a space" if are_several else ""
+        return f"The same bytes in base64, after {' or '.join(prefixes)}{separated}:"
+
+    @property
+    def for_github(self) -> SignatureStep:
+        """Return how the other header is made."""
+        prefix = "" if self.is_text else ", including `whsec_`"
+        hint = f"HMAC-SHA256 of the body only, in hex. The key is the whole secret{prefix}."
+        return SignatureStep(
+            "For receivers written for GitHub", ((hint, f"X-Hub-Signature-256: {self.hub}"),)
+        )
 
     @property
     def digests(self) -> list[str]:
@@ -102,7 +203,7 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
     except ValueError:
         return None
     is_over = rotated_until is not None and rotated_until <= now
-    return explained._replace(rotated_until=rotated_until, is_over=is_over)
+    return explained._replace(rotated_until=rotated_until, is_over=is_over, is_sent=attempt is not None)
 
 
 def explain(

@@ -12,9 +12,9 @@ from hypothesis import given, strategies as st
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib.signatures import new_secret
+from guestbook.outbound import signature_explanation
 from guestbook.outbound.formats import chats
-from guestbook.web.admin import signature_explanation
-from guestbook.web.admin.signature_explanation import Explanation, Snippet
+from guestbook.outbound.signature_explanation import Explanation, Snippet
 from tests.conftest import need
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", new_secret()
