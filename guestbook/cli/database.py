@@ -105,23 +105,12 @@ def backup(file: Path, keep: int | None) -> None:
     where = f" ({settings.data_dir / secret_key.KEY_FILE})" if is_ours else ""
     output.print_done(
         {"file": str(report.path), "rows": report.rows, "removed": list(map(str, removed))},
-        f"The backup is in {report.path}: {_contents(report.rows)}, read again and compared.",
+        f"The backup is in {report.path}: {backups.contents(report.rows)}, read again and compared.",
         removed and f"Removed {counted(len(removed), 'older backup')}.",
         HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS,
     )
 
 
-def _contents(rows: dict[str, int]) -> str:
-    """Return how many rows a book has, in words."""
-    nouns = (("comment", "comments"), ("webhook", "webhooks"), ("delivery", "deliveries"))
-    parts = [counted(rows.get(many, 0), one, many) for one, many in nouns]
-    return f"{', '.join(parts)}, {counted(sum(rows.values()), 'row')} in all"
-
-
-OTHER_KEY = (
-    "The book had another secret key than this host. Logins and links from before end, and inbound events "
-    "that a token proves will fail. The page on backups says how to set the old key."
-)
 LOCKED = (
     "Its secrets are encrypted with the old key, so nothing is sent with them, and deliveries wait. Put the "
     "old key into GUESTBOOK_SECRET_KEY_FALLBACKS or into {}, restart the web server and workers, "
@@ -162,7 +151,7 @@ def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool
     sent = "They will be sent, some for the second time. With --hold all webhooks are disabled first."
     held = "All webhooks will be disabled, so nothing is sent until you enable them."
     output.say(
-        f"{file} was made at {made_at}: {_contents(staged_book.rows)}.",
+        f"{file} was made at {made_at}: {backups.contents(staged_book.rows)}.",
         f"The present book has {counted(found.comments, 'comment')}: {gone:,} that the backup does not have "
         f"would go. {back:,} that the present book does not have would come.",
         f"The backup has {counted(found.waiting, 'delivery', 'deliveries')} to send. The present book has "
@@ -188,10 +177,10 @@ def _print(staged_book: StagedBook, found: Comparison, report: RestoreReport, he
             "rows_with_unreadable_secrets": report.unreadable,
             "before": str(before.path) if before else None,
         },
-        before and f"The book from before is in {before.path}: {_contents(before.rows)}.",
-        f"The book is restored: {_contents(report.rows)}, each compared.",
+        before and f"The book from before is in {before.path}: {backups.contents(before.rows)}.",
+        f"The book is restored: {backups.contents(report.rows)}, each compared.",
         held and f"{counted(held, 'webhook')} disabled. Enable each with: {enable}",
-        not report.has_key and OTHER_KEY,
+        not report.has_key and restoring.OTHER_KEY,
         report.unreadable and LOCKED.format(old_keys),
     )
 

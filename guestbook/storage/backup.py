@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import VERSION, clock, encryption, files, locks
 from guestbook.lib.current_process import Progress, in_silence
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
 from guestbook.settings import Settings, database_url
 from guestbook.storage import database, database_errors, engines, schema_version, sqlite_file, table_copy
 from guestbook.storage.database import VERSION_TABLE, Base
@@ -63,6 +64,11 @@ class BackupLabel:
     kind: str
     key_id: str
     tables: dict[str, Checksum]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Return how many rows each table has."""
+        return {name: one.rows for name, one in self.tables.items()}
 
 
 def is_backup(path: Path) -> bool:
@@ -147,6 +153,7 @@ def _sha256(text: str) -> str:
 
 OWN_FOLDER = "backups"  # the folder of backups from before an upgrade or a restore
 NOTHING = "Nothing was changed."
+WAITING = "SELECT count(*) FROM deliveries WHERE status = 'new'"
 UNFINISHED = ".unfinished"  # the end of the name of a file that is being written
 JOURNALS = ("", "-journal", "-wal", "-shm")  # SQLite may have put these beside it
 BACKUP_WAIT = 60.0  # seconds for another backup of the same book
@@ -184,7 +191,54 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
                 files.sync_folder(path.parent)
             finally:
                 remove(unfinished)
-    return BackupReport(path, {name: one.rows for name, one in label.tables.items()})
+    return BackupReport(path, label.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBackup:
+    """A file in the data folder that calls itself a backup. Without a label it cannot be restored.
+
+    `waiting` is how many deliveries it has to send.
+    """
+
+    size: int
+    label: BackupLabel | None = None
+    waiting: int = 0
+
+    @property
+    def contents(self) -> str:
+        """Return how many rows it has, in words."""
+        return contents(self.label.rows) if self.label else ""
+
+
+def find(settings: Settings) -> dict[str, FoundBackup]:
+    """Return the backups that lie in the data folder by their paths from there, the newest first."""
+    data_dir, found = settings.data_dir, dict[str, FoundBackup]()
+    for path in [*data_dir.glob("*.db"), *(data_dir / OWN_FOLDER).glob("*.db")]:
+        # The book is not opened: closing it again would let go of the locks that this process holds on it.
+        if not path.is_symlink() and path.is_file() and not _is_book(settings, path) and is_backup(path):
+            found[path.relative_to(data_dir).as_posix()] = _found(path)
+    moments = {name: one.label.made_at if one.label else clock.LONG_AGO for name, one in found.items()}
+    return dict(sorted(found.items(), key=lambda item: moments[item[0]], reverse=True))
+
+
+def _found(path: Path) -> FoundBackup:
+    """Read the label alone; `verify` reads all."""
+    size = path.stat().st_size
+    try:
+        with closing(sqlite3.connect(sqlite_file.uri_of_fixed(path), uri=True)) as connection:
+            label = _label(connection)
+            (waiting,) = connection.execute(WAITING).fetchone()
+    except (sqlite3.Error, ValueError, KeyError, TypeError):
+        return FoundBackup(size)
+    return FoundBackup(size, label, waiting)
+
+
+def contents(rows: dict[str, int]) -> str:
+    """Return how many rows a book has, in words."""
+    nouns = (("comment", "comments"), ("webhook", "webhooks"), ("delivery", "deliveries"))
+    parts = [counted(rows.get(many, 0), one, many) for one, many in nouns]
+    return f"{', '.join(parts)}, {counted(sum(rows.values()), 'row')} in all"
 
 
 def own_path(settings: Settings, name: str) -> Path:

@@ -54,8 +54,8 @@ class SecondHost(SQLAlchemyError):
 
 
 FILE_DAMAGED = (
-    "Stop the web server and cron, and keep a copy of the file. Then restore your last backup, or save what "
-    "can be read with sqlite3's command .recover."
+    "Open /admin/setup/ in a browser and restore a backup there: the damaged file is kept. Or stop the web "
+    "server and cron, keep a copy of the file, and save what can be read with sqlite3's command .recover."
 )
 SERVER_DAMAGED = "Look at the log of the database server. Repair the tables, or restore your last backup."
 
@@ -159,6 +159,12 @@ def correct_disconnect(context: ExceptionContext) -> None:
         context.is_disconnect = True
     elif context.connection is None and not context.is_pre_ping:  # A visitor must not wait twice.
         context.is_disconnect = False
+
+
+def is_full_disk(error: SQLAlchemyError) -> bool:
+    """Whether SQLite found no room for what it should store."""
+    said = getattr(error, "orig", None)
+    return isinstance(said, sqlite3.Error) and sqlite_file.primary_code(said) == sqlite3.SQLITE_FULL
 
 
 def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:

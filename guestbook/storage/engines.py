@@ -213,8 +213,12 @@ def _watch_file(engine: Engine) -> Path | None:
     files: dict[str, OpenFile] = {}
 
     def prepare(dialect: Any, record: Any, names: Any, options: Any) -> Any:
-        uri = files.setdefault(names[0], OpenFile(names[0])).prepare(record.info)
-        return dialect.connect(uri, **options, uri=True) if uri else None
+        file = files.setdefault(names[0], OpenFile(names[0]))
+        with file.staying():
+            uri = file.prepare(record.info)
+            raw = dialect.connect(uri, **options, uri=True) if uri else dialect.connect(*names, **options)
+            sqlite_file.open_log(raw)
+        return raw
 
     def see(_raw: Any, record: Any, _proxy: Any) -> None:
         opened: Opened = record.info["file"]

@@ -110,6 +110,8 @@ BY_PROXY = "forwarded"  # a request carried X-Forwarded-For
 ADDRESSES = "forwarded addresses: "  # the number of addresses follows
 NO_PROXY = "direct"  # a request carried none
 HOST_LIMIT = "host limit"  # a pass ran into a limit of the host; the text says which
+DAMAGE = "damage"  # a request found the database damaged; the text has the database's words
+DAMAGE_COUNTS_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +139,15 @@ def read_observations(data_dir: Path, within: timedelta | None = None) -> dict[s
         since = clock.now() - within if within else None
         return {name: one for name, one in found.items() if since is None or one.at >= since}
     return {}
+
+
+def note_damage(data_dir: Path, words: str) -> None:
+    """Note that the database is damaged, or with an empty text that it is whole again."""
+    if words or DAMAGE in read_observations(data_dir):
+        note_observations(data_dir, {DAMAGE: words})
+
+
+def damage(data_dir: Path) -> str:
+    """Return the database's words where a request has found it damaged lately; else an empty text."""
+    seen = read_observations(data_dir, DAMAGE_COUNTS_FOR).get(DAMAGE)
+    return seen.text if seen else ""

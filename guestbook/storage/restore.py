@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from jinja2.filters import do_filesizeformat as size_in_words
 from sqlalchemy import Column, Connection, Engine, create_engine, delete, event, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from guestbook.lib import clock, locks
+from guestbook.lib import clock, files, locks
 from guestbook.lib.current_process import Progress
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings, database_url
@@ -29,6 +31,8 @@ from guestbook.storage import (
     database_errors,
     encrypted_columns,
     engines,
+    hits_and_notes,
+    hosts_sharing_sqlite,
     plain_sql,
     schema_version,
     table_copy,
@@ -36,8 +40,10 @@ from guestbook.storage import (
 from guestbook.storage.backup import SQLITE_HEAD, BackupLabel, BackupReport, quoted
 from guestbook.storage.database import VERSION_TABLE
 from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.hosts_sharing_sqlite import HostNote
 from guestbook.storage.models import DELIVERIES, Comment
 from guestbook.storage.schema_version import Age
+from guestbook.storage.sqlite_file import OpenFile
 
 COPY_ADVICE = (
     "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."
@@ -46,6 +52,12 @@ TOO_OLD = (
     "{} is of version {}, and this program restores backups of version {} and later only: the page on "
     "upgrades says what to do."
 )
+NO_ROOM = (
+    "The disk has no room to restore {}: that takes about {}, and the disk of {} has {} free. Free some room "
+    "first. Nothing was changed."
+)
+# A copy is staged, the new book grows to about its size with indexes, and so does its log.
+ROOM = 3
 STAGING_FOLDER = "restore.unfinished"  # a name in the data folder
 COPY = "backup.db"  # the file in that folder
 
@@ -60,7 +72,7 @@ class StagedBook:
     @property
     def rows(self) -> dict[str, int]:
         """Return how many rows each table has in the backup."""
-        return {name: one.rows for name, one in self.label.tables.items()}
+        return self.label.rows
 
 
 @contextmanager
@@ -71,6 +83,7 @@ def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
         if not is_alone:
             raise Refused("Another restore is at work.")
         try:
+            _require_room(settings.data_dir, file)
             label = _copied(file, folder)
             if label.schema != schema_version.head():
                 from guestbook.storage import upgrade  # imported here, because Alembic makes a start slower
@@ -110,10 +123,17 @@ def continue_sequences(book: sqlite3.Connection, staged: str, present: str) -> N
         book.execute(f"DELETE FROM {staged}.reply_addresses WHERE id NOT IN ({kept})")
 
 
-def _copied(file: Path, folder: Path) -> BackupLabel:
-    """Copy the file, and verify the copy: nobody changes that afterwards."""
+def _require_room(folder: Path, file: Path) -> None:
+    """Refuse a file that is not there, and one for which the disk has no room."""
     if not file.is_file():
         raise Refused(f"There is no file {file}.")
+    needed, free = ROOM * file.stat().st_size, shutil.disk_usage(folder).free
+    if free < needed:
+        raise Refused(NO_ROOM.format(file, size_in_words(needed), folder, size_in_words(free)))
+
+
+def _copied(file: Path, folder: Path) -> BackupLabel:
+    """Copy the file, and verify the copy: nobody changes that afterwards."""
     if not backup.is_backup(file):
         with file.open("rb") as opened:
             advice = f" {COPY_ADVICE}" if opened.read(len(SQLITE_HEAD)) == SQLITE_HEAD else ""
@@ -209,6 +229,7 @@ DAMAGED = (
 class RestoreReport:
     """The backup of the book that was replaced, if it had rows, and the rows of each table now.
 
+    `aside` is the file of a damaged book, which is kept as it is.
     `has_key` is whether this host has the secret key of the restored book, in use or among the older ones.
     `unreadable` is how many webhooks, sources and settings have secrets that this host cannot decrypt.
     """
@@ -217,6 +238,20 @@ class RestoreReport:
     rows: dict[str, int]
     has_key: bool
     unreadable: int
+    aside: Path | None = None
+
+
+OTHER_KEY = (
+    "The book had another secret key than this host. Logins and links from before end, and inbound events "
+    "that a token proves will fail. The page on backups says how to set the old key."
+)
+
+
+KEPT_DAMAGED = "-damaged-"  # It stands in the names of damaged books that were replaced.
+
+
+class DamagedBook(Refused):
+    """The present book is damaged, so it can be replaced only as a file."""
 
 
 def run(
@@ -248,7 +283,51 @@ def run(
         engines.clear_wal(engine)
         with engine.connect() as connection:
             locked = encrypted_columns.look(connection, settings.keyring).unreadable
+    hits_and_notes.note_damage(settings.data_dir, "")
     return RestoreReport(before, rows, settings.keyring.has(staged_book.label.key_id), len(locked))
+
+
+def replace_damaged(
+    settings: Settings, staged_book: StagedBook, *, progress: Progress, waiting: Callable[[], None]
+) -> RestoreReport:
+    """Put a new file with the staged book in the place of a damaged one, which stays beside it.
+
+    Web servers may have the damaged file open. If this is interrupted, that file stays. Raises Refused, and
+    what SQLAlchemy raises.
+    """
+    path = database_url.sqlite_file(settings.data_dir, settings.database_url)
+    if path is None:
+        raise Refused("The book is on a database server.")
+    fresh = path.with_name(path.name + backup.UNFINISHED)
+    with locks.without_passes(settings.data_dir, waiting, "A pass or an upgrade"):
+        HostNote(settings, hosts_sharing_sqlite.PASS).keep()
+        try:
+            backup.remove(fresh)  # A killed run has left it.
+            url = f"{database_url.of_file(fresh)}?journal_mode=delete"
+            with engines.opened(replace(settings, database_url=url)) as engine:
+                rows = _replace_on_sqlite(engine, staged_book, lambda: path, progress)
+                with engine.connect() as connection:
+                    locked = encrypted_columns.look(connection, settings.keyring).unreadable
+            _continue_from_damaged(path, fresh)
+            files.sync(fresh)
+            aside = path.with_name(
+                f"{path.stem}{KEPT_DAMAGED}{clock.now():{backup.TIME_FORMAT}}{path.suffix}"
+            )
+            OpenFile(str(path)).put_aside(fresh, aside)
+        finally:
+            backup.remove(fresh)
+    hits_and_notes.note_damage(settings.data_dir, "")
+    return RestoreReport(None, rows, settings.keyring.has(staged_book.label.key_id), len(locked), aside)
+
+
+def _continue_from_damaged(path: Path, fresh: Path) -> None:
+    """Continue the sequences of the damaged book where SQLite finds nothing wrong with those tables."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(fresh, uri=True)) as book:
+        book.execute("ATTACH ? AS present", (f"file:{quote(str(path))}?mode=ro",))
+        checks = [f"PRAGMA present.integrity_check({table})" for table in ("comments", "reply_addresses")]
+        if [book.execute(check).fetchone() for check in checks] == [("ok",)] * len(checks):
+            continue_sequences(book, "main", "present")
+            book.commit()
 
 
 @contextmanager
@@ -258,7 +337,7 @@ def readable(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
-            raise Refused(DAMAGED.format(file=engine.url.database)) from error
+            raise DamagedBook(DAMAGED.format(file=engine.url.database)) from error
         raise
 
 

@@ -37,11 +37,48 @@ class OpenFile:
         self.path = Path(path).absolute()
         ends = ("-wal", "-shm", "-journal")
         self.wal, self.shm, self.journal = (self.path.with_name(self.path.name + end) for end in ends)
+        self.exchange = self.path.with_name(f"{self.path.name}-exchange.lock")
         self._lock = threading.Lock()
         self._main: Identity | None = None
         self._wal: Identity | None = None
         # A deleted file's WAL, kept open so that no other gets its inode.
         self._stale: IO[bytes] | None = None
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Keep the file at its path while a connection opens it; raises FileReplaced during `put_aside`."""
+        try:
+            lock = os.open(self.exchange, os.O_RDONLY)
+        except OSError:  # The usual case: no restore is at work.
+            yield
+            return
+        try:
+            if not _is_locked(lock, fcntl.LOCK_SH | fcntl.LOCK_NB):
+                raise FileReplaced(f"{self.path} is being replaced by a backup")
+            yield
+        finally:
+            os.close(lock)
+
+    def put_aside(self, fresh: Path, aside: Path) -> None:
+        """Put a fresh file at the path in one step, and keep the file from there, with its log, as `aside`.
+
+        No connection is opened meanwhile, and nobody writes. Those that are open find out before their next
+        use. Raises OSError, and sqlite3.OperationalError where another writer does not end.
+        """
+        lock = os.open(self.exchange, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _is_locked(lock, fcntl.LOCK_EX)  # Connections that are just being opened come first.
+            with _without_writers(self.path):
+                _keep(self.path, aside)
+                for file in (self.wal, self.journal):
+                    if file.exists():
+                        file.rename(aside.with_name(file.name.replace(self.path.name, aside.name, 1)))
+                self.shm.unlink(missing_ok=True)  # SQLite makes it again of the log.
+                fresh.replace(self.path)
+            files.sync_folder(self.path.parent)
+        finally:
+            self.exchange.unlink(missing_ok=True)
+            os.close(lock)
 
     def prepare(self, info: dict[Any, Any]) -> str | None:
         """Look at the file before a connection opens it; raises FileReplaced.
@@ -161,6 +198,39 @@ def _is_deleted(identity: Identity | None) -> bool:
     return False
 
 
+def _is_locked(lock: int, how: int) -> bool:
+    """Lock an open file; return False where another process has it. Some network drives have no locks."""
+    try:
+        fcntl.flock(lock, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+@contextmanager
+def _without_writers(path: Path) -> Iterator[None]:
+    """Hold SQLite's write lock; a file that is too damaged for that has no writers."""
+    with closing(sqlite3.connect(path, timeout=EXCHANGE_WAIT, isolation_level=None)) as connection:
+        try:
+            connection.execute(TAKE_TURN)
+        except sqlite3.DatabaseError as error:
+            if is_locked(error):
+                raise
+        yield
+
+
+def _keep(path: Path, aside: Path) -> None:
+    """Give the file a second name, or on a file system without hard links another one."""
+    try:
+        aside.hardlink_to(path)
+    except FileExistsError:
+        raise
+    except OSError:
+        path.rename(aside)
+
+
 def _check_whole(path: Path) -> None:
     """Raise FileReplaced for a file that is missing, still being copied, or no guestbook."""
     try:
@@ -176,6 +246,7 @@ def _check_whole(path: Path) -> None:
 
 
 JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal that has grown shrinks to it after a checkpoint
+EXCHANGE_WAIT = 10.0  # seconds for a writer, before the file is replaced
 TAKE_TURN = "BEGIN IMMEDIATE"  # the statement with which a writer waits for the write lock
 LOCK_POLL = 0.0005  # seconds between two tries; SQLite's own handler sleeps up to 0.1
 
@@ -187,12 +258,23 @@ def opened_plain(path: Path, wait: float) -> Iterator[tuple[sqlite3.Connection, 
     With it comes what `check` looks at. Raises sqlite3.Error.
     """
     file, info = OpenFile(str(path)), dict[str, Any]()
-    uri = file.prepare(info)
-    raw = sqlite3.connect(uri or path, timeout=wait, isolation_level=None, uri=bool(uri))
+    with file.staying():
+        uri = file.prepare(info)
+        raw = sqlite3.connect(uri or path, timeout=wait, isolation_level=None, uri=bool(uri))
+        open_log(raw)
     with closing(raw) as connection:
         set_pragmas(connection, "wal", wait)
         file.note(info)
         yield connection, info
+
+
+def open_log(connection: sqlite3.Connection) -> None:
+    """Let a new connection open the write-ahead log; its next statement says what is wrong with the file."""
+    set_busy_timeout(
+        connection, 0
+    )  # Without such a log nothing is to be opened; `set_pragmas` sets the usual.
+    with suppress(sqlite3.Error):
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
 
 
 def set_pragmas(connection: sqlite3.Connection, journal: str, read_wait: float) -> None:

@@ -7,9 +7,9 @@ from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 from guestbook.comments.submission import waiting_time
 from guestbook.lib.errors import Translatable
 from guestbook.settings import installation
-from guestbook.storage import database_errors
+from guestbook.storage import database_errors, disk_room, hits_and_notes
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
-from guestbook.web import book_signing, error_pages, response_headers
+from guestbook.web import book_signing, error_pages, request_context, response_headers
 from guestbook.web.error_pages import BookUpdating
 
 DATABASE_RETRY_SECONDS = 60
@@ -25,6 +25,11 @@ DATABASE_FAULTS = {  # Waiting does not repair these.
     Fault.DAMAGED: Translatable("The book's database is damaged: its owner must repair it."),
     Fault.REFUSED: Translatable("The database refused a value, so nothing was changed."),
 }
+DISK_FULL = "The disk is full, so nothing can be stored"
+MAKE_ROOM = (
+    "Nothing that was stored is lost, and the book can still be read. Remove old backups and other files "
+    "that you do not need, or ask your host for more room. The book goes on by itself then."
+)
 # A column is missing for OLD_TABLES, though the version is right.
 MAY_PASS = (Fault.NO_TABLES, Fault.AWAY, Fault.OLD_TABLES)
 
@@ -40,6 +45,8 @@ def answer(error: SQLAlchemyError) -> Response:
 def log(error: SQLAlchemyError) -> Fault:
     """Log what is wrong with the database, and return it."""
     fault = database_errors.fault_of(error)
+    if fault is Fault.DAMAGED and request_context.settings().on_sqlite:
+        hits_and_notes.note_damage(request_context.settings().data_dir, database_errors.words(error))
     advice = f" Run {fault.repair}." if fault.repair else ""
     words = "" if isinstance(error, WrongVersion) else f": {database_errors.words(error)}"
     current_app.logger.error("Request %s: %s%s.%s", response_headers.request_id(), fault.value, words, advice)
@@ -72,9 +79,18 @@ def _page(error: SQLAlchemyError) -> Response:
         )
     elif is_admin and fault in (Fault.AWAY, Fault.DAMAGED):
         reason = _for_owner(fault, error)
+        g.repair = _repair(fault, error)
     if fault in MAY_PASS:
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     return error_pages.answer(InternalServerError(reason))
+
+
+def _repair(fault: Fault, error: SQLAlchemyError) -> str:
+    """Return what the owner can do in the browser, with a code: `restore`, `room` or nothing."""
+    settings = request_context.settings()
+    if fault is Fault.DAMAGED:
+        return "restore" if settings.on_sqlite else ""
+    return "room" if database_errors.is_full_disk(error) or disk_room.is_full(settings) else ""
 
 
 def _elsewhere(error: SecondHost) -> Translatable:
@@ -86,6 +102,9 @@ def _elsewhere(error: SecondHost) -> Translatable:
 
 def _for_owner(fault: Fault, error: SQLAlchemyError) -> str:
     """Return the reason for the owner. The login is open to strangers, so it hides the database's words."""
+    if fault is Fault.AWAY and _repair(fault, error) == "room":
+        words = f" ({database_errors.words(error)})" if g.get("login") else ""
+        return f"{DISK_FULL}{words}. {MAKE_ROOM}"
     if g.get("login") is None:
         return f"{fault.value}. To find out why, run this on the server: {installation.named('doctor')}"
     hint = "Please try again in a minute." if fault is Fault.AWAY else database_errors.advice_on_damage(error)

@@ -30,7 +30,7 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
-from guestbook.storage import backup, database_errors, engines, restore, row_changes, table_copy
+from guestbook.storage import backup, database_errors, engines, restore, row_changes, sqlite_file, table_copy
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.models import DELIVERIES
 
@@ -155,6 +155,11 @@ def inside_upgrade() -> None:
         return bool(CHANGE_OF_TABLES.match(statement)) and not is_backup and next(changes) >= most
 
     die_after_statement(is_last)
+
+
+def inside_exchange() -> None:
+    """Die when the damaged file has its second name, and is still at its path."""
+    die_after(sqlite_file, "_keep", lambda *_: True)
 
 
 def inside_restore() -> None:

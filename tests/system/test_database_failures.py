@@ -10,9 +10,10 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.storage import database, engines
+from guestbook.storage import backup, database, disk_room, engines
 from guestbook.storage.database import db
 from guestbook.storage.engines import Waits
+from guestbook.web.database_error_pages import DISK_FULL, MAKE_ROOM
 from tests.conftest import running, settings_for
 from tests.support import databases, factories, servers, small_disk
 from tests.support.book import Book
@@ -22,11 +23,12 @@ from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver
 from tests.support.servers import OwnServer
 from tests.support.small_disk import SmallDisk
-from tests.support.visitor import GREETING, Visitor, fields, parse, stored
+from tests.support.visitor import GREETING, Visitor, fields, parse, plain, stored
 
 LOAD = 80  # deliveries
 ANSWER_LIMIT = 16 * 1024  # bytes that are stored
 AWAY = "The database cannot be used now: "
+DOOR = "/admin/setup/"
 
 
 class Site:
@@ -69,12 +71,20 @@ class Site:
         form = fields(self.owner.page("/admin/book/"))
         answer = self.owner.open("POST", "/admin/book/", data=form | {"title": "Changed"})
         assert answer.status_code == 503
-        assert f"{AWAY}{words}. Please try again in a minute." in answer.text
+        is_full = "disk is full" in words
+        said = (
+            f"{DISK_FULL} ({words}). {MAKE_ROOM}"
+            if is_full
+            else f"{AWAY}{words}. Please try again in a minute."
+        )
+        assert said in answer.text
+        assert ("See what takes the room" in answer.text) == is_full
         assert '<a href="/admin/doctor/">' in answer.text
         assert self.owner.get("/admin/doctor/").status_code == 200
         answer = self.second_browser.log_in()
         assert answer.status_code == 503
-        assert "run this on the server: flask --app guestbook doctor" in answer.text
+        said = f"{DISK_FULL}. " if is_full else "run this on the server: flask --app guestbook doctor"
+        assert said in answer.text
         assert words not in answer.text
         assert '<a href="/admin/doctor/">' not in answer.text  # it would lead back to the login
 
@@ -124,6 +134,49 @@ def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
     assert "The disk is full: make room" in findings["writing"]["advice"]
     assert site.receiver.requests == []
     disk.free()
+    site.works_again()
+
+
+def test_with_a_code_the_owner_makes_room_in_the_browser(disk: SmallDisk, site: Site) -> None:
+    with site.app.app_context():
+        read = site.app.config["GUESTBOOK"]
+        backup.own_path(read, "before")
+        backup.write(read, disk.folder / "backups/old.db")
+        kept = backup.write(read, disk.folder / "kept.db").path
+        size = kept.stat().st_size
+        kept.rename(disk.folder / "guestbook-damaged-20260131T235959Z.db")
+    site.visitor.form()
+    disk.fill()
+    door = site.visitor.page(DOOR)
+    assert "There is not even room for a code." in plain(door)
+    assert not (disk.folder / "setup-code.txt").exists()
+    disk.fill(but=8192)  # As after a small file was removed by FTP.
+    assert "not even room" not in plain(site.visitor.page(DOOR))
+    code = (disk.folder / "setup-code.txt").read_text().split()[0]
+    assert site.refuses_kindly()
+    room = site.visitor.open("POST", DOOR, data={"code": code}).headers["Location"]
+    assert room == f"{DOOR}{code}/room"
+    shown = plain(site.visitor.page(room))
+    assert "The disk is full" in shown
+    assert "backups/old.db" in shown
+    assert "guestbook-damaged-20260131T235959Z.db" in shown
+    restore = {"backup": "backups/old.db"}
+    refused = site.visitor.open("POST", f"{DOOR}{code}/restore", data=restore)
+    assert (refused.status_code, "The disk has no room to restore" in refused.text) == (422, True)
+    assert not (disk.folder / "restore.unfinished").exists()
+    for wrong in ([], ["guestbook.db"], ["secret_key"], ["backups/old.db", "../x"]):
+        answer = site.visitor.open("POST", room, data={"files": wrong})
+        assert (answer.status_code, "Choose files of the list." in answer.text) == (422, True)
+    other = f"{DOOR}{'0' * 32}/room"
+    assert [
+        site.visitor.open(how, other, data={"files": "backups/old.db"}).status_code for how in ("GET", "POST")
+    ] == [410, 410]
+    assert (disk.folder / "backups/old.db").exists()
+
+    answer = site.visitor.open("POST", room, data={"files": "backups/old.db"})
+    assert answer.headers["Location"] == room
+    assert not (disk.folder / "backups/old.db").exists()
+    assert disk_room.look(read).free >= size
     site.works_again()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pymysql
 import pytest
 from flask import Flask, Response, request
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from guestbook.storage import engines, preferences
@@ -151,11 +151,13 @@ def test_what_the_owner_has_set_is_not_replaced_by_the_defaults_when_it_cannot_b
     assert stored() == []
 
 
-def test_a_page_whose_connection_cannot_be_made_tries_it_once(app: Flask) -> None:
+def test_a_page_whose_connection_cannot_be_made_tries_it_once(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that freezes would let its visitor wait for each of them."""
     tries = []
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         tries.append(1)
         error = sqlite3.OperationalError("unable to open database file")
         error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
@@ -163,6 +165,6 @@ def test_a_page_whose_connection_cannot_be_made_tries_it_once(app: Flask) -> Non
 
     with app.app_context():
         db.engine.dispose()
-        event.listen(db.engine, "do_connect", refuse, insert=True)
+        monkeypatch.setattr(db.engine.dialect, "connect", refuse)
     assert Visitor(app).get("/admin/login").status_code == 503
     assert len(tries) == 1

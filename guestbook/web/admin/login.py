@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth import login
 from guestbook.lib import clock
-from guestbook.storage import audit_log, database
+from guestbook.storage import audit_log, database, hits_and_notes
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db, writing
 from guestbook.web import error_pages, request_context
@@ -83,6 +83,7 @@ def log_in() -> ResponseReturnValue:
 
 def _form(step: str = "password", **more: object) -> str:
     """Show the form for the password or for the code."""
+    more["is_damaged"] = bool(hits_and_notes.damage(request_context.settings().data_dir))
     return render_template("admin/login.html", step=step, next=request.values.get("next", ""), **more)
 
 

@@ -1,4 +1,4 @@
-"""Set up a new book in the browser; and where the owner has no terminal, make, upgrade or restore its tables.
+"""Set up a new book in the browser; and without a terminal make, upgrade, restore or replace its database.
 
 A code opens these pages, without a login: that of the link which a start prints, or of the file in the data
 folder. It stands in their addresses, so no other website can send their forms. No GET uses it up.
@@ -6,23 +6,35 @@ folder. It stands in their addresses, so no other website can send their forms. 
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from jinja2.filters import do_filesizeformat as size_in_words
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook import settings
 from guestbook.auth import login, second_factor, setup_code
 from guestbook.auth.setup_code import UnusableCode
+from guestbook.background import public_files
 from guestbook.lib import validate
 from guestbook.lib.current_process import in_silence
 from guestbook.lib.errors import Refused
-from guestbook.settings import SETTING_PREFIX, environment, parsers
-from guestbook.storage import audit_log, backup, database, database_errors, preferences, restore
+from guestbook.settings import SETTING_PREFIX, Settings, environment, parsers
+from guestbook.storage import (
+    audit_log,
+    backup,
+    database,
+    database_errors,
+    disk_room,
+    hits_and_notes,
+    preferences,
+    restore,
+)
 from guestbook.storage.audit_log import Actor
+from guestbook.storage.backup import FoundBackup
 from guestbook.storage.database import db, writing
 from guestbook.storage.database_errors import Fault
+from guestbook.storage.restore import RestoreReport, StagedBook
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.login import limit_cookie, set_cookie
@@ -39,13 +51,15 @@ def ask_code(reason: str = "") -> ResponseReturnValue:
     """Say where the owner finds a code, and take it. The file gets one, if none in it counts."""
     data_dir, fault = request_context.settings().data_dir, _fault()
     has_password = not fault and login.has_password(db.session())
-    is_open = not has_password or setup_code.is_requested(data_dir)
+    is_full = disk_room.is_full(request_context.settings())
+    is_open = not has_password or is_full or setup_code.is_requested(data_dir)
     if is_open:
         setup_code.offer_file(data_dir)
     elif not reason:
         return redirect(url_for("admin.dashboard.index"), 303)
     shown = {"reason": reason, "fault": fault, "is_open": is_open, "has_password": has_password}
-    return render_template("admin/setup_code.html", **shown)
+    no_room = is_full and not setup_code.is_requested(data_dir)
+    return render_template("admin/setup_code.html", **shown, is_full=is_full, no_room=no_room)
 
 
 @pages.post("/")
@@ -53,7 +67,8 @@ def enter_code() -> ResponseReturnValue:
     """Go to the page of the code that was typed."""
     code = request.form.get("code", "").strip()
     _require(code)
-    return redirect(url_for(".show_setup", code=code), 303)
+    is_full = disk_room.is_full(request_context.settings())
+    return redirect(url_for(".show_room" if is_full else ".show_setup", code=code), 303)
 
 
 @pages.get("/<code>")
@@ -61,11 +76,16 @@ def show_setup(code: str, **more: object) -> str:
     """Show the form for a new book, or what its tables need first."""
     fault, known = _require(code), request_context.preferences_or_defaults()
     values = {**preferences.typed(known), "address": _seen_address()}
+    data_dir = request_context.settings().data_dir
+    page = "admin/setup_tables.html" if fault else "admin/setup.html"
     return render_template(
-        "admin/setup_tables.html" if fault else "admin/setup.html",
+        "admin/setup_damaged.html" if fault is Fault.DAMAGED else page,
         code=code,
         fault=fault,
-        backups=[(name, name) for name in _backups()],
+        damage=hits_and_notes.damage(data_dir),
+        data_dir=data_dir,
+        backups=_backups(),
+        has_key=request_context.settings().keyring.has,
         values=request.form if "title" in request.form else values,
         writable=_writable_settings(),
         **more,
@@ -148,11 +168,12 @@ def _writable_settings() -> set[str]:
 @responses.form_on(show_setup)
 def make_tables(code: str) -> ResponseReturnValue:
     """Make the tables of a new book, or bring older ones up to date as the command does."""
-    if _require(code) is Fault.OLD_TABLES:
+    fault = _require(code)
+    if fault is Fault.OLD_TABLES:
         from guestbook.storage import upgrade  # Alembic makes a start slower.
 
         upgrade.run(request_context.settings(), progress=in_silence, waiting=lambda: None)
-    else:
+    elif fault is not Fault.DAMAGED:
         database.create_tables(db.engine)
     return _go_on(code)
 
@@ -160,17 +181,53 @@ def make_tables(code: str) -> ResponseReturnValue:
 @pages.post("/<code>/restore")
 @responses.form_on(show_setup)
 def restore_backup(code: str) -> ResponseReturnValue:
-    """Put a backup of the data folder in the place of the book, as the command does."""
+    """Put a backup of the data folder in the place of the book as the command does, also of a damaged one."""
     _require(code)
-    read, file = request_context.settings(), _backups().get(request.form.get("backup", ""))
-    if file is None:
+    read, name = request_context.settings(), request.form.get("backup", "")
+    if name not in _backups():
         raise Refused("Choose one of the backups.", field="backup")
     db.session.remove()  # Its transaction would stand in the way.
-    with restore.staged(read, file) as staged_book:
+    with restore.staged(read, read.data_dir / name) as staged_book:
         if "hold" in request.form:
             restore.hold(staged_book)
-        restore.run(read, staged_book, progress=in_silence, waiting=lambda: None)
+        report = _put_in_place(read, staged_book)
+    public_files.forget(read)
+    responses.say(f"The book is restored: {backup.contents(report.rows)}.")
+    if report.aside:
+        responses.say(f"The damaged file is kept as {report.aside.name}, beside the new one.")
+    if not report.has_key:
+        responses.say(restore.OTHER_KEY)
     return _go_on(code)
+
+
+def _put_in_place(read: Settings, staged_book: StagedBook) -> RestoreReport:
+    try:
+        return restore.run(read, staged_book, progress=in_silence, waiting=lambda: None)
+    except restore.DamagedBook:
+        return restore.replace_damaged(read, staged_book, progress=in_silence, waiting=lambda: None)
+
+
+@pages.get("/<code>/room")
+def show_room(code: str, **more: object) -> str:
+    """Show what takes the room on the disk, and which files the book can do without."""
+    _require(code)
+    read = request_context.settings()
+    shown = {
+        "room": disk_room.look(read),
+        "files": disk_room.removable(read),
+        "is_full": disk_room.is_full(read),
+    }
+    return render_template("admin/setup_room.html", code=code, backups=backup.find(read), **shown, **more)
+
+
+@pages.post("/<code>/room")
+@responses.form_on(show_room)
+def make_room(code: str) -> ResponseReturnValue:
+    """Remove the chosen files."""
+    _require(code)
+    size = disk_room.remove(request_context.settings(), request.form.getlist("files"))
+    responses.say(f"Removed {size_in_words(size)}.")
+    return redirect(url_for(".show_room", code=code), 303)
 
 
 def _go_on(code: str) -> ResponseReturnValue:
@@ -181,36 +238,35 @@ def _go_on(code: str) -> ResponseReturnValue:
     return responses.done(HAS_PASSWORD, "admin.login.log_in")
 
 
-def _backups() -> dict[str, Path]:
+def _backups() -> dict[str, FoundBackup]:
     """Return the backups that lie in the data folder by their names there, the newest first."""
-    data_dir, on_sqlite = request_context.settings().data_dir, request_context.settings().on_sqlite
-    if not on_sqlite and _fault() is Fault.OLD_TABLES:
+    if not request_context.settings().on_sqlite and _fault() is Fault.OLD_TABLES:
         return {}  # On a server, older tables must be upgraded first.
-    found = [*data_dir.glob("*.db"), *(data_dir / backup.OWN_FOLDER).glob("*.db")]
-    ours = [path for path in found if path.is_file() and not path.is_symlink() and backup.is_backup(path)]
-    newest_first = sorted(ours, key=lambda path: path.stat().st_mtime, reverse=True)
-    return {path.relative_to(data_dir).as_posix(): path for path in newest_first}
+    return backup.find(request_context.settings())
 
 
 def _fault() -> Fault | None:
-    """Return what is wrong with the tables that these pages can repair; raise any other error."""
+    """Return what is wrong with the database that these pages can repair; raise any other error."""
+    on_sqlite = request_context.settings().on_sqlite
     try:
         database.require_version(db.engine)
     except SQLAlchemyError as error:
         fault = database_errors.fault_of(error)
-        if not fault.repair:
+        if not fault.repair and not (on_sqlite and fault is Fault.DAMAGED):
             raise
         return fault
-    return None
+    # Where only a part of the file is damaged, the version can be read.
+    is_damaged = on_sqlite and hits_and_notes.damage(request_context.settings().data_dir)
+    return Fault.DAMAGED if is_damaged else None
 
 
 def _require(code: str) -> Fault | None:
-    """Return what is wrong with the tables, if the code counts; else raise UnusableCode, or answer 429."""
+    """Return what is wrong with the database, if the code counts; else raise UnusableCode, or answer 429."""
     fault = _fault()
     try:
         setup_code.check(None if fault else db.session(), request_context.settings().data_dir, code)
     except UnusableCode:
-        if not fault:
+        if not fault and not disk_room.is_full(request_context.settings()):  # Else nothing can be counted.
             row_lookup.count_wrong_link("setup")
         raise
     audit_log.act_as(Actor("admin", name=request.user_agent.string))

@@ -35,7 +35,7 @@ def test_it_works_while_the_database_is_damaged(app: Flask, owner: Owner, tmp_pa
     assert f'<a href="{URL}">ask doctor</a>' in answer.text
     page = owner.page(URL)
     assert "The database is damaged" in text(page.find(".//li[@class='problem']"))
-    assert "restore your last backup" in text(page)
+    assert "restore a backup there" in text(page)
     assert Visitor(app).get(URL).status_code == 303
     assert owner.get("/admin/account/").status_code == 500
 
