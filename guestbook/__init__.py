@@ -42,7 +42,7 @@ def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
 
     typed = app_command.typed_name()
     if typed is None or typed in program.NEEDING_PAGES:
-        app = _app_with_pages(given)
+        app = _app_with_pages(given, with_key_page=typed in (None, "run", "serve"))
         program.register(app)
     else:
         app = app_factory.make(Flask, given, for_doctor=typed == "doctor")
@@ -54,13 +54,16 @@ def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
     return app
 
 
-def _app_with_pages(given: Mapping[str, object] | None, only_path: str | None = None) -> Flask:
+def _app_with_pages(
+    given: Mapping[str, object] | None, only_path: str | None = None, *, with_key_page: bool = True
+) -> Flask:
+    """Make the application with its pages. A web server says on them that the secret key is missing."""
     from guestbook import web
     from guestbook.storage import app_factory
     from guestbook.web import settings_reload
 
     def make() -> Flask:
-        app = app_factory.make(web.Application, given)
+        app = app_factory.make(web.Application, given, for_key_page=with_key_page and given is None)
         web.register(app, only_path)
         return app
 

@@ -47,6 +47,11 @@ def make(data_dir: Path) -> str:
     return _of_file(path, NAME)
 
 
+def put_back(data_dir: Path, key: str) -> None:
+    """Put a copy of the key in its place, unless there is one by now; raises OSError."""
+    files.replace_file(data_dir / KEY_FILE, key, is_secret=True, is_first=True)
+
+
 def replace(data_dir: Path, key: str, old: str) -> None:
     """Put a key into the data folder, and the old one into the file of older keys first; raises OSError.
 

@@ -6,6 +6,7 @@ app. The environment and the files `.env` do not count then, so a test never ope
 
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -36,21 +37,24 @@ A = TypeVar("A", bound=Flask)
 Given = Mapping[str, object] | None  # settings of the environment, or configuration of Flask
 
 
-def make(kind: type[A], given: Given = None, *, for_doctor: bool = False) -> A:
+def make(kind: type[A], given: Given = None, *, for_doctor: bool = False, for_key_page: bool = False) -> A:
     """Make the application from the environment, or from the given settings or configuration of Flask.
 
     For doctor it makes no data folder and no secret key. A wrong setting ends the process, as below.
     """
     from guestbook.storage import database  # imported here, because a page by CGI needs no SQLAlchemy
 
-    app = without_database(kind, given, for_doctor=for_doctor)
+    app = without_database(kind, given, for_doctor=for_doctor, for_key_page=for_key_page)
     database.init_app(app, app.config["GUESTBOOK"])
     return app
 
 
-def without_database(kind: type[A], given: Given = None, *, for_doctor: bool = False) -> A:
+def without_database(
+    kind: type[A], given: Given = None, *, for_doctor: bool = False, for_key_page: bool = False
+) -> A:
     """Make the application with its settings alone.
 
+    With `for_key_page` a missing key is left to its pages: see `GivenConfig.lacks_key`.
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
     where another exception would be a traceback.
     """
@@ -58,7 +62,8 @@ def without_database(kind: type[A], given: Given = None, *, for_doctor: bool = F
         config = _read_given(given)
         read = settings.load(config.environ, alone=config.is_alone, for_doctor=for_doctor)
         if not (read.secret_key or for_doctor):
-            read = replace(read, secret_key=_first_key(read))
+            config.lacks_key = for_key_page and _is_needed(read)
+            read = replace(read, secret_key=secrets.token_hex(32) if config.lacks_key else _first_key(read))
     except settings.NotNow as error:
         sys.stderr.write(f"Error: {error}\n")
         raise SystemExit(TRY_LATER) from None
@@ -75,20 +80,26 @@ def without_database(kind: type[A], given: Given = None, *, for_doctor: bool = F
 
 def _first_key(read: Settings) -> str:
     """Make the secret key of a new book; raises SettingsError where the database has secrets of another."""
+    if _is_needed(read):
+        raise SettingsError(KEY_MISSING.format(read.data_dir / secret_key.KEY_FILE))
+    return secret_key.make(read.data_dir)
+
+
+def _is_needed(read: Settings) -> bool:
+    """Whether the database has secrets that need the key that is missing; raises NotNow."""
     from sqlalchemy.exc import SQLAlchemyError  # imported here, because a start with a key asks no database
 
     from guestbook.storage import database_errors, encrypted_columns, engines
 
-    path = read.data_dir / secret_key.KEY_FILE
     file = database_url.sqlite_file(read.data_dir, read.database_url)
+    if file and not file.exists():
+        return False
     try:
-        if file is None or file.exists():
-            with engines.opened(read, engines.FOR_REQUESTS) as engine:
-                if encrypted_columns.are_locked(engine, read.keyring):
-                    raise SettingsError(KEY_MISSING.format(path))
+        with engines.opened(read, engines.FOR_REQUESTS) as engine:
+            return encrypted_columns.are_locked(engine, read.keyring)
     except SQLAlchemyError as error:
+        path = read.data_dir / secret_key.KEY_FILE
         raise settings.NotNow(NOT_SEEN.format(path, database_errors.words(error))) from None
-    return secret_key.make(read.data_dir)
 
 
 FLASK_KEYS = (  # Flask and Flask-SQLAlchemy read these themselves
@@ -118,6 +129,8 @@ class GivenConfig:
     environ: Mapping[str, str] | None = None
     for_flask: dict[str, Any] = field(default_factory=dict)
     is_alone: bool = False  # The environment and the files `.env` do not count.
+    # The secret key is missing. The app has a random one, and stores and sends nothing until it is back.
+    lacks_key: bool = False
     folder: Path | None = None
 
 

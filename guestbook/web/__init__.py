@@ -66,7 +66,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from guestbook.storage import database
-    from guestbook.web import database_error_pages, front_page_cache
+    from guestbook.web import database_error_pages, front_page_cache, missing_key
 
     register_public(app, lambda: database.require_version(database.db.engine))
     if only_path is None:  # A CGI process answers one request.
@@ -74,6 +74,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
     send_after_requests.init_app(app)  # It runs after kept pages too.
     public_pages.init_app(app, partial(_add_hits, app))
     app.register_error_handler(SQLAlchemyError, database_error_pages.answer)
+    missing_key.init_app(app)
     writes_files = app.config["GUESTBOOK"].public_folder is not None
     if writes_files:
         app.after_request(partial(_keep_files_right, app))

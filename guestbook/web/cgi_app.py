@@ -43,7 +43,7 @@ class OtherVersion(Exception):
 
 def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     """Return the app for a reader; the whole one where the book is no plain SQLite file."""
-    app = app_factory.without_database(Flask, given)
+    app = app_factory.without_database(Flask, given, for_key_page=given is None)
     settings: Settings = app.config["GUESTBOOK"]
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():

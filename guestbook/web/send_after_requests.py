@@ -122,7 +122,7 @@ def init_app(app: Flask) -> None:
     """Let short passes be run, and if the owner wants that, at the end of requests."""
     settings: Settings = app.config["GUESTBOOK"]
     app.extensions[EXTENSION] = ShortPasses(app)
-    if settings.send_after_requests:
+    if settings.send_after_requests and not app.extensions["guestbook"].lacks_key:
         app.wsgi_app = _after_requests(app, app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
 
 

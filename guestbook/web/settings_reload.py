@@ -1,6 +1,7 @@
 """A server follows the `.env` of the data folder: when it was changed, the application is made again.
 
-So the owner can set the book's address on a page, or by FTP, without a restart.
+So the owner can set the book's address on a page, or by FTP, without a restart. The same
+happens when a missing secret key is back.
 """
 
 import logging
@@ -10,6 +11,7 @@ from typing import Any
 from flask import Flask
 
 from guestbook.lib import files
+from guestbook.settings import secret_key
 from guestbook.storage.database import db
 
 log = logging.getLogger(__name__)
@@ -27,14 +29,20 @@ class SettingsFollower:
     def __init__(self, app: Flask, make: Callable[[], Flask]) -> None:
         self.app, self._answer, self._make = app, app.wsgi_app, make
         self._path = app.config["GUESTBOOK"].data_dir / ".env"
-        self._seen = files.state_of(self._path)
+        self._seen = self._state()
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         """Answer one request; a look at the file takes some microseconds."""
-        if (now := files.state_of(self._path)) != self._seen:
+        if (now := self._state()) != self._seen:
             self._seen = now  # Other threads go on with the old settings until the new ones are read.
             self._follow()
         return self._answer(environ, start)
+
+    def _state(self) -> tuple[object, ...]:
+        """Return what changes with the file, and with that of a missing secret key."""
+        key = self._path.with_name(secret_key.KEY_FILE)
+        lacks_key = self.app.extensions["guestbook"].lacks_key
+        return files.state_of(self._path), files.state_of(key) if lacks_key else None
 
     def _follow(self) -> None:
         try:
@@ -45,3 +53,4 @@ class SettingsFollower:
         with self.app.app_context():
             db.engine.dispose()  # The connections of requests under way are closed after them.
         self.app, self._answer = fresh, fresh.wsgi_app
+        self._seen = self._state()

@@ -4,7 +4,9 @@ A code opens these pages, without a login: that of the link which a start prints
 folder. It stands in their addresses, so no other website can send their forms. No GET uses it up.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
@@ -19,13 +21,14 @@ from guestbook.background import public_files
 from guestbook.lib import validate
 from guestbook.lib.current_process import in_silence
 from guestbook.lib.errors import Refused
-from guestbook.settings import SETTING_PREFIX, Settings, environment, parsers
+from guestbook.settings import SETTING_PREFIX, Settings, environment, parsers, secret_key
 from guestbook.storage import (
     audit_log,
     backup,
     database,
     database_errors,
     disk_room,
+    encrypted_columns,
     hits_and_notes,
     preferences,
     restore,
@@ -35,7 +38,7 @@ from guestbook.storage.backup import FoundBackup
 from guestbook.storage.database import db, writing
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.restore import RestoreReport, StagedBook
-from guestbook.web import request_context, row_lookup
+from guestbook.web import missing_key, request_context, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.login import limit_cookie, set_cookie
 
@@ -52,14 +55,17 @@ def ask_code(reason: str = "") -> ResponseReturnValue:
     data_dir, fault = request_context.settings().data_dir, _fault()
     has_password = not fault and login.has_password(db.session())
     is_full = disk_room.is_full(request_context.settings())
-    is_open = not has_password or is_full or setup_code.is_requested(data_dir)
+    lacks_key = missing_key.is_missing()
+    is_open = not has_password or is_full or lacks_key or setup_code.is_requested(data_dir)
     if is_open:
         setup_code.offer_file(data_dir)
     elif not reason:
         return redirect(url_for("admin.dashboard.index"), 303)
     shown = {"reason": reason, "fault": fault, "is_open": is_open, "has_password": has_password}
     no_room = is_full and not setup_code.is_requested(data_dir)
-    return render_template("admin/setup_code.html", **shown, is_full=is_full, no_room=no_room)
+    return render_template(
+        "admin/setup_code.html", **shown, is_full=is_full, no_room=no_room, lacks_key=lacks_key
+    )
 
 
 @pages.post("/")
@@ -67,8 +73,8 @@ def enter_code() -> ResponseReturnValue:
     """Go to the page of the code that was typed."""
     code = request.form.get("code", "").strip()
     _require(code)
-    is_full = disk_room.is_full(request_context.settings())
-    return redirect(url_for(".show_room" if is_full else ".show_setup", code=code), 303)
+    page = ".show_room" if disk_room.is_full(request_context.settings()) else ".show_setup"
+    return redirect(url_for(".show_key" if missing_key.is_missing() else page, code=code), 303)
 
 
 @pages.get("/<code>")
@@ -230,6 +236,54 @@ def make_room(code: str) -> ResponseReturnValue:
     return redirect(url_for(".show_room", code=code), 303)
 
 
+@pages.get("/<code>/key")
+def show_key(code: str, **more: object) -> str:
+    """Say what is encrypted with the missing key, and take a copy of it."""
+    _require(code)
+    return render_template("admin/setup_key.html", code=code, locked=_locked_rows(), **more)
+
+
+@pages.post("/<code>/key")
+@responses.form_on(show_key)
+def put_key(code: str) -> ResponseReturnValue:
+    """Put a copy of the key back if it decrypts secrets of the book; or make a new one where it is lost."""
+    _require(code)
+    if not missing_key.is_missing():
+        return redirect(url_for("admin.login.log_in"), 303)
+    data_dir, key = request_context.settings().data_dir, request.form.get("key", "").strip()
+    is_lost = "lost" in request.form and not key
+    try:
+        if is_lost:
+            secret_key.make(data_dir)
+        else:
+            secret_key.put_back(data_dir, _checked_key(key))
+    except (OSError, settings.SettingsError) as error:
+        raise Refused(f"The key cannot be stored: {getattr(error, 'strerror', None) or error}.") from None
+    setup_code.remove_file(data_dir)
+    return render_template("admin/setup_key.html", is_lost=is_lost, is_done=True)
+
+
+def _checked_key(key: str) -> str:
+    """Return the key if more secrets can be decrypted with it than without; raises Refused."""
+    if not key:
+        raise Refused("Paste the key, or say that it is lost.", field="key")
+    try:
+        parsers.secret(key)
+    except ValueError as error:
+        raise Refused(f"This is not the key: {error}.", field="key") from None
+    if _locked_rows((key,)).total() >= _locked_rows().total():
+        raise Refused("This is another key: it decrypts none of the secrets of the book.", field="key")
+    return key
+
+
+def _locked_rows(keys: tuple[str, ...] = ()) -> Counter[str]:
+    """Return of how many rows of each table secrets cannot be decrypted with these and the older keys."""
+    read = request_context.settings()
+    keyring = replace(read, secret_key="", secret_key_fallbacks=keys + read.secret_key_fallbacks).keyring
+    with db.engine.connect() as connection:
+        return Counter(table for table, _ in encrypted_columns.look(connection, keyring).unreadable)
+
+
 def _go_on(code: str) -> ResponseReturnValue:
     """Go to the login if the book has a password now, else on with the same code."""
     if not login.has_password(db.session()):
@@ -266,7 +320,8 @@ def _require(code: str) -> Fault | None:
     try:
         setup_code.check(None if fault else db.session(), request_context.settings().data_dir, code)
     except UnusableCode:
-        if not fault and not disk_room.is_full(request_context.settings()):  # Else nothing can be counted.
+        # Else nothing can be counted.
+        if not fault and not missing_key.is_missing() and not disk_room.is_full(request_context.settings()):
             row_lookup.count_wrong_link("setup")
         raise
     audit_log.act_as(Actor("admin", name=request.user_agent.string))
