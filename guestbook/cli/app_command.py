@@ -17,7 +17,7 @@ from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import printable, shortened
 from guestbook.settings import Settings, environment, installation
 from guestbook.settings.installation import PROGRAM
-from guestbook.storage import audit_log, database, database_errors
+from guestbook.storage import audit_log, database, database_errors, hits_and_notes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
@@ -102,6 +102,8 @@ def call(function: Callable[[], object], *, any_version: bool = False, fill: flo
 def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     """End with the sentence that fits the database's error."""
     fault = database_errors.fault_of(error)
+    if fault is Fault.DAMAGED and settings().on_sqlite:  # The page that restores a backup opens then.
+        hits_and_notes.note_damage(settings().data_dir, database_errors.words(error))
     is_clear = fault is Fault.NO_TABLES or isinstance(error, WrongVersion)
     sentence = fault.value if is_clear else f"{fault.value}: {database_errors.words(error)}"
     advice = database_errors.advice_on_damage(error) if fault is Fault.DAMAGED else REPAIRS.get(fault)

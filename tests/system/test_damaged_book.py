@@ -27,6 +27,7 @@ from tests.support.processes import wait_for
 from tests.support.visitor import GREETING, Visitor, attributes, fields, hrefs, parse, plain
 
 PAGE = 4096  # bytes
+DOOR = "/admin/setup/"
 DAMAGED = "The database is damaged, or the file is no database: "
 TABLE, INDEX, IDS, QUEUE = "comments", "comments_by_status", "sqlite_autoindex_comments_1", "deliveries"
 
@@ -99,6 +100,7 @@ def test_a_command_says_so_in_one_line(
     assert said.endswith(f". {FILE_DAMAGED}\n")
     assert "written" not in said
     assert [path for path in tmp_path.iterdir() if path.name.startswith("new")] == []
+    assert "The database is damaged." in plain(Visitor(app).page(DOOR))
 
 
 def test_upgrade_says_so_and_changes_nothing(app: Flask, tmp_path: Path, spoil: Spoil) -> None:
@@ -173,7 +175,6 @@ def test_healthz_names_the_damage(app: Flask, spoil: Spoil, damaged: str) -> Non
 # --- a backup takes its place, in the browser
 
 
-DOOR = "/admin/setup/"
 SEEN_AT = {TABLE: "/admin/comments/", QUEUE: "/admin/deliveries/", "book_state": "/admin/login"}
 
 
