@@ -200,10 +200,7 @@ def run(
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency, own=own)
         host, tally, until, stop = running.host, dispatcher.tally, running.until, running.stop
         running.tally, beside = tally, inbox if options.inbox else None
-        if options.stay:  # The next pass has the new settings, such as the book's address.
-            file = settings.data_dir / ".env"
-            before = files.state_of(file)
-            stop.set_when(lambda: files.state_of(file) != before)
+        stop.set_when(_reason_to_end(settings, stays=options.stay))
 
         def tick() -> None:
             host.keep()
@@ -217,6 +214,16 @@ def run(
     report = PassReport(tally, inbox.counts)
     _log_figures(options, report)
     return report
+
+
+def _reason_to_end(settings: Settings, *, stays: bool) -> Callable[[], bool]:
+    """Return what says whether a pass must end: a command waits for it, or the settings have changed.
+
+    The latter is of one that stays: the next pass has the new settings, such as the book's address.
+    """
+    file = settings.data_dir / ".env"
+    before = files.state_of(file)
+    return lambda: locks.must_pass_end(settings.data_dir) or (stays and files.state_of(file) != before)
 
 
 def _log_figures(options: Options, report: PassReport) -> None:

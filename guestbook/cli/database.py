@@ -206,9 +206,10 @@ def _url(context: click.Context, param: click.Parameter, value: str) -> str:
 def migrate_to(url: str) -> None:
     """Copy the book to another database, and check the copy.
 
-    Stop the web server, cron and workers first. URL is like GUESTBOOK_DATABASE_URL; with - it is read from
-    standard input, which hides its password. The database must be empty. If the command is interrupted, or
-    the book changes meanwhile, the database stays empty: run it again.
+    Stop the web server, cron and workers first. A pass that is at work is asked to end, and gets a minute.
+    URL is like GUESTBOOK_DATABASE_URL; with - it is read from standard input, which hides its password. The
+    database must be empty. If the command is interrupted, or the book changes meanwhile, the database stays
+    empty: run it again.
     """
     try:
         report = move_book(app_command.settings(), url, progress=show_progress, waiting=say_waiting)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from guestbook.lib import clock, text
+from guestbook.lib import clock, locks, text
 from guestbook.lib.current_process import Step
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
@@ -190,8 +190,8 @@ def show_progress(label: str, length: int, *, to_position: bool = False) -> Iter
 
 
 def say_waiting() -> None:
-    """Say that the work begins after the present pass."""
-    click.echo("A pass is running; waiting for its end.", err=True)
+    """Say that the work begins after the present pass, which was asked to end."""
+    click.echo(f"A pass is running; waiting for its end, up to {locks.PASS_WAIT:g} seconds.", err=True)
 
 
 def ask(question: str, nothing: str, verb: str) -> None:

@@ -19,9 +19,15 @@ from guestbook.lib import files
 from guestbook.lib.errors import Refused
 
 PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
+PASS_TO_END = "pass-to-end.lock"  # held by a command that asks the pass to end
 BACKUP, RESTORE = "backup.lock", "restore.lock"
 RETRY_EVERY = 0.1  # seconds
-PASS_WAIT = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
+PASS_WAIT = 60.0  # seconds for the pass that is at work; one that is asked to end finishes its requests
+LOOK_WAIT = 1.0  # seconds; the pass holds the other lock for a moment whenever it looks
+STILL_AT_WORK = (
+    "{} is still at work after {:g} seconds. Stop what runs it (cron, cron --stay, run or a service), and "
+    "run this again."
+)
 MODE = 0o600  # any user who can open the file can hold the lock for ever
 log = logging.getLogger(__name__)
 
@@ -52,11 +58,27 @@ def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = la
 
 @contextmanager
 def without_passes(data_dir: Path, waiting: Callable[[], None], others: str = "A pass") -> Iterator[None]:
-    """Wait for the pass of this machine, then keep passes away; raises Refused if it does not end."""
-    with taken(data_dir / PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet:
-        if not is_quiet:
-            raise Refused(f"{others} is still at work. Stop cron, and run this again.")
-        yield
+    """Ask the pass of this machine to end, then keep passes away; raises Refused if it does not end."""
+    from guestbook.lib import wakeup_socket  # A pass that has nothing to do starts faster without it.
+
+    with taken(data_dir / PASS_TO_END, patience=LOOK_WAIT):
+        wakeup_socket.send(data_dir)
+        with taken(data_dir / PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet:
+            if not is_quiet:
+                raise Refused(STILL_AT_WORK.format(others, PASS_WAIT))
+            yield
+
+
+def must_pass_end(data_dir: Path) -> bool:
+    """Whether a command asks the pass of this data folder to end; only the pass itself looks."""
+    try:
+        descriptor = os.open(data_dir / PASS_TO_END, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:  # No command has asked yet.
+        return False
+    try:
+        return not _is_ours(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _opened(path: Path) -> tuple[int | None, str]:

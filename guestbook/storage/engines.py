@@ -1,5 +1,6 @@
 """The set-up of engines: how their connections begin, how long they wait, which file they use."""
 
+import io
 import logging
 import math
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from guestbook.storage.sqlite_file import Opened, OpenFile
 
 WAKEUP_FOLDER = "guestbook_data_dir"  # a key among the execution options of an engine
 CONNECT_WAIT = 10  # seconds for a new connection
+CONNECT_TRIES = 3  # until a server counts as frozen in the middle of a statement that may take hours
 # A server's own clock, in seconds since 1970, whatever the clocks of its clients say.
 SECONDS_BY_SERVER = {
     "postgresql": "extract(epoch FROM clock_timestamp())",
@@ -35,6 +38,7 @@ SECONDS_BY_SERVER = {
 # that must not change is locked. Older servers see a comment here.
 READ_NEWEST = "/*M!110602 , innodb_snapshot_isolation = OFF */"
 RENEW_AFTER = 300  # seconds; after a failover an old connection may lead to a server that only reads
+NO_ANSWER = "the server did not answer for {:g} seconds"
 SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
 
 
@@ -57,13 +61,15 @@ def options(settings: Settings, connect_wait: int = 0) -> dict[str, Any]:
     return {**kept, "connect_args": connect_args, "use_native_hstore": False}
 
 
-def _set_limits(raw: Any, waits: "Waits", *, may_idle: bool) -> None:
-    """Set on a new connection what no URL can: the server ends idle transactions, which frees their locks.
+def _connected(connect: Callable[[], Any], waits: "Waits", *, may_idle: bool) -> Any:
+    """Return a new connection with the limits that no URL can set.
 
-    So it does with statements that wait too long for a lock. In the middle of a statement PostgreSQL waits
-    for the rest of it, but not for a host that TCP finds gone.
+    The server ends idle transactions, which frees their locks, and statements that wait too long for a lock.
+    In the middle of a statement PostgreSQL waits for the rest of it, but not for a host that TCP finds gone.
     """
-    limit_silence(raw, waits.answer)
+    raw = connect()
+    may_last = partial(_answers_others, connect) if waits.may_take_hours else _gives_up
+    limit_silence(raw, waits.answer, may_last)
     idle, lock_wait = 0 if may_idle else SILENCE, waits.on_server
     if hasattr(raw, "pgconn"):  # PostgreSQL's
         values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
@@ -80,6 +86,7 @@ def _set_limits(raw: Any, waits: "Waits", *, may_idle: bool) -> None:
     raw.commit()
     if isinstance(own := getattr(raw, "_sock", None), socket.socket):  # PyMySQL's
         _notice_silence(own)
+    return raw
 
 
 def _probes() -> dict[str, int]:
@@ -98,16 +105,37 @@ def _notice_silence(own: socket.socket) -> None:
                 own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def limit_silence(raw: Any, seconds: float | None) -> None:
-    """Give up a connection whose server is silent for so long while we wait: TCP notices no frozen one."""
-    if not hasattr(raw, "pgconn"):  # PyMySQL looks at these before it reads and writes.
-        raw._read_timeout = raw._write_timeout = seconds
-    elif seconds:  # libpq has no such limit, but psycopg does all its waiting in this method.
+def _gives_up() -> bool:
+    return False
+
+
+def _answers_others(connect: Callable[[], Any]) -> bool:
+    """Whether the server answers one of a few new connections in time, if only by refusing it."""
+    return any(_is_answered(connect) for _ in range(CONNECT_TRIES))
+
+
+def _is_answered(connect: Callable[[], Any]) -> bool:
+    began = time.monotonic()
+    with suppress(Exception):  # Each driver has other classes for a refusal.
+        connect().close()
+    return time.monotonic() - began < CONNECT_WAIT
+
+
+def limit_silence(raw: Any, seconds: float, may_last: Callable[[], bool]) -> None:
+    """Give up a connection whose server is silent for so long while we wait: TCP notices no frozen one.
+
+    `may_last` is asked first. While it says yes, we wait for so long again.
+    """
+    if hasattr(raw, "pgconn"):  # libpq has no such limit, but psycopg does all its waiting in this method.
         wait = raw.wait
-        raw.wait = lambda steps, *how, **named: wait(_within(seconds, raw, steps), *how, **named)
+        raw.wait = lambda steps, *how, **named: wait(_within(seconds, raw, steps, may_last), *how, **named)
+    else:  # PyMySQL looks at these before it reads and writes.
+        raw._read_timeout = raw._write_timeout = seconds
+        raw._rfile.close()
+        raw._rfile = io.BufferedReader(_PatientReader(raw._sock, may_last))
 
 
-def _within(seconds: float, raw: Any, steps: Any) -> Generator[Any, Any, Any]:
+def _within(seconds: float, raw: Any, steps: Any, may_last: Callable[[], bool]) -> Generator[Any, Any, Any]:
     """Pass on psycopg's steps, each of which waits for the socket; it looks several times a second."""
     until, is_ready = time.monotonic() + seconds, None
     while True:
@@ -116,9 +144,31 @@ def _within(seconds: float, raw: Any, steps: Any) -> Generator[Any, Any, Any]:
         except StopIteration as end:
             return end.value
         if time.monotonic() >= until:
-            raw.close()
-            raise raw.OperationalError(f"the server did not answer for {seconds:g} seconds")
+            if not may_last():
+                raw.close()
+                raise raw.OperationalError(NO_ANSWER.format(seconds))
+            until = time.monotonic() + seconds
         is_ready = yield step
+
+
+class _PatientReader(io.RawIOBase):
+    """What PyMySQL reads from. Python's own file of a socket cannot be read again after a time-out."""
+
+    def __init__(self, own: socket.socket, may_last: Callable[[], bool]) -> None:
+        self._own, self._may_last = own, may_last
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there, or wait for it."""
+        while True:
+            try:
+                return self._own.recv_into(buffer)
+            except TimeoutError:
+                if not self._may_last():
+                    raise TimeoutError(NO_ANSWER.format(self._own.gettimeout())) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +180,8 @@ class Waits:
     on_server: int  # seconds for a lock of a server; 0 leaves it to the server
     at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
-    answer: float | None = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
+    answer: float = 60.0  # seconds for an answer of a server, more than a pass waits for a lock
+    may_take_hours: bool = False  # A statement may, while the server answers others.
     statement: int = 0  # seconds for a statement of a server, and for a connection to it; 0 for the usual
 
 
@@ -138,7 +189,8 @@ FOR_PASSES = Waits(write=20.0, read=10.0, on_server=30, at_once=1_000_000)
 # Half of the README's threads may wait. A request waits only once for a lock on a server.
 FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0, answer=15.0)
 FOR_SHORT_PASSES = replace(FOR_REQUESTS, write=0.5, read=0.5, on_server=1, retry=0.5)  # inside a request
-FOR_LONG_WORK = replace(FOR_PASSES, on_server=0, answer=None)  # One statement of `restore` may take hours.
+# One statement of `restore` or `upgrade` may take hours.
+FOR_LONG_WORK = replace(FOR_PASSES, on_server=600, may_take_hours=True)
 chosen_waits: ContextVar[Waits | None] = ContextVar("waits", default=None)  # how long this thread waits now
 
 
@@ -185,8 +237,12 @@ def set_up(engine: Engine, settings: Settings, *, waits: Callable[[], Waits], ma
     for logger in map(logging.getLogger, RAISING_LOGGERS):  # They would log tracebacks of lost connections.
         if logger.level == logging.NOTSET:  # Nobody has chosen one.
             logger.setLevel(logging.CRITICAL)
-    # This comes before SQLAlchemy's own first statements.
-    event.listen(engine, "connect", lambda raw, _: _set_limits(raw, waits(), may_idle=may_idle), insert=True)
+
+    def connect(dialect: Any, _record: Any, names: Any, options: Any) -> Any:
+        """Connect before SQLAlchemy's own first statements."""
+        return _connected(partial(dialect.connect, *names, **options), waits(), may_idle=may_idle)
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "handle_error", database_errors.correct_disconnect)
 
 

@@ -79,9 +79,12 @@ def test_a_terminal_sees_how_far_it_is(app: Flask, terminal: Terminal, target: s
     assert all(words in said for words in ("Copying", "Checking", "100%", "TABLE "))
 
 
-def test_a_wait_for_a_pass_is_told(shell: Shell, environ: dict[str, str], forks: Forks, target: str) -> None:
-    at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "1")
+def test_a_pass_that_stays_is_asked_to_end(
+    shell: Shell, environ: dict[str, str], forks: Forks, target: str
+) -> None:
+    at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "600")
     at_work.is_at_work()
     result = shell.result("migrate-to", target)
-    assert (result.exit_code, result.stderr) == (0, "A pass is running; waiting for its end.\n")
-    assert at_work.wait() == 0
+    said = "A pass is running; waiting for its end, up to 60 seconds.\n"
+    assert (result.exit_code, result.stderr) == (0, said)
+    assert (at_work.wait(), at_work.printed) == (0, "")

@@ -85,7 +85,8 @@ def test_the_file_and_the_data_folder_may_have_names_that_mean_something_in_urls
     file = backup.write(settings.load(at(home)), folder / "b?c=%41#.db").path
     restored(replace(there, data_dir=folder), file)
     assert dump(backup.write(there, tmp_path / "back.db").path) == dump(home / "guestbook.db")
-    assert {path.name for path in folder.iterdir()} <= {file.name, "pass.lock", "restore.lock"}
+    kept = {file.name, locks.PASS, locks.PASS_TO_END, locks.RESTORE}
+    assert {path.name for path in folder.iterdir()} <= kept
 
 
 def test_a_restore_that_begins_again_keeps_one_backup_of_the_book(

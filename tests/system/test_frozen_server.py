@@ -4,14 +4,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from guestbook.storage import database, engines
 from guestbook.storage.models import Comment
-from tests.conftest import running
+from tests.conftest import running, settings_for
+from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.freezing_proxy import FreezingProxy
 from tests.support.receiver import Receiver
@@ -46,9 +48,15 @@ def soon(seconds: float) -> Iterator[None]:
     assert time.monotonic() - began < seconds
 
 
+def number_of_comments(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(Comment)) or 0
+
+
 @pytest.fixture
 def proxied(each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxied]:
     monkeypatch.setattr(engines, "CONNECT_WAIT", CONNECT)
+    monkeypatch.setattr(engines, "CONNECT_TRIES", 1)
     monkeypatch.setattr(database, "RETRY_FOR", ANSWER)
     monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, answer=ANSWER))
     monkeypatch.setattr(engines, "FOR_REQUESTS", replace(engines.FOR_REQUESTS, answer=ANSWER))
@@ -114,12 +122,69 @@ def test_a_visitor_gets_a_page_in_time_and_the_comment_is_there_once(
         assert visitor.get("/").status_code == 503
     proxied.proxy.thaw()
     assert visitor.get("/").status_code == 200
-    with each_book.engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(Comment)) == 1
+    assert number_of_comments(each_book.engine) == 1
 
 
-def test_the_copy_of_a_book_waits_for_a_statement_that_takes_long(proxied: Proxied) -> None:
-    seconds = {"postgresql": "pg_sleep(1.5)", "mariadb": "sleep(1.5)"}
-    with engines.opened(proxied.app.config["GUESTBOOK"]) as engine, engine.connect() as connection:
+LONG_WORK = replace(engines.FOR_LONG_WORK, answer=ANSWER)
+READ, STORE = b"SELECT count(*)", b"INSERT INTO comments"
+
+
+@pytest.fixture
+def empty(each_environ: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of the same server."""
+    mode = "postgresql" if "postgresql" in each_environ["GUESTBOOK_DATABASE_URL"] else "mariadb"
+    with databases.fresh(mode, tmp_path) as url:
+        yield url
+
+
+def long_command(app: Flask, *typed: str) -> tuple[int, str]:
+    """Run a command with statements that may take hours; return its exit code and what it said."""
+    with engines.waiting(LONG_WORK), app.app_context():
+        result = app.test_cli_runner().invoke(args=typed)
+    return result.exit_code, result.stderr
+
+
+@pytest.mark.parametrize("command", ["backup", "migrate-to", "comments export"])
+def test_a_command_that_may_take_hours_ends_when_its_server_freezes_in_a_statement(
+    each_book: Book, proxied: Proxied, tmp_path: Path, command: str
+) -> None:
+    each_book.publish(3)
+    file = tmp_path / "file"
+    proxied.proxy.freeze_at(READ if command != "comments export" else b"FROM comments", swallows=True)
+    place = f"sqlite:///{file}" if command == "migrate-to" else str(file)
+    code, said = long_command(proxied.app, *command.split(), place)
+    assert (code, AWAY in said, f"the server did not answer for {ANSWER} second" in said) == (75, True, True)
+    proxied.proxy.thaw()
+    code, _ = long_command(proxied.app, *command.split(), place)
+    assert code == 0
+
+
+@pytest.mark.parametrize("moment", ["statement", "commit", "made"])
+def test_a_move_ends_when_its_target_freezes_and_can_be_repeated(
+    proxied: Proxied, empty: str, tmp_path: Path, moment: str
+) -> None:
+    with (
+        FreezingProxy(empty) as target,
+        running(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")) as app,
+    ):
+        with app.app_context():
+            factories.sign()
+        words = (STORE,) if moment == "statement" else (STORE, proxied.commit)
+        target.freeze_at(*words, swallows=moment != "made")
+        code, said = long_command(app, "migrate-to", target.url)
+        assert (code, "The target cannot be used now: " in said) == (75, True)
+        assert f"the server did not answer for {ANSWER} second" in said
+        target.thaw()
+        code, said = long_command(app, "migrate-to", target.url)
+        # A server may make a commit after we have given it up.
+        assert code == 0 or (moment != "statement" and "holds a book already" in said)
+        with engines.opened(replace(app.config["GUESTBOOK"], database_url=empty)) as engine:
+            assert number_of_comments(engine) == 1
+
+
+def test_a_statement_may_take_long_while_the_server_answers_others(proxied: Proxied) -> None:
+    seconds = {"postgresql": "pg_sleep(2.5)", "mariadb": "sleep(2.5)"}
+    read = proxied.app.config["GUESTBOOK"]
+    with engines.waiting(LONG_WORK), engines.opened(read) as engine, engine.connect() as connection:
         name = "postgresql" if engine.dialect.name == "postgresql" else "mariadb"
         connection.exec_driver_sql(f"SELECT {seconds[name]}")
