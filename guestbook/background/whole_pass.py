@@ -211,6 +211,8 @@ def run(
         if beside and (not options.outbox or tally.local_error):  # Such a fault does not concern the inbox.
             inbox.drain(until=until, stop=stop)
         inbox.close()
+    if stop.is_set():  # One of crontab's that ends by itself is followed by the next one.
+        host.leave()
     report = PassReport(tally, inbox.counts)
     _log_figures(options, report)
     return report

@@ -1,8 +1,14 @@
-"""Which hosts use a book on SQLite: each has a note beside the file. Only the one that came first writes."""
+"""Which hosts use a book on SQLite: each has a note beside the file. Only the one that came first writes.
 
+The processes of a host share a lock beside its note. The last one that is stopped removes both.
+"""
+
+import fcntl
 import hashlib
 import json
+import os
 import time
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +22,7 @@ from guestbook.settings import Settings, database_url, installation
 ACTIVE_FOR = timedelta(minutes=15)  # a host counts for so long after its last note
 NOTE_EVERY = 300.0  # seconds between two notes of one process
 LOOK_EVERY = 5.0  # seconds between two looks of one process for other hosts
+LOCK_TRIES, LOCK_PAUSE = 100, 0.01  # the pause in seconds; a process that leaves holds the lock for a moment
 GONE_AFTER = timedelta(days=2)  # a host that has gone
 JUST_AFTER = timedelta(milliseconds=1)
 WEB, PASS, TAKE_OVER = "web server", "passes", "take-over"  # what a host does; the last is a command
@@ -76,25 +83,62 @@ class FirstHost:
 
 
 class HostNote(FirstHost):
-    """What a process does with its book's file. On PostgreSQL and MariaDB it has nothing to note."""
+    """What a process does with its book's file. On PostgreSQL and MariaDB it has nothing to note.
 
-    def __init__(self, settings: Settings, does: str) -> None:
+    With `leaves` the end of the process calls `leave`, unless it is killed.
+    """
+
+    def __init__(self, settings: Settings, does: str, *, leaves: bool = False) -> None:
         super().__init__(database_url.sqlite_file(settings.data_dir, settings.database_url))
         self._does, self._next_note = does, 0.0
+        self._leaves = leaves
+        self._end: weakref.finalize[..., Any] | None = None
 
     def renew(self) -> None:
         """Note that this host is active, every five minutes; a full disk keeps nobody from working."""
         if self.file is None or time.monotonic() < self._next_note:
             return
         self._next_note = time.monotonic() + NOTE_EVERY
+        if self._end is None and (lock := _shared_lock(self.file)) is not None:
+            self._end = weakref.finalize(self, _let_go, self.file, lock, os.getpid(), self._leaves)
         with suppress(OSError):
             _write(self.file, self._does, clock.now())
+
+    def leave(self) -> None:
+        """Remove the note, so that another host may write at once, unless a process of this host goes on."""
+        if self._end and (found := self._end.detach()):
+            file, lock, process, _ = found[2]
+            _let_go(file, lock, process, True)
 
     def keep(self) -> None:
         """Note that this host is active; raises Refused while another one that came first uses the file."""
         if self.file and (host := self.other()):
             raise Refused(why_second(self.file, host))
         self.renew()
+
+
+def _shared_lock(file: Path) -> int | None:
+    """Return the descriptor of the lock of this host's processes, or None where there can be no lock."""
+    path = _lock_path(_note_path(file))
+    with suppress(OSError):
+        for _ in range(LOCK_TRIES):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+            os.close(descriptor)
+            time.sleep(LOCK_PAUSE)  # A process leaves just now, and removes the file.
+    return None
+
+
+def _let_go(file: Path, lock: int, process: int, leaves: bool) -> None:
+    """Give up the lock. The last process of this host, if it leaves, removes the note first."""
+    with suppress(OSError):  # Another process has the lock.
+        if leaves and os.getpid() == process:  # A forked one may go on, and shares the lock.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(_note_path(file))
+    os.close(lock)
 
 
 def first(file: Path, now: datetime) -> ActiveHost | None:
@@ -123,7 +167,7 @@ def take_over(file: Path) -> list[ActiveHost]:
     _, others = _active(file, now)
     for path, host in _notes(file).items():
         if not host.is_this_one():
-            path.unlink(missing_ok=True)
+            _remove(path)
     _write(file, TAKE_OVER, now)
     return others
 
@@ -147,6 +191,23 @@ def _two_hosts(file: Path, host: ActiveHost, came: str) -> str:
     return (TWO_HOSTS + came).format(file=file, name=host.name, does=does, ago=ago, here=here, until=until)
 
 
+def _note_path(file: Path) -> Path:
+    """Return where this host's note is. Containers on one kernel share it."""
+    known_by = ids.boot_id() or ids.host_name()
+    return file.with_name(f"{file.name}-host-{hashlib.sha256(known_by.encode()).hexdigest()[:12]}")
+
+
+def _lock_path(note: Path) -> Path:
+    file, _, number = note.name.rpartition("-host-")
+    return note.with_name(f"{file}-lock-{number}")
+
+
+def _remove(note: Path) -> None:
+    """Remove a note with its lock."""
+    note.unlink(missing_ok=True)
+    _lock_path(note).unlink(missing_ok=True)
+
+
 def _notes(file: Path) -> dict[Path, ActiveHost]:
     with suppress(OSError):
         paths = [path for path in file.parent.iterdir() if path.name.startswith(f"{file.name}-host-")]
@@ -168,8 +229,7 @@ def _read(path: Path) -> ActiveHost | None:
 
 def _write(file: Path, does: str, now: datetime) -> None:
     """Write this host's note in one step, and remove those of hosts that have gone."""
-    name, boot_id = ids.host_name(), ids.boot_id()
-    path = file.with_name(f"{file.name}-host-{hashlib.sha256((boot_id or name).encode()).hexdigest()[:12]}")
+    name, boot_id, path = ids.host_name(), ids.boot_id(), _note_path(file)
     before = _read(path)
     seen = before.seen if before and before.name == name else {}
     if does in seen and abs(now - seen[does]) < timedelta(seconds=NOTE_EVERY):
@@ -183,4 +243,4 @@ def _write(file: Path, does: str, now: datetime) -> None:
     files.replace_file(path, json.dumps(noted))
     for other, host in _notes(file).items():
         if now - host.last_at > GONE_AFTER:
-            other.unlink(missing_ok=True)
+            _remove(other)

@@ -69,11 +69,13 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
             if age is not Age.OLDER:
                 raise WrongVersion(database.VERSION_FAULTS[age])
             # A second host would fail after a useless backup.
-            HostNote(settings, hosts_sharing_sqlite.PASS).keep()
+            host = HostNote(settings, hosts_sharing_sqlite.PASS)
+            host.keep()
             report = UpgradeReport(stored[0], schema_version.head())
             path = backup.own_path(settings, f"guestbook-{report.before}")
             report.backup = backup.write(settings, path, progress=progress)
             _migrate(engine, report, progress)
+            host.leave()
             return report
 
 

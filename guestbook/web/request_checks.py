@@ -1,6 +1,7 @@
 """Before a view: how the request came is noted, its body limited, the version of the book required."""
 
 import io
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +31,9 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     """
     settings: Settings = app.config["GUESTBOOK"]
     app.before_request(make_readable)
-    app.before_request(partial(observe, settings, HostNote(settings, hosts_sharing_sqlite.WEB), {}))
+    is_server = "GATEWAY_INTERFACE" not in os.environ  # By CGI the next request starts the next process.
+    host = HostNote(settings, hosts_sharing_sqlite.WEB, leaves=is_server)
+    app.before_request(partial(observe, settings, host, {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
     app.before_request(

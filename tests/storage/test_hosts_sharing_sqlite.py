@@ -1,8 +1,11 @@
 """Two hosts over one SQLite file: the one that came second only reads, and says so."""
 
 import json
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +21,9 @@ from guestbook.storage.database import db
 from guestbook.storage.hosts_sharing_sqlite import HostNote
 from tests.cli.conftest import Shell
 from tests.conftest import settings_for
-from tests.support import factories
+from tests.support import factories, processes
+from tests.support.forks import Forks
+from tests.support.processes import Started
 from tests.support.visitor import Visitor
 
 
@@ -55,6 +60,14 @@ class Elsewhere:
             there.setattr(ids, "host_name", lambda: name)
             there.setattr(ids, "boot_id", lambda: kernel)
             hosts_sharing_sqlite._write(file, does, clock.now())
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Let this process be on another host meanwhile."""
+        with self._monkeypatch.context() as there:
+            there.setattr(ids, "host_name", lambda: "new-container")
+            there.setattr(ids, "boot_id", lambda: "another-kernel")
+            yield
 
     def take_over(self, file: Path, name: str, kernel: str) -> None:
         """Let that host take the file over. It writes the note as a process of its own would."""
@@ -154,6 +167,63 @@ def test_a_restart_and_containers_on_one_kernel_are_one_host(
     here = ids.boot_id() if kernel == "this" else kernel
     elsewhere.note(file, name or ids.host_name(), here)
     assert run()
+
+
+def notes(file: Path) -> list[Path]:
+    return [one for kind in ("host", "lock") for one in file.parent.glob(f"{file.name}-{kind}-*")]
+
+
+def test_a_host_that_was_stopped_does_not_count_and_one_that_was_killed_does(
+    file: Path, environ: dict[str, str], elsewhere: Elsewhere
+) -> None:
+    serve = [sys.executable, "-P", "-c", "import guestbook; guestbook.main()", "serve", "--listen"]
+
+    @contextmanager
+    def server() -> Iterator[Started]:
+        address = f"127.0.0.1:{processes.free_port()}"
+        with processes.started([*serve, address], env=processes.clean_environ(**environ)) as one:
+            processes.wait_for(lambda: processes.answers(f"http://{address}/"), 60, one.output)
+            yield one
+
+    with server() as one, server() as other:
+        one.process.terminate()
+        assert one.process.wait(60) == 0
+        assert hosts_sharing_sqlite.hosts(file)
+        other.process.terminate()
+        assert other.process.wait(60) == 0
+    assert notes(file) == []
+    with server() as one:
+        one.process.kill()
+    with elsewhere.here(), pytest.raises(Refused, match="last active"):
+        run()
+    with server() as one:
+        one.process.terminate()
+        assert one.process.wait(60) == 0
+    with elsewhere.here():
+        assert run()
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_pass_that_is_stopped_leaves_and_one_that_ends_by_itself_does_not(
+    file: Path, environ: dict[str, str], forks: Forks, stays: bool
+) -> None:
+    at_work = forks.start(environ, "cron", *(["--stay", "--max-seconds", "600"] if stays else []))
+    if stays:
+        at_work.is_at_work()
+        at_work.terminate()
+    assert at_work.wait() == 0, at_work.printed
+    assert bool(notes(file)) is not stays
+
+
+def test_a_pass_that_is_stopped_leaves_the_note_to_a_web_server_that_goes_on(
+    app: Flask, file: Path, environ: dict[str, str], forks: Forks
+) -> None:
+    Visitor(app).get("/")
+    at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "600")
+    at_work.is_at_work()
+    at_work.terminate()
+    assert at_work.wait() == 0, at_work.printed
+    assert hosts_sharing_sqlite.hosts(file)
 
 
 def test_a_file_that_is_not_there_is_not_taken_over(file: Path, shell: Shell) -> None:
