@@ -62,7 +62,9 @@ def test_a_row_in_full_has_one_shape_but_for_secrets(app: Flask, shell: Shell, i
     for noun in ("deliveries", "inbox", "comments"):
         assert shell.json(noun, "show", ids[noun]) == program.get(f"/{noun}/{ids[noun]}"), noun
     for noun in ("webhooks", "sources"):
-        shown, public = shell.json(noun, "show", ids[noun]), program.get(f"/{noun}/{ids[noun]}")
+        show, public = (noun, "show", ids[noun]), program.get(f"/{noun}/{ids[noun]}")
+        assert shell.json(*show) == public
+        shown = shell.json(*show, "--secret")
         assert shown.keys() - public.keys() == {"secret", "previous_secret"}
         assert {name for name in public if shown[name] != public[name]} <= {"headers"}
     url = shell.json("bins", "show", ids["bins"])["url"]
