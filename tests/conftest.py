@@ -251,4 +251,4 @@ def runner(app: Flask) -> FlaskCliRunner:
 def run(*command: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end and give back what it printed."""
     databases.no_process()
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)

@@ -36,10 +36,16 @@ LONG = (
     "tests/inbound/test_killed_passes",
     "tests/cli/",
 )
-TOGETHER = ("tests/background/celery/", "tests/system/browser/")
+# What starts so runs in one process. The last two share a release.
+TOGETHER = (
+    ("tests/background/celery/",),
+    ("tests/system/browser/",),
+    ("tests/system/test_one_file", "tests/system/deploy/test_ftp"),
+)
 MEMORY = "/dev/shm"
 COLLECT_SELDOM = (50_000, 20, 100)  # a twentieth of the tests' time would go into looking for garbage
 ROOM = 2 * 1024**3  # bytes, more than all tests need at a time
+MOST_STATEMENTS = 4000
 HASH_METHOD = "scrypt:128:1:1"
 OF_A_RULE = ("arguments", "_parts", "_trace", "_converters", "_build", "_build_unknown")  # once compiled
 REAL_HASH = security.generate_password_hash
@@ -51,11 +57,11 @@ REAL_USE_KEYRING = column_types.use_keyring
 
 @pytest.hookimpl(tryfirst=True)  # Else xdist has looked for the groups before they are there.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests first, and let each file, and some folders as a whole, run in one process."""
+    """Put the long tests first, and let each file, and what is named together, run in one process."""
     items.sort(key=lambda item: rank(item.nodeid))
     for item in items:
-        folder = next((folder for folder in TOGETHER if item.nodeid.startswith(folder)), None)
-        item.add_marker(pytest.mark.xdist_group(folder or item.nodeid.partition("::")[0]))
+        group = next((starts[0] for starts in TOGETHER if item.nodeid.startswith(starts)), None)
+        item.add_marker(pytest.mark.xdist_group(group or item.nodeid.partition("::")[0]))
 
 
 def rank(nodeid: str) -> int:
@@ -136,6 +142,8 @@ class SharedStatements(dict[Any, Any]):
         return super().get(_without_engine(key), default)
 
     def __setitem__(self, key: Any, compiled: Any) -> None:
+        if len(self) >= MOST_STATEMENTS:  # Some tests ask for everything in every way, and once.
+            self.clear()
         super().__setitem__(_without_engine(key), compiled)
 
 

@@ -15,17 +15,12 @@ from tests.support.visitor import GREETING, fields
 from tests.system.deploy.installation import Installation
 from tests.system.deploy.test_apache import CGI, PASSENGER, apache, load
 from tests.system.deploy.visit import Browser
-from tests.system.test_one_file import start_release
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def archive(builds: list[Path]) -> Path:
     """The zip of a release of this tree."""
-    tree = processes.copy_of_the_checkout(tmp_path_factory.mktemp("release") / "tree")
-    release = start_release(tree)
-    printed = release.communicate(timeout=120)
-    assert release.returncode == 0, printed
-    return tree / "dist/guestbook-ftp.zip"
+    return builds[0] / "guestbook-ftp.zip"
 
 
 def copy_by_ftp(archive: Path, part: str, to: Path, host: Installation) -> None:
