@@ -375,6 +375,7 @@ def test_where_the_browser_keeps_no_cookie_at_all_one_still_changes_the_comment(
             expect(title).to_be_in_viewport(timeout=PATIENCE)
             book.get_by_role("link", name="Back to the book").click()
             change.click()
+            expect(title).to_be_in_viewport(timeout=PATIENCE)  # The page before has the same fields.
             book.get_by_label("Message").fill("")
             book.get_by_label("Message").evaluate("area => area.required = false")
             book.get_by_role("button", name="Save the change").click()
