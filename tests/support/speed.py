@@ -21,10 +21,10 @@ from guestbook.web import inbound_webhook
 # Folders and files that wait much, the longest first.
 LONG = (
     "tests/background/celery/",
+    "tests/system/browser/",
+    "tests/system/tutorial/",
     "tests/system/test_several_machines",
     "tests/system/chaos/",
-    "tests/system/tutorial/",
-    "tests/system/browser/",
     "tests/system/deploy/",
     "tests/web/api/test_fuzz",
     "tests/system/interop/",
