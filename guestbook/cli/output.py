@@ -23,6 +23,9 @@ NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a termi
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z")
 NARROWEST = 5  # columns
 STATE_HEADINGS = ("STATE", "STATUS", "VERDICT")
+LEAST_WANTED = ("EVENTS", "ATTEMPTS")  # `show` has these too.
+NEVER_CUT = ("ID", *STATE_HEADINGS)
+CUT_IN_MIDDLE = ("NAME", "WEBHOOK", "SOURCE", "EVENT", "URL")  # Their rows often begin alike.
 GOOD, WAITS, BAD = ({"fg": colour} for colour in ("green", "yellow", "red"))
 STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
@@ -93,24 +96,40 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], empty
     if len(lines) == 1:
         click.echo(empty)
         return
-    widths = [max(map(text.display_width, column)) for column in zip(*lines, strict=True)]
+    columns = [list(column) for column in zip(*lines, strict=True)]
     if is_terminal():
-        _narrow(widths)
-    states = [place for place, heading in enumerate(headings) if heading in STATE_HEADINGS]
-    for line in lines:
-        cells = [text.cut_to_width(cell, columns) for cell, columns in zip(line, widths, strict=True)]
+        columns = _fitted(columns)
+    widths = [max(map(text.display_width, column)) for column in columns]
+    states = [place for place, column in enumerate(columns) if column[0] in STATE_HEADINGS]
+    for number, cells in enumerate(zip(*columns, strict=True)):
         filled = [*map(text.fill_to_width, cells[:-1], widths), cells[-1]]
-        for place in range(len(filled)) if line is lines[0] else states:
-            filled[place] = _coloured(filled[place], "heading" if line is lines[0] else cells[place])
+        for place in range(len(filled)) if number == 0 else states:
+            filled[place] = _coloured(filled[place], cells[place] if number else "heading")
         click.echo("  ".join(filled).rstrip())
 
 
-def _narrow(widths: list[int]) -> None:
-    """Narrow the widest column again and again, but not the first one, until a line fits."""
-    excess = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-    for _ in range(excess):
-        widest = max(range(1, len(widths)), key=widths.__getitem__)
+def _fitted(columns: list[list[str]]) -> list[list[str]]:
+    """Return the columns so that a line fits: the least wanted ones go, then the widest ones are cut."""
+    room = shutil.get_terminal_size().columns
+    for heading in LEAST_WANTED:
+        if _width(columns) > room:
+            columns = [column for column in columns if column[0] != heading]
+    widths = [max(map(text.display_width, column)) for column in columns]
+    cuttable = [place for place, column in enumerate(columns) if column[0] not in NEVER_CUT]
+    for _ in range(_width(columns) - room):
+        widest = max(cuttable, key=widths.__getitem__)
         widths[widest] = max(NARROWEST, widths[widest] - 1)
+    return [_cut(column, width) for column, width in zip(columns, widths, strict=True)]
+
+
+def _width(columns: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(text.display_width, column)) + 2 for column in columns) - 2
+
+
+def _cut(column: list[str], width: int) -> list[str]:
+    if column[0] in CUT_IN_MIDDLE:
+        return [column[0], *text.cut_in_middle(column[1:], width)]
+    return [text.cut_to_width(cell, width) for cell in column]
 
 
 def _coloured(cell: str, word: str) -> str:

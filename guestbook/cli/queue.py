@@ -30,7 +30,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.outbound import event_publisher, webhook_json, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import filtered_lists, statistics
+from guestbook.queries import filtered_lists, statistics, webhook_status
 from guestbook.queue import deleted_comments, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
@@ -262,16 +262,29 @@ def deliveries() -> None:
 @click.option("--webhook", "owner", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
 def list_deliveries(**options: Any) -> None:
-    """List deliveries, newest first."""
+    """List deliveries, newest first.
+
+    ANSWER is the code of the last answer, or why there was none. Through a pipe it is the whole error.
+    """
+    is_short, now = output.is_terminal(), clock.now()
+    states = {row.id: webhook_status.word(row, now) for row in db.session.scalars(select(Webhook))}
+    held = {row_id: word for row_id, word in states.items() if word in ("paused", "disabled")}
     columns = {
         "EVENT": "event",
         "WEBHOOK": "webhook_id",
         "STATUS": _status_in_words,
         "ATTEMPTS": "attempts",
-        "DUE": "due_at",
-        "LAST ANSWER": lambda row: row.last_error or row.last_status_code,
+        "DUE": (lambda row: _when_due(row, held.get(row.webhook_id), now)) if is_short else "due_at",
+        "ANSWER": lambda row: row.answer if is_short else row.last_error or row.last_status_code,
     }
     _print_list(DELIVERY_KIND, columns, **options)
+
+
+def _when_due(row: Delivery, held: str | None, now: datetime) -> datetime | str | None:
+    """Return when a delivery is sent next; `held` is why none goes to its webhook."""
+    if row.due_at is None:
+        return None
+    return held or ("now" if row.due_at <= now else row.due_at)
 
 
 @deliveries.command("show")
@@ -282,7 +295,8 @@ def show_delivery(id_: str) -> None:
     facts = webhook_json.delivery_with_attempts(db.session(), row)
     output.end_with_json(facts)
     webhook = db.session.get_one(Webhook, row.webhook_id)
-    output.print_groups(facts | {"webhook": webhook.name} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
+    shown = facts | {"webhook": webhook.name, "status": row.word} | dict.fromkeys(NOT_SHOWN)
+    output.print_groups(shown, GROUPS_OF_DELIVERY)
     for attempt in facts["attempts_made"]:
         heading = f"Attempt {attempt['number']} ({attempt['triggered_by']})"
         output.print_part(heading, {name: attempt[name] for name in SHOWN_OF_ATTEMPT})
@@ -429,7 +443,8 @@ def show_event(id_: str) -> None:
     source = db.session.get_one(Source, row.source_id)
     output.end_with_json(source_json.inbound_event_in_full(row, source, app_command.settings()))
     verdict = verify_and_decide.verify(row, source, app_command.settings().secret_keys)
-    facts = source_json.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN_OF_EVENT)
+    facts = source_json.inbound_event(row) | {"source": source.name, "status": row.word}
+    facts |= dict.fromkeys(NOT_SHOWN_OF_EVENT)
     output.print_groups(facts, GROUPS_OF_EVENT)
     output.print_part("Headers", row.shown_headers)
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})

@@ -39,7 +39,10 @@ _option = partial(options.of_field, WEBHOOK_FIELDS)
 secret_option = _option("secret", callback=options.secret)
 signing_key_option = _option("signing_key", callback=options.secret, metavar="KEY")
 fields_of_webhook = options.together(
-    _option("name", help="The name you give it; a new webhook without one gets that of the host."),
+    _option(
+        "name",
+        help="The name you give it; a new webhook without one gets its host with the port, or the path too.",
+    ),
     _option("format"),
     _option("version"),
     _option("template", metavar="TEXT"),

@@ -6,6 +6,7 @@ Pages escape when they show; the stored text is never escaped.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 FIRST_MARK = "\u0300"  # the lowest mark of Unicode
 MARKS_IN_A_ROW = 4  # Hebrew with points and accents needs four; towers of marks (zalgo) have more
@@ -152,6 +153,36 @@ def cut_to_width(text: str, columns: int) -> str:
     import wcwidth
 
     return wcwidth.clip(text, 0, columns - 1).rstrip() + "…"
+
+
+LEFT_OF_BEGINNING = 4  # columns
+
+
+def cut_in_middle(texts: Sequence[str], columns: int) -> list[str]:
+    """Return the texts, with an ellipsis inside those that are wider than that.
+
+    What all of them begin with goes first, so that one can tell them apart.
+    """
+    import wcwidth
+
+    wide = [one for one in texts if display_width(one) > columns]
+    shared = _alike(min(wide), max(wide)) if len(wide) > 1 else 0
+    rest, room = max(map(display_width, wide), default=0) - shared, columns - 1
+    end = room // 2
+    if shared >= room - end:
+        end = max(end, min(rest, room - LEFT_OF_BEGINNING))
+    cut = []
+    for one in texts:
+        width = display_width(one)
+        parts = wcwidth.clip(one, 0, room - end), wcwidth.clip(one, width - end, width)
+        cut.append(one if width <= columns else f"{parts[0].rstrip()}…{parts[1].lstrip()}")
+    return cut
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many letters the two begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, yours) in pairs if mine != yours), min(len(one), len(other)))
 
 
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an

@@ -52,10 +52,23 @@ def is_own_bin(url: str, settings: Settings) -> bool:
     return url.startswith(settings.base_url + BIN_PATH)
 
 
-def name_of(url: str) -> str:
-    """Return a name for a new webhook."""
+# A path of words, which is hardly a secret: a token has more digits, or longer parts.
+WORD = r"(?:[A-Za-z]{1,15}\d{0,2}|\d{1,2})"
+PATH_OF_WORDS = re.compile(rf"(?:/{WORD}(?:[-_.]{WORD}){{0,2}}){{1,4}}/?")
+
+
+def names_of(url: str, format_name: str) -> list[str]:
+    """Return names for a new webhook: its host with the port, and one that its path tells from others.
+
+    The path of a chat's URL is a secret, and names are shown to more people than URLs.
+    """
     parts = urlsplit(url)
-    return (WITHOUT_HOST.get(url) or parts.hostname or parts.path)[: validate.NAME_LIMIT]
+    place = parts.netloc.rpartition("@")[2] if parts.hostname else parts.path
+    names = [WITHOUT_HOST.get(url) or place]
+    is_for_program = format_name in ("json", "thin", "template") and not chats.is_known(url)
+    if parts.hostname and is_for_program and PATH_OF_WORDS.fullmatch(parts.path):
+        names.append(place + parts.path.rstrip("/"))
+    return [name[: validate.NAME_LIMIT] for name in names]
 
 
 def is_same_host(old: str, new: str) -> bool:

@@ -110,7 +110,8 @@ def made(
     wording, links = values.pop("template", None), values.pop("moderation_links", None)
     signatures = webhook_signatures.taken_from(values)
     guess = "template" if wording else chats.suggest(values["url"]) or DEFAULT_FORMAT
-    name = row_changes.free_name(session, Webhook, webhook_urls.name_of(values["url"]))
+    names = webhook_urls.names_of(values["url"], values.get("format", guess))
+    name = row_changes.free_name(session, Webhook, *names)
     values = {"name": name, "format": guess, "events": " ".join(events), "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **{"version": payload_versions.newest(), **values})
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)

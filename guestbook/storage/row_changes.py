@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, TextClause, delete, func, select, update
@@ -44,12 +44,15 @@ def add(session: Session, row: Named, detail: str | None = None) -> None:
     audit_log.record_row(session, "added", row, detail)
 
 
-def free_name(session: Session, model: type[Named], name: str) -> str:
-    """Return a name that nobody chose, with a number behind it if another row of its kind has it."""
-    base = name[: validate.NAME_LIMIT - 7]
+def free_name(session: Session, model: type[Named], *names: str) -> str:
+    """Return the first of these names that no other row of its kind has, or the last one with a number.
+
+    Each of the names begins with the first one.
+    """
+    base = names[0][: validate.NAME_LIMIT - 7]
     taken = set(session.scalars(select(model.name).where(model.name.startswith(base, autoescape=True))))
-    numbered = (f"{base} {number}" for number in count(2))
-    return next(filter(lambda one: one not in taken, numbered)) if name in taken else name
+    numbered = (f"{names[-1][: validate.NAME_LIMIT - 7]} {number}" for number in count(2))
+    return next(one for one in chain(names, numbered) if one not in taken)
 
 
 def enable(session: Session, row: Webhook | Source) -> None:

@@ -39,6 +39,28 @@ FAILURE_SENTENCES = {
     "proxy_gave_up": "The outbound proxy could not reach the host.",
 }
 
+# What a list shows of them, where there is no room for the sentence.
+SHORT_WORDS = {
+    **dict.fromkeys(
+        ("name_timeout", "connect_timeout", "tls_timeout", "send_timeout", "timeout"), "time-out"
+    ),
+    **dict.fromkeys(("name_not_found", "name_lookup_failed"), "no such host"),
+    **dict.fromkeys(("connect_failed", "proxy_gave_up"), "no connection"),
+    **dict.fromkeys(("proxy_refused", "proxy_failed"), "proxy"),
+    **{"tls_failed": "TLS", "connection_lost": "cut off", "bad_response": "no HTTP"},
+    **{"private_address": "private", "response_too_large": "too large"},
+}
+NOT_SENT = "not sent"
+
+
+def in_short(sentence: str) -> str:
+    """Return the short word for the sentence of a failure, which may have a detail at its end."""
+    for reason, whole in FAILURE_SENTENCES.items():
+        if sentence.startswith(whole.removesuffix(".")):
+            return SHORT_WORDS.get(reason, NOT_SENT)
+    return sentence
+
+
 # The receiver could not be reached or did not answer in time: five in a row pause its webhook.
 UNREACHABLE = frozenset(
     (

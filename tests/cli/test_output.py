@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,44 @@ def test_every_list_fits_the_terminal_and_a_wider_one_shows_more(
         assert "\x1b" not in said
 
 
+def test_at_80_columns_a_list_shows_what_its_rows_differ_in(
+    shell: Shell, wide_terminal: pytest.MonkeyPatch
+) -> None:
+    wide_terminal.setenv("COLUMNS", "80")
+    answers = (
+        ({"status": "processed", "last_status_code": 200}, "delivered", "200"),
+        ({"last_status_code": 500, "last_error": "The receiver answered 500."}, "retrying", "500"),
+        ({"last_error": "The receiver did not answer in time."}, "retrying", "time-out"),
+        (
+            {"status": "failed", "last_error": "The connection could not be made."},
+            "given up",
+            "no connection",
+        ),
+    )
+    for number, (outcome, _, _) in enumerate(answers):
+        url = f"http://127.0.0.1:9000/hooks/from-the-book/number-{number}"
+        hook = factories.webhook(url, name=url, events="comment.created comment.published")
+        later = {} if "status" in outcome else {"due_at": clock.now() + timedelta(minutes=27.1)}
+        factories.delivery(hook, event="comment.published", attempts=3, claims=3, **later, **outcome)
+    lines = shell("deliveries", "list").splitlines()[:0:-1]
+    for number, (line, (_, status, answer)) in enumerate(zip(lines, answers, strict=True)):
+        assert f"umber-{number}  {status} " in line
+        assert line.endswith(f"  {answer}")
+        assert ("in 27 minutes" in line) == (status == "retrying")
+    urls = [line.split()[-1] for line in shell("webhooks", "list").splitlines()[1:]]
+    assert [url[-8:] for url in urls] == ["number-0", "number-1", "number-2", "number-3"]
+
+
+def test_a_delivery_for_a_disabled_webhook_is_not_due_on_a_terminal(
+    shell: Shell, wide_terminal: pytest.MonkeyPatch
+) -> None:
+    assert wide_terminal
+    factories.delivery(factories.webhook(name="Off", disabled_at=clock.now(), disabled_reason="by_hand"))
+    factories.delivery(factories.webhook(name="On"))
+    on, off = shell("deliveries", "list").splitlines()[1:]
+    assert (on.split()[-2:], off.split()[-2:]) == (["now", "-"], ["disabled", "-"])
+
+
 def test_a_terminal_gets_short_ids_and_relative_times_and_a_program_all_of_it(
     shell: Shell, wide_terminal: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +119,7 @@ def test_states_have_colours_on_a_terminal_alone_unless_they_are_not_wanted(
     fill_book()
     code, said = terminal("deliveries", "list")
     assert (code, widest(said) <= 80) == (0, True)
-    assert re.search("\x1b\\[31mfailed *\x1b", said)
+    assert re.search("\x1b\\[31mgiven up *\x1b", said)
     for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
         with monkeypatch.context() as patched:
             patched.setenv(name, value)
@@ -93,7 +132,7 @@ def test_show_has_groups_without_empty_rows_and_nothing_that_a_terminal_obeys(
     row_id = fill_book()
     said = shell("deliveries", "show", row_id)
     assert wide_terminal
-    assert re.search("\n\nResult\nstatus +failed\n", said)
+    assert re.search("\n\nResult\nstatus +given up\n", said)
     assert " (just now)" in said
     assert not [absent for absent in ("None", " -\n", "claims", "\x1b") if absent in said]
     [comment_id] = shell.ids("comments", "list")
@@ -109,7 +148,7 @@ def test_columns_stand_under_one_another_whatever_the_names_are(shell: Shell) ->
     place = heading.index("STATE")
     assert len(lines) == len(WIDE)
     for line in lines:
-        assert wcwidth.wcswidth(line.partition(" healthy")[0] + " ") == place, line
+        assert wcwidth.wcswidth(line.partition(" not tried yet")[0] + " ") == place, line
 
 
 ABORT = Answer(400, headers={"webhook-delivery": "abort-message"})

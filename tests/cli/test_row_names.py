@@ -7,6 +7,7 @@ import pytest
 from guestbook.cli import output, row_commands
 from guestbook.lib import ids
 from guestbook.storage.models import Bin, Delivery, Webhook
+from guestbook.transport.urls import EVERY_NETWORK
 from tests.cli.conftest import Shell
 from tests.support import factories
 
@@ -78,9 +79,24 @@ def test_a_taken_name_is_refused_and_an_older_book_with_two_says_so(shell: Shell
 
 def test_names_that_nobody_chose_are_numbered(shell: Shell) -> None:
     names = [shell.json("webhooks", "add", "https://receiver.example/hook")["name"] for _ in range(3)]
-    assert names == ["receiver.example", "receiver.example 2", "receiver.example 3"]
+    assert names == ["receiver.example", "receiver.example/hook", "receiver.example/hook 2"]
     assert shell.json("webhooks", "update", names[1], "--name", names[1])["name"] == names[1]
     assert "Another webhook" in shell.refused("webhooks", "update", names[1], "--name", names[0])
+
+
+@pytest.mark.parametrize(("urls", "names"), [
+    (["http://127.0.0.1:9001/a", "http://127.0.0.1:9002/a"], ["127.0.0.1:9001", "127.0.0.1:9002"]),
+    (["https://a.example/", "https://a.example/crm-import/v2/"], ["a.example", "a.example/crm-import/v2"]),
+    (["https://a.example/hook/5f3a1b2c9d"] * 2, ["a.example", "a.example 2"]),
+    (["https://hooks.slack.com/services/T0/B0/abc"] * 2, ["hooks.slack.com", "hooks.slack.com 2"]),
+    (["https://ntfy.sh/garden"] * 2, ["ntfy.sh", "ntfy.sh 2"]),
+    (["pull:", "pull:"], ["Listener", "Listener 2"]),
+])  # fmt: skip
+def test_a_default_name_has_the_port_and_the_path_but_no_secret(
+    shell: Shell, urls: list[str], names: list[str]
+) -> None:
+    factories.change_settings(allow_networks=EVERY_NETWORK)
+    assert [shell.json("webhooks", "add", url)["name"] for url in urls] == names
 
 
 URL = "https://receiver.example/hook"

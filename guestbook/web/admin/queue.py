@@ -4,7 +4,7 @@ A `QueueList` is one of the two lists: filters, exact payloads, requeueing one o
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,7 +27,7 @@ from guestbook.queries.filtered_lists import Deliveries, InboundEvents, QueueFil
 from guestbook.queries.statistics import COUNT_LIMIT, WAITING_OR_RETRYING
 from guestbook.queue import comment_order, deleted_comments, redelivery
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import Attempt, Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import curl_command, responses
 
@@ -95,6 +95,7 @@ class QueueList:
             owners=owners,
             owner_choices=[(owner.id, owner.name) for owner in owners.values()],
             behind=comment_order.behind(db.session(), waiting),
+            names=_names_of_comments(page.rows) if self.model is Delivery else {},
             events=EVENT_CHOICES,
             outlook=outlook_of,
             now=clock.now(),
@@ -251,6 +252,14 @@ delivery_pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 DELIVERY_LIST.add_rules(delivery_pages)
 inbox_pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 EVENT_LIST.add_rules(inbox_pages)
+
+
+def _names_of_comments(rows: Sequence[Delivery]) -> dict[str, str]:
+    """Return who wrote the comments that these deliveries are about, by the comment's id."""
+    comment_ids = {row.comment_id for row in rows if row.comment_id}
+    found = db.session.execute(select(Comment.id, Comment.name).where(Comment.id.in_(comment_ids)))
+    return {row.id: row.name for row in found}
+
 
 ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
 LIVE_WINDOW = timedelta(minutes=1)  # A page refreshes itself when the result is due this soon.

@@ -6,7 +6,6 @@ Each step is a form that needs no scripts. Its result stands on the same page.
 import time
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -126,9 +125,10 @@ def _first(session: Session) -> tuple[Webhook, Bin] | None:
 
 
 def _added_with_bin(session: Session) -> Webhook:
-    settings, name = request_context.settings(), partial(row_changes.free_name, session, name=FIRST_NAME)
-    bin_ = request_bins.add(session, {"name": name(Bin)})
-    return webhooks.add(session, {"url": bin_.url(settings.base_url), "name": name(Webhook)}, settings)
+    settings = request_context.settings()
+    bin_ = request_bins.add(session, {"name": row_changes.free_name(session, Bin, FIRST_NAME)})
+    name = row_changes.free_name(session, Webhook, FIRST_NAME)
+    return webhooks.add(session, {"url": bin_.url(settings.base_url), "name": name}, settings)
 
 
 def _send_now(delivery_id: str) -> None:

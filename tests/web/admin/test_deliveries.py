@@ -63,12 +63,33 @@ def test_each_status_is_found_by_its_word_and_an_empty_list_says_what_is_there(
 
 
 def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str) -> None:
-    old = store(hook, status="failed", last_error="The receiver answered 500.", attempts=10, claims=10)
+    why = {"last_error": "The receiver answered 500.", "last_status_code": 500}
+    old = store(hook, status="failed", attempts=10, claims=10, **why)
     new = store(hook, due_at=clock.now() + 5.5 * HOUR, event="ping")
     assert listed(owner) == [new, old]
     rows = [plain(row) for row in owner.page(LIST).findall(".//tbody/tr")]
-    assert rows[0].endswith("ping Chat Chat waiting 0 none yet in 5 hours")
-    assert rows[1].endswith("comment.created Chat Chat given up 10 The receiver answered 500. –")
+    assert rows[0].endswith("ping – to Chat Chat waiting 0 none yet in 5 hours")
+    assert rows[1].endswith("comment.created – to Chat Chat given up 10 500 –")
+
+
+def test_a_row_says_whose_comment_it_is_about_and_why_there_was_no_answer(owner: Owner, hook: str) -> None:
+    why = "The receiver did not answer in time."
+    store(hook, comment_id=factories.sign("Hello", name="Grace"), last_error=why, attempts=1, claims=1)
+    row = owner.page(LIST).find(".//tbody/tr[1]")
+    assert "comment.created Grace to Chat" in plain(row)
+    [answer] = by_class(row, "answer")
+    assert (text(answer), answer.attrib["title"]) == ("time-out", why)
+
+
+def test_the_filters_are_folded_away_and_open_where_one_is_wrong(owner: Owner) -> None:
+    folds = {
+        query: owner.page(LIST + query).find(".//details[@class='filter-fold']")
+        for query in ("", "?status=new")
+    }
+    assert [plain(fold.find("summary")) for fold in folds.values()] == ["Filter", "Filter (1 in use)"]
+    assert not any("open" in fold.attrib for fold in folds.values())
+    wrong = parse(owner.get(f"{LIST}?status=gone"))
+    assert "open" in wrong.find(".//details[@class='filter-fold']").attrib
 
 
 def test_the_list_asks_no_more_questions_when_there_are_more(owner: Owner, app: Flask) -> None:
