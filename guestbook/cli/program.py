@@ -20,7 +20,13 @@ SECTIONS: dict[str, dict[str, str]] = {  # Each name has its module of this fold
     EVERY_DAY: {"status": "status", "doctor": "status", "serve": "run", "cron": "cron"},
     "Webhooks that the book sends": {
         **dict.fromkeys(("webhooks", "receiver-links"), "webhooks"),
-        **{"deliveries": "queue", "deliver": "cron", "relay": "cron", "trigger": "queue", "listen": "listen"},
+        **{
+            "deliveries": "queue",
+            "deliver": "cron",
+            "relay": "cron",
+            "trigger": "webhooks",
+            "listen": "listen",
+        },
     },
     "Webhooks that the book receives": {"sources": "sources", "inbox": "queue", "bins": "bins"},
     "Comments": {"comments": "comments", "spam": "comments", "export-site": "comment_files"},

@@ -1,4 +1,4 @@
-"""The commands for deliveries and for inbound events; and `trigger`, which stores example deliveries.
+"""The commands for deliveries and for inbound events.
 
 First comes what both have, then the commands for deliveries, then those for inbound events.
 """
@@ -28,11 +28,11 @@ from guestbook.inbound import event_reader, source_json, verify_and_decide
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.outbound import event_publisher, webhook_json, webhooks
+from guestbook.outbound import webhook_json, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists, statistics, webhook_status
 from guestbook.queue import deleted_comments, redelivery
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
 
@@ -275,7 +275,9 @@ def list_deliveries(**options: Any) -> None:
         "STATUS": _status_in_words,
         "ATTEMPTS": "attempts",
         "DUE": (lambda row: _when_due(row, held.get(row.webhook_id), now)) if is_short else "due_at",
-        "ANSWER": lambda row: row.answer if is_short else row.last_error or row.last_status_code,
+        "ANSWER": lambda row: (
+            webhook_status.answer_of(row) if is_short else row.last_error or row.last_status_code
+        ),
     }
     _print_list(DELIVERY_KIND, columns, **options)
 
@@ -323,31 +325,6 @@ def redeliver(**options: Any) -> None:
     time: on a terminal the command asks first.
     """
     _requeue(DELIVERY_KIND, **options)
-
-
-@click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
-@click.argument("event", type=Choice(list(EVENTS)), metavar="EVENT")
-@click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
-@output.json_option
-def trigger(event: str, webhook: str | None) -> None:
-    """Send an example of EVENT to every webhook that wants it.
-
-    The example goes through the queue like a real event: the next pass sends it, or a listener fetches it. No
-    comment is written. Its comment has the id 00…01, so that receivers can tell it from a real one.
-    """
-    with writing() as session:
-        rows = session.scalars(select(Webhook)) if webhook is None else [row_commands.find(Webhook, webhook)]
-        wanted = [row for row in rows if webhook or event in row.events.split()]
-        if not wanted:
-            raise Refused(f"No webhook wants {event}. Name one with --webhook.")
-        settings = app_command.settings()
-        sample = EVENTS[event].sample_data(settings.base_url)
-        event_id = event_publisher.send(session.connection(), event, sample, wanted, settings)
-        pulled = sum(row.is_pulled for row in wanted)
-    made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
-    ways = {"sent with the next pass": len(wanted) - pulled, "fetched by a listener": pulled}
-    said = [f"{DELIVERY_KIND.counted(ways[how])} of {event} will be {how}." for how in ways if ways[how]]
-    output.print_done(list(map(webhook_json.delivery, made)), *said)
 
 
 @deliveries.command()

@@ -1,16 +1,19 @@
-"""The commands for webhooks."""
+"""The commands for webhooks; and `trigger`, which stores example deliveries."""
 
 import sys
 from functools import partial
 from typing import Any
 
 import click
+from sqlalchemy import select
 
 from guestbook.cli import app_command, options, output, row_commands
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
+from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted, for_people
 from guestbook.outbound import (
+    event_publisher,
     receiver_check,
     receiver_links as links,
     webhook_json,
@@ -248,6 +251,31 @@ DELETE = """Delete a webhook and all its deliveries.
 
 Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and asks."""
 row_commands.add_deletion(WEBHOOK, DELETE)
+
+
+@click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
+@click.argument("event", type=options.Choice(list(EVENTS)), metavar="EVENT")
+@click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
+@output.json_option
+def trigger(event: str, webhook: str | None) -> None:
+    """Send an example of EVENT to every webhook that wants it.
+
+    The example goes through the queue like a real event: the next pass sends it, or a listener fetches it. No
+    comment is written. Its comment has the id 00…01, so that receivers can tell it from a real one.
+    """
+    with writing() as session:
+        rows = session.scalars(select(Webhook)) if webhook is None else [row_commands.find(Webhook, webhook)]
+        wanted = [row for row in rows if webhook or event in row.events.split()]
+        if not wanted:
+            raise Refused(f"No webhook wants {event}. Name one with --webhook.")
+        settings = app_command.settings()
+        sample = EVENTS[event].sample_data(settings.base_url)
+        event_id = event_publisher.send(session.connection(), event, sample, wanted, settings)
+        pulled = sum(row.is_pulled for row in wanted)
+    made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
+    ways = {"sent with the next pass": len(wanted) - pulled, "fetched by a listener": pulled}
+    said = [f"{counted(ways[how], *WORDS[0])} of {event} will be {how}." for how in ways if ways[how]]
+    output.print_done(list(map(webhook_json.delivery, made)), *said)
 
 
 @click.group("receiver-links", cls=app_command.Group)

@@ -161,7 +161,7 @@ LEFT_OF_BEGINNING = 4  # columns
 def cut_in_middle(texts: Sequence[str], columns: int) -> list[str]:
     """Return the texts, with an ellipsis inside those that are wider than that.
 
-    What all of them begin with goes first, so that one can tell them apart.
+    The beginning that they share goes first, so that one can tell them apart.
     """
     import wcwidth
 

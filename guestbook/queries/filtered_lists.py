@@ -31,12 +31,14 @@ from guestbook.storage.models import (
     Token,
     Webhook,
 )
-from guestbook.storage.models.delivery import DELIVERY_WORDS, QUEUE_STATUSES
-from guestbook.storage.models.source import INBOUND_WORDS
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 SCANNED_ROWS = 5000  # One page looks at so many rows.
 SCANNED_PAYLOADS = 500  # Each payload in the inbox may hold a megabyte.
 SEARCHED = [getattr(Comment, name) for name in COMMENT_FIELDS]
+# The words for people, as they are typed, each with the status in the table.
+DELIVERY_WORDS = {"waiting": "new", "retrying": "new", "delivered": "processed", "given-up": "failed"}
+INBOUND_WORDS = {"waiting": "new", "processed": "processed", "failed": "failed"}
 TRIED = {"waiting": False, "retrying": True}  # The table has one status for both.
 LETTERS, WORDS = 200, 10  # A search is cut there: each word costs a look at every row.
 

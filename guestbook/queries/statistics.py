@@ -28,11 +28,10 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
 from guestbook.queries import filtered_lists
-from guestbook.queries.filtered_lists import QueueFilter
+from guestbook.queries.filtered_lists import INBOUND_WORDS, QueueFilter
 from guestbook.storage import database, row_changes
 from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.storage.models.source import INBOUND_WORDS
 
 COUNT_LIMIT = 10_000  # Beyond so many rows, the count says "more than".
 RECENT = timedelta(days=7)  # Failed ones of this time are counted by webhook or source.

@@ -13,6 +13,7 @@ from guestbook.lib.text import counted, for_people
 from guestbook.queries import statistics
 from guestbook.storage import disk_budget_of_source
 from guestbook.storage.models import FIRST_DUE, AttemptCount, Delivery, InboundEvent, Source, Webhook
+from guestbook.transport import failure
 
 NEXT_DELIVERIES = 10
 NOT_TRIED = "not tried yet"
@@ -192,6 +193,14 @@ def coming_deliveries(session: Session, webhook_id: str) -> Sequence[Delivery]:
     waiting = select(Delivery).where(Delivery.webhook_id == webhook_id, Delivery.due_at.is_not(None))
     waiting = waiting.options(defer(Delivery.payload)).order_by(Delivery.due_at, Delivery.id)
     return session.scalars(waiting.limit(NEXT_DELIVERIES)).all()
+
+
+def answer_of(delivery: Delivery) -> str:
+    """Return the code of the last answer, or in short why there was none; empty before the first attempt."""
+    code, is_taken = delivery.last_status_code, delivery.status == "processed"
+    if code is None:
+        return failure.in_short(delivery.last_error or "")
+    return f"{code} refused" if 200 <= code < 300 and not is_taken else str(code)
 
 
 FULL = "Unverified events fill its {} MB. Until a pass makes room, {} is accepted."

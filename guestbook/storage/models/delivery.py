@@ -26,7 +26,6 @@ from guestbook.lib.validate import PULL_URL
 from guestbook.storage.column_types import LONG_TEXT, Encrypted, belongs_to, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.plain_sql import IS_NEXT_SQL
-from guestbook.transport import failure
 
 SIGN_WITH = ("secret", "key", "both")  # what signs its requests
 # Purposes of the encryption.
@@ -269,9 +268,6 @@ class ReceiverLink(Base):
 
 
 QUEUE_STATUSES = ("new", "processed", "failed")
-# The words for people and their filters, each with the status in the table. Only a delivery that was tried
-# is retrying; a blank is typed as a hyphen.
-DELIVERY_WORDS = {"waiting": "new", "retrying": "new", "delivered": "processed", "given-up": "failed"}
 
 
 class ReplyAddress(Base):
@@ -387,15 +383,6 @@ class Delivery(QueueRow, Base):
         if self.status == "new":
             return "retrying" if self.attempts else "waiting"
         return {"processed": "delivered", "failed": "given up"}[self.status]
-
-    @property
-    def answer(self) -> str:
-        """Return the code of the last answer, or a short word for why there was none; empty before it."""
-        code = self.last_status_code
-        if code is None:
-            return failure.in_short(self.last_error or "")
-        is_taken = self.status == "processed" or not 200 <= code < 300
-        return str(code) if is_taken else f"{code} refused"
 
     @property
     def body(self) -> bytes:

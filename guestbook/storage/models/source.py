@@ -130,10 +130,6 @@ class SeenSignature(Base):
     seen_at: Mapped[datetime]
 
 
-# The words for people and their filters, each with the status in the table.
-INBOUND_WORDS = {"waiting": "new", "processed": "processed", "failed": "failed"}
-
-
 class InboundEvent(QueueRow, Base):
     """One webhook that was sent to us."""
 

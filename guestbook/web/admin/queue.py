@@ -22,7 +22,7 @@ from guestbook.lib.errors import Refused, refusing
 from guestbook.lib.text import clean_line, counted
 from guestbook.outbound import signature_explanation, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import statistics
+from guestbook.queries import statistics, webhook_status
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents, QueueFilter, RowPage
 from guestbook.queries.statistics import COUNT_LIMIT, WAITING_OR_RETRYING
 from guestbook.queue import comment_order, deleted_comments, redelivery
@@ -98,6 +98,7 @@ class QueueList:
             names=_names_of_comments(page.rows) if self.model is Delivery else {},
             events=EVENT_CHOICES,
             outlook=outlook_of,
+            answer_of=webhook_status.answer_of,
             now=clock.now(),
             **response_headers.page_links(page.older, **kept),
         )
