@@ -232,7 +232,10 @@ def _keep(path: Path, aside: Path) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Raise FileReplaced for a file that is missing, still being copied, or no guestbook."""
+    """Raise FileReplaced for a file that is missing, still being copied, or no guestbook.
+
+    A damaged one that nobody copies any more is an error of its own kind: waiting does not repair it.
+    """
     try:
         # SQLite opens it, for closing a descriptor of our own would let go of the locks on it.
         with closing(sqlite3.connect(uri_of_fixed(path), uri=True)) as connection:
@@ -240,12 +243,16 @@ def _check_whole(path: Path) -> None:
             (size,) = connection.execute(query).fetchone()
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     except sqlite3.Error as error:
-        raise FileReplaced(f"{path} was replaced: {error}") from error
+        replaced = FileReplaced(f"{path} was replaced: {error}")
+        if (state := files.state_of(path)) and time.time_ns() - state[-1] > COPIED_AFTER * 10**9:
+            replaced.sqlite_errorcode = primary_code(error)
+        raise replaced from error
     if size > path.stat().st_size or not tables >= REQUIRED_TABLES:
         raise FileReplaced(f"{path} was replaced by a file that is no whole guestbook")
 
 
 JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal that has grown shrinks to it after a checkpoint
+COPIED_AFTER = 60  # seconds after its last change, when a file counts as copied
 EXCHANGE_WAIT = 10.0  # seconds for a writer, before the file is replaced
 TAKE_TURN = "BEGIN IMMEDIATE"  # the statement with which a writer waits for the write lock
 LOCK_POLL = 0.0005  # seconds between two tries; SQLite's own handler sleeps up to 0.1

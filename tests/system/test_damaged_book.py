@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import os
 import shutil
 import sqlite3
 import threading
@@ -248,6 +249,24 @@ def test_the_page_leads_to_a_door_and_a_code_restores_a_backup(
     assert says(app, tmp_path, "backup", "new.db") == (0, "")
     assert len(messages_in(tmp_path / "guestbook.db")) == 31
     assert not list(tmp_path.glob("*unfinished*")) + list(tmp_path.glob("*exchange*"))
+
+
+def test_another_damaged_file_is_one_to_replace_when_nobody_copies_it_any_more(
+    app: Flask, tmp_path: Path
+) -> None:
+    visitor, junk = Visitor(app), tmp_path / "junk"
+    visitor.page()
+    junk.write_bytes(b"x" * PAGE)
+    junk.replace(tmp_path / "guestbook.db")
+    assert visitor.get("/").status_code == 503
+    os.utime(tmp_path / "guestbook.db", (0, 0))
+    assert visitor.get("/").status_code == 500
+    assert "The database is damaged." in plain(visitor.page(DOOR))
+    restore = f"{DOOR}{code_of(tmp_path)}/restore"
+    assert visitor.open("POST", restore, data={"backup": "whole.db"}).status_code == 303
+    [kept] = kept_of(tmp_path)
+    assert kept.read_bytes() == b"x" * PAGE
+    assert visitor.sign().status_code == 303
 
 
 @pytest.mark.parametrize("hold", [True, False])
