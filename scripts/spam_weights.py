@@ -42,8 +42,7 @@ def rows() -> list[Row]:
 def values(features: tuple[set[str], dict[str, set[str]]]) -> dict[str, float]:
     """Return the value of each feature of a comment."""
     signs, words = features
-    # All hosts of the corpus end so.
-    pieces = set[str]().union(*(parts for word, parts in words.items() if word != "example"))
+    pieces = set[str]().union(*words.values())
     share = 1 / math.sqrt(max(1, len(pieces)))
     return {
         trained_score.BIAS: 1.0,

@@ -11,7 +11,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -67,6 +67,12 @@ def verdicts(kind: str, split: int, *, learned: bool = True) -> Verdicts:
 def unseen_verdicts(kind: str, *, learned: bool = True) -> Verdicts:
     """Judge the unseen comments of a kind, by what the whole corpus taught or by the rules alone."""
     return _judged(read(f"unseen_{kind}"), lambda draft: _score(draft, None) if learned else None)
+
+
+def verdicts_with_link(address: str) -> Verdicts:
+    """Judge the good comments that lead nowhere, with an address at their end, by the rules alone."""
+    good = [one for one in (*read("good"), *read("unseen_good")) if not (one.website or "://" in one.message)]
+    return _judged([replace(one, message=f"{one.message} {address}") for one in good], lambda _: None)
 
 
 def verdicts_after(kind: str, decisions: int, seed: int) -> Verdicts:

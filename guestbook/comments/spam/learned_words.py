@@ -30,7 +30,9 @@ WORD_LIMIT = 30  # characters
 ANY_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 # Scripts that put no spaces between words: pairs of letters take their place.
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
-URL = re.compile(r"(?:https?://|\bwww\.)(\S{1,200})", re.IGNORECASE)
+# An address with its host, also one without a scheme where the page makes a link of it.
+URL = re.compile(rf"(?:https?://|\bwww\.|(?={text_marks.BARE_HOST}))([\w.-]{{1,200}})\S*", re.IGNORECASE)
+IN_ADDRESS = "/"  # Words of hosts begin so: they are no words of the text.
 NUMBER = re.compile(r"\d+")
 ANY_NUMBER = "(a number)"
 SIGNS: dict[str, Callable[[str], object]] = {  # A sign → what finds it in a text.
@@ -45,27 +47,32 @@ SIGNS: dict[str, Callable[[str], object]] = {  # A sign → what finds it in a t
 OWN_WEBSITE, OTHER_WEBSITE = "(a website with that name)", "(a website with another name)"
 ALL_SIGNS = {OWN_WEBSITE, OTHER_WEBSITE, *SIGNS}
 NAME_PART = 3  # letters of a name that a host has too
-TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # It says little, and would be in every address.
+TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[:\s]|$)")  # It says little, and would be in every address.
 
 
 def features_of(draft: Draft) -> list[str]:
-    """Return the features, each once: words, pairs of words, words of addresses, and a few signs."""
+    """Return the features, each once: words, pairs of words, words of hosts, and a few signs."""
     text = folded("\n".join(filter(None, (draft.message[:TEXT_READ], draft.note))))
     spoken = words(URL.sub(" ", text))
     pairs = [f"{one} {two}" for one, two in pairwise(spoken) if ANY_NUMBER not in (one, two)]
     names = words(folded(f"{draft.name} {draft.place or ''}"))
-    sold_there = host_words([*URL.findall(text), folded(draft.website or "")])
-    host = urlsplit(draft.website or "").hostname or ""
+    host = host_of(draft.website)
+    sold_there = host_words([*URL.findall(text), host])
     signs = [website_sign(draft.name, host)] if host else []
     signs += [sign for sign, find in SIGNS.items() if find(text)]
     found = [*signs, *sold_there, *names, *spoken, *pairs]
     return list(dict.fromkeys(found))[:FEATURE_LIMIT]
 
 
-def host_words(addresses: Iterable[str]) -> list[str]:
-    """Return the words of hosts and paths, without the top-level domains."""
-    hosts_and_paths = re.sub(r"https?://|\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", " ".join(addresses)))
-    return [word[:WORD_LIMIT] for word in ANY_WORD.findall(hosts_and_paths) if len(word) > 2]
+def host_of(website: str | None) -> str:
+    """Return the host of a website's address, folded; "" without one."""
+    return folded(urlsplit(website or "").hostname or "")
+
+
+def host_words(hosts: Iterable[str]) -> list[str]:
+    """Return the words of hosts, without the top-level domains. A path names a page, so it says nothing."""
+    plain = re.sub(r"\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", " ".join(hosts)))
+    return [IN_ADDRESS + word[:WORD_LIMIT] for word in ANY_WORD.findall(plain) if len(word) > 2]
 
 
 def website_sign(name: str, host: str) -> str:
@@ -99,6 +106,7 @@ TELLING_WORDS = 40  # words of a comment that count: the strongest
 STRONGEST = 3.5  # weight of one word, so that none decides alone
 STRONGEST_SIGN = 2.0  # weight of a sign, such as a website, which many good comments have too
 SUSPICIOUS_SUM = 5.6  # the weight of a comment that is held; e^5.6: about 270 to 1
+TELLING_SUM = SUSPICIOUS_SUM / 2  # what it needs without the common words that speak for spam
 EXPLAINED = 3  # words in a reason
 
 
@@ -110,10 +118,11 @@ class Count(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The sum of the words' weights, and the words that speak most for spam with their counts."""
+    """The sum of the words' weights, and the uncommon words that speak most for spam with their counts."""
 
     weight: float
     evidence: tuple[tuple[str, int], ...]
+    telling: float  # the sum without the common words that speak for spam
 
 
 def of(words: Iterable[str], counts: Mapping[str, Count], decisions: Count) -> Score | None:
@@ -121,10 +130,18 @@ def of(words: Iterable[str], counts: Mapping[str, Count], decisions: Count) -> S
     if min(decisions) < FEWEST_DECISIONS:
         return None
     weighed = [(_weight(word, counts[word], decisions), word) for word in words if word in counts]
-    telling = sorted(weighed, key=lambda one: -abs(one[0]))[:TELLING_WORDS]
-    speaking = [(word, counts[word].spam) for weight, word in telling if weight > 0]
-    speaking.sort(key=lambda one: one[0] in ALL_SIGNS)  # Words say more to a person.
-    return Score(sum(weight for weight, _ in telling), tuple(speaking[:EXPLAINED]))
+    strongest = sorted(weighed, key=lambda one: -abs(one[0]))[:TELLING_WORDS]
+    total = sum(weight for weight, _ in strongest)
+    common = sum(weight for weight, word in strongest if weight > 0 and _is_common(word))
+    speaking = [word for weight, word in strongest if weight > 0 and not _is_common(word)]
+    speaking.sort(key=ALL_SIGNS.__contains__)  # Words say more to a person.
+    evidence = tuple((word, counts[word].spam) for word in speaking[:EXPLAINED])
+    return Score(total, evidence, total - common)
+
+
+def _is_common(word: str) -> bool:
+    """Whether it is a common word, or a pair of two: those say nothing."""
+    return text_marks.common_words().issuperset(word.split(" "))
 
 
 def _weight(word: str, count: Count, decisions: Count) -> float:

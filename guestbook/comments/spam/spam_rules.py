@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import text_marks, trained_score
-from guestbook.comments.spam.learned_words import SUSPICIOUS_SUM, Score, score as learned_score
+from guestbook.comments.spam.learned_words import (
+    IN_ADDRESS,
+    SUSPICIOUS_SUM,
+    TELLING_SUM,
+    URL,
+    Score,
+    host_of,
+    score as learned_score,
+)
 from guestbook.comments.spam.text_marks import Repeated
 from guestbook.comments.spam.trained_score import TrainedScore
 from guestbook.lib import ids
@@ -29,6 +37,7 @@ MOST_LINK_MARKUP = 3  # links in markup
 FEWEST_WORDS = 2  # words of advertising
 # The trained score, as logarithms of odds: below the first a comment is harmless.
 HARMLESS, SUSPICIOUS, CERTAIN = 0.0, 0.75, 3.0
+SAYS_NOTHING = -0.25  # about what a link alone has
 LEARNED_PART, MOST_LEARNED = 4.0, 1.5  # what the learned score adds to it
 MOST_TRAINED = 3.0  # what the trained score takes off the learned one
 HOST = re.compile(r"https?://(?:www\.)?([\w.-]+)")
@@ -58,11 +67,16 @@ class CommentFacts:
         return bool(self.draft.website) or is_mail or text_marks.links(self.draft.texts) > 0
 
     @property
+    def hosts(self) -> str:
+        """The hosts of its addresses, casefolded."""
+        return " ".join([host_of(self.draft.website), *URL.findall(self.draft.all_words.casefold())])
+
+    @property
     def trained(self) -> TrainedScore:
         """The trained score, to which what the owner decided before adds a little."""
-        found = trained_score.of(self.draft)
-        learned = self.score.weight / LEARNED_PART if self.score else 0.0
-        return found._replace(weight=found.weight + max(-MOST_LEARNED, min(MOST_LEARNED, learned)))
+        learned = (self.score.weight, self.score.telling) if self.score else (0.0, 0.0)
+        part = [max(-MOST_LEARNED, min(MOST_LEARNED, one / LEARNED_PART)) for one in learned]
+        return trained_score.of(self.draft).plus(*part)
 
     @property
     def is_harmless(self) -> bool:
@@ -179,7 +193,8 @@ def contact(facts: CommentFacts) -> Finding:
 
 def advertising(facts: CommentFacts) -> Finding:
     """Words of what spam sells: several, or one together with an address."""
-    sold = text_marks.sold(facts.draft.all_words.casefold())
+    sold = text_marks.sold(_spoken(replace(facts.draft, website=None).all_words))
+    sold += [IN_ADDRESS + word for word in text_marks.sold(facts.hosts) if word not in sold]
     fewest = 1 if facts.has_address else FEWEST_WORDS
     if len(sold) < fewest or facts.is_harmless:
         return None
@@ -188,36 +203,39 @@ def advertising(facts: CommentFacts) -> Finding:
 
 def price_and_address(facts: CommentFacts) -> Finding:
     """Whoever names a price and an address sells something."""
-    if facts.is_harmless or not facts.has_address or not text_marks.MONEY.search(facts.draft.texts):
+    if facts.is_harmless or not facts.has_address or not text_marks.MONEY.search(_spoken(facts.draft.texts)):
         return None
     return "held", "It names a price or a percentage, and an address."
 
 
 def empty_praise(facts: CommentFacts) -> Finding:
     """Praise that fits any page, with a website, is the most common spam in guestbooks."""
-    praise = text_marks.praise(facts.draft.texts.casefold())
+    praise = text_marks.praise(_spoken(facts.draft.texts))
     if facts.is_harmless or not facts.has_address or len(praise) < FEWEST_WORDS:
         return None
     return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
 
 
 def trained_words(facts: CommentFacts) -> Finding:
-    """Spam looks alike in all guestbooks, so the surest needs no decision of the owner."""
-    if facts.is_known_visitor or facts.trained.weight < SUSPICIOUS:
+    """Spam looks alike in all guestbooks, so the surest needs no decision of the owner.
+
+    Common words alone never decide: what else there is must speak for spam too.
+    """
+    score = facts.trained
+    if facts.is_known_visitor or score.weight < SUSPICIOUS or score.telling < SAYS_NOTHING:
         return None
-    words = ", ".join(f"*{word[:SHOWN]}*" for word in facts.trained.evidence)
-    sentence = f"{READS_LIKE_SPAM}{f': {words}' if words else ''}."
-    return ("spam" if facts.trained.weight >= CERTAIN else "held"), sentence
+    words = ", ".join(map(_shown, score.evidence))
+    is_certain = score.weight >= CERTAIN and score.telling >= SUSPICIOUS
+    return ("spam" if is_certain else "held"), f"{READS_LIKE_SPAM}{f': {words}' if words else ''}."
 
 
 def learned_words(facts: CommentFacts) -> Finding:
-    """What the owner has decided before. A harmless text needs more of it."""
+    """What the owner has decided before. Harmless texts need more of it; common words alone never decide."""
     harmless = max(-MOST_TRAINED, min(0.0, trained_score.of(facts.draft).weight))
-    if facts.score is None or facts.score.weight + harmless < SUSPICIOUS_SUM:
+    score = facts.score
+    if score is None or score.weight + harmless < SUSPICIOUS_SUM or score.telling + harmless < TELLING_SUM:
         return None
-    words = ", ".join(
-        f"*{word[:SHOWN]}* was spam {_times(count)} here" for word, count in facts.score.evidence
-    )
+    words = ", ".join(f"{_shown(word)} was spam {_times(count)} here" for word, count in score.evidence)
     return "held", f"It resembles comments that you marked as spam: {words}."
 
 
@@ -240,8 +258,18 @@ SUSPICION_RULES: tuple[Rule, ...] = (
 )
 
 
+def _spoken(text: str) -> str:
+    """Return a text casefolded, and without its addresses: their words are no words of the text."""
+    return URL.sub(" ", text.casefold())
+
+
 def _listed(words: list[str]) -> str:
-    return " and ".join(f"*{word[:SHOWN]}*" for word in words[:3])
+    return " and ".join(map(_shown, words[:3]))
+
+
+def _shown(word: str) -> str:
+    plain = word.removeprefix(IN_ADDRESS)
+    return f"*{plain[:SHOWN]}*{' in an address' if plain != word else ''}"
 
 
 def _times(count: int) -> str:

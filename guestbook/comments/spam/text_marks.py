@@ -22,10 +22,8 @@ from guestbook.storage.models import Comment, TextMark
 from guestbook.storage.plain_sql import Select
 
 # The page makes links of these: an address, or a bare host under one of the old top-level domains.
-LINK_PATTERN = re.compile(
-    r"https?://[\w.-]*|\bwww\.[\w.-]+|(?<![@\w.-])[\w-]+(?:\.[\w-]+)*\.(?:com|net|int|edu|gov|org|info|mil)\b",
-    re.IGNORECASE,
-)
+BARE_HOST = r"(?<![@\w.-])[\w-]+(?:\.[\w-]+)*\.(?:com|net|int|edu|gov|org|info|mil)\b"
+LINK_PATTERN = re.compile(rf"https?://[\w.-]*|\bwww\.[\w.-]+|{BARE_HOST}", re.IGNORECASE)
 # In a name also hosts that the page would not link. A host has a letter before its dot, "J.R." has one only.
 NAME_LINK = re.compile(
     r"https?:|\bwww\.|[\w-]{3,}\.(?:com|net|org|info|biz|ru|cn|xyz|top|shop|online|site|club|store|vip)\b",
@@ -208,18 +206,28 @@ SOLD, PRAISE = "advertising", "praise"  # files of beginnings of words, several 
 @cache  # This takes longer than all else in the file.
 def _pattern(kind: str) -> re.Pattern[str]:
     """Return a pattern that finds the words at the beginning of words, and anywhere in unspaced scripts."""
-    lines = Path(__file__).with_name(f"{kind}.txt").read_text(encoding="utf-8").splitlines()
-    listed = ",".join(line for line in lines if not line.startswith("#"))
-    words = sorted((word.strip() for word in listed.split(",")), key=len, reverse=True)
-    spaced = "|".join(re.escape(word) for word in words if word and not SPACELESS.search(word))
+    words = sorted(_listed(kind), key=len, reverse=True)
+    spaced = "|".join(re.escape(word) for word in words if not SPACELESS.search(word))
     unspaced = "|".join(re.escape(word) for word in words if SPACELESS.search(word))
     return re.compile(rf"(?<![^\W_])(?:{spaced})|{unspaced}")
+
+
+def _listed(kind: str) -> list[str]:
+    lines = Path(__file__).with_name(f"{kind}.txt").read_text(encoding="utf-8").splitlines()
+    listed = ",".join(line for line in lines if not line.startswith("#"))
+    return [word.strip() for word in listed.split(",") if word.strip()]
 
 
 @lru_cache(maxsize=5_000)  # No list has more words.
 def beginning_of(word: str) -> re.Pattern[str]:
     """Return a pattern that finds a word or phrase of the owner's list in the same way."""
     return re.compile(re.escape(word) if SPACELESS.search(word) else rf"(?<![^\W_]){re.escape(word)}")
+
+
+@cache
+def common_words() -> frozenset[str]:
+    """Return words that are common in every text, in many languages."""
+    return frozenset(_listed("common_words"))
 
 
 def sold(text: str) -> list[str]:

@@ -43,6 +43,15 @@ def test_a_new_book_publishes_all_good_comments_that_no_rule_was_made_for() -> N
     assert (found.held, found.spam) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "path", ["about.html", "very/that/paragraph-to-visit.html", "best-online-shop-review"]
+)
+def test_a_link_alone_makes_hardly_a_good_comment_suspicious(path: str) -> None:
+    found = spam_corpus.verdicts_with_link(f"https://blog.example.org/{path}")
+    assert len(found.published) >= 0.95 * found.count, found.held
+    assert len(found.spam) <= 0.002 * found.count, found.spam
+
+
 def test_the_trained_weights_are_those_of_the_corpus() -> None:
     first = trained_score.WEIGHTS.read_text(encoding="utf-8").partition("\n")[0]
     assert first == f"# corpus {spam_weights.corpus_hash()}", "run scripts/train_spam_score"
@@ -65,9 +74,20 @@ def test_function_words_hold_hardly_a_good_comment(decisions: int) -> None:
         assert found.spam == []
 
 
+def test_common_words_are_weighed_apart_and_are_no_evidence() -> None:
+    counts = {"want": Count(0, 40), "want to": Count(0, 40), "lantern": Count(0, 4)}
+    found = learned_words.of(counts, counts, Count(500, 500))
+    assert found is not None
+    assert found.evidence == (("lantern", 4),)
+    alone = learned_words.of(["lantern"], counts, Count(500, 500))
+    assert alone is not None
+    assert found.telling == pytest.approx(alone.weight)
+    assert found.weight > found.telling
+
+
 def test_a_word_in_both_kinds_says_nothing_however_often_it_was_seen() -> None:
     counts = {"with": Count(200, 400), "lantern": Count(0, 4), "herring": Count(9, 1)}
     found = learned_words.of(counts, counts, Count(500, 500))
     assert found.evidence == (("lantern", 4),)
     alone = learned_words.of(["with"], counts, Count(500, 500))
-    assert alone == (0.0, ())
+    assert alone == (0.0, (), 0.0)

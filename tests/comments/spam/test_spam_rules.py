@@ -1,13 +1,22 @@
 """What is published, what waits for the owner, what is spam."""
 
+import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import text_marks
 from guestbook.comments.spam.learned_words import Score
-from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES, CommentFacts, classify
+from guestbook.comments.spam.spam_rules import (
+    PROGRAM_RULES,
+    SUSPICION_RULES,
+    CommentFacts,
+    classify,
+    learned_words,
+    trained_words,
+)
 from guestbook.comments.spam.text_marks import Repeated
 
 HELLO = CommentFacts(Draft("Ada", None, "Hello", {}), age=60, is_known_visitor=False)
@@ -23,7 +32,7 @@ BOTH_MARKUPS, LOOKALIKES = f"{MARKUP} <a href='http://b.example'>", "A new саs
 PRAISE = "It praises in words that fit any page (*article* and *useful*)"
 GAMBLING = "Play roulette and poker all night, free bonus now"
 OFFER = "Visit the store, new customers get a voucher"
-LEARNED = Score(99.0, (("lantern", 14), ("boat", 1)))
+LEARNED = Score(99.0, (("lantern", 14), ("boat", 1)), 99.0)
 # A comment for each rule to which that rule alone objects, with a part of the reason.
 OBJECTIONS = {
     "hidden_field": (replace(HELLO, trap=" "), "hidden field, which people cannot see."),
@@ -117,6 +126,34 @@ def test_a_known_visitor_may_write_three_links_and_a_new_one_a_single_link() -> 
     assert [status(links, False) for links in (1, 2)] == ["published", "held"]
 
 
+@pytest.mark.parametrize(
+    "words", ["very/that/paragraph.html", "cheap-pills?for=free&price=$5&off=20%25#casino"]
+)
+def test_words_of_an_address_are_no_words_of_the_text(words: str) -> None:
+    for message in ("I read this very nice page", "Cheap printers eat my paper", "You can play chess there"):
+        for address in ("https://jane.example.com/", "www.jane.example.com/", "jane.example.com/"):
+            plain, told = (classify(wrote(f"{message} {address}{path}")) for path in ("", words))
+            assert told == plain
+
+
+def test_a_reason_says_which_words_stand_in_an_address() -> None:
+    found = classify(wrote("Win every day", "https://casino-slots.example"))
+    assert (
+        "It holds *casino* in an address and *slots* in an address, which advertising uses." in found.reasons
+    )
+    assert "*casino* in an address" in next(one for one in found.reasons if "reads like the spam" in one)
+
+
+def test_common_words_alone_never_decide() -> None:
+    words = sorted(one for one in text_marks.common_words() if not text_marks.praise(one))
+    draw = random.Random(1)
+    for _ in range(300):
+        message = f"{' '.join(draw.sample(words, 25))} https://jane.example.com/"
+        facts = wrote(message, score=Score(99.0, (), 0.0))
+        assert trained_words(facts) is None
+        assert learned_words(facts) is None
+
+
 def test_moderation_off_publishes_what_is_suspicious_but_not_what_programs_write() -> None:
     statuses = {name: classify(facts, "off").status for name, (facts, _) in OBJECTIONS.items()}
     kept = {rule.__name__ for rule in PROGRAM_RULES}
@@ -125,7 +162,7 @@ def test_moderation_off_publishes_what_is_suspicious_but_not_what_programs_write
 
 def test_every_reason_fits_its_column() -> None:
     long = Draft("ж" * 80, f"https://a.example/{'x' * 480}", "казино viagra " * 280, {})
-    score = Score(99.0, (("x" * 61, 10**6), ("y" * 61, 10**6), ("z" * 61, 10**6)))
+    score = Score(99.0, (("x" * 61, 10**6), ("y" * 61, 10**6), ("z" * 61, 10**6)), 99.0)
     facts = CommentFacts(long, trap="x", age=1, listed_word="x" * 9000, foreign="Greek", score=score)
     for reason in classify(facts).reasons:
         assert 0 < len(reason) <= 200
