@@ -91,7 +91,7 @@ def _row(session: Session, key: str) -> BookState | None:
 
 
 def _address(typed: str) -> str:
-    page = typed.strip().partition("#")[0]
+    page = validate.with_scheme(typed.strip().partition("#")[0])
     with refusing("page", ValueError):
         validate.web_origin(page)
     if len(page) > PAGE_LIMIT or not page.isprintable() or " " in page:

@@ -137,5 +137,6 @@ def _number(value: str, limits: range) -> int:
 
 def _choice(value: str, choices: Iterable[str]) -> str:
     if value not in choices:
-        raise ValueError(f"Please choose one of {', '.join(choices)}.")
+        # A page may show a choice in words of its own, and a call has the values in its schema.
+        raise ValueError("Please choose one of these.")
     return value

@@ -148,17 +148,31 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 ASCII_HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 
 
+NOT_A_WEBSITE = "“{}” is not the address of a website, such as https://example.org."
+QUOTED = 500  # characters of what was typed
+
+
+def not_a_website(typed: str) -> ValueError:
+    """Return the error that quotes what was typed."""
+    return ValueError(NOT_A_WEBSITE.format(text.shortened(typed, QUOTED)))
+
+
 def web_origin(typed: str) -> str:
     """Return the origin that somebody typed, also by a whole address; raises ValueError with a sentence."""
-    wrong = f"{typed[:80]!r} is not the address of a website, such as https://example.org."
     try:
         parts = urlsplit(typed)
         host, port = (parts.hostname or "").encode("idna").decode().lower(), parts.port
     except ValueError:
-        raise ValueError(wrong) from None
+        raise not_a_website(typed) from None
     if parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc or not ASCII_HOST.fullmatch(host):
-        raise ValueError(wrong)
+        raise not_a_website(typed)
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != DEFAULT_PORTS[parts.scheme] else "")
+
+
+def with_scheme(typed: str) -> str:
+    """Return what a person typed as an address, with `https://` before a host that has a dot."""
+    is_host = "." in typed.partition("/")[0] and "://" not in typed
+    return f"https://{typed}" if is_host else typed
 
 
 PAGE_LIMIT = 350  # characters of a page's address, as in schema.sql

@@ -93,6 +93,7 @@ def show_setup(code: str, **more: object) -> str:
         backups=_backups(),
         has_key=request_context.settings().keyring.has,
         values=request.form if "title" in request.form else values,
+        moderation=known.moderation,
         writable=_writable_settings(),
         **more,
     )

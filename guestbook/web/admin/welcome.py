@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from guestbook.background import whole_pass
 from guestbook.background.doctor import network_checks
 from guestbook.inbound import request_bins
-from guestbook.lib import body_encoding, clock
+from guestbook.lib import body_encoding, clock, validate
 from guestbook.lib.errors import Refused
 from guestbook.outbound import signature_explanation, webhook_urls, webhooks
 from guestbook.storage import preferences, row_changes
@@ -111,7 +111,8 @@ def allow_website() -> ResponseReturnValue:
     if not (site := responses.typed_lines(TYPED)["embed_sites"]):
         raise Refused("Write the address of your website.", field="embed_sites")
     there = url_for(".show_welcome", step="website", _anchor="website")
-    responses.say("The website may show the book.", allow_site(site, there))
+    undo_id = allow_site(site, there)
+    responses.say(f"{validate.web_origin(validate.with_scheme(site))} may show the book.", undo_id)
     return redirect(there, 303)
 
 

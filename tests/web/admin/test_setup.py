@@ -21,6 +21,7 @@ from guestbook.settings import Settings
 from guestbook.storage import backup, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Login, Webhook
+from guestbook.storage.preferences import MODERATION
 from guestbook.web import response_headers
 from tests.conftest import close, need_server, running, settings_for
 from tests.storage import earlier_books
@@ -171,12 +172,25 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(app: Flask, d
     reasons = {name: text(page.find(f".//*[@id='{name}-reason']")) for name in (*FORM, "address")}
     assert reasons["password"].startswith("The password must have 10 to 1,000 characters")
     assert reasons["title"] == "Please give the book a title."
-    assert reasons["moderation"].startswith("Please choose one of")
+    assert reasons["moderation"] == "Please choose one of these."
     assert reasons["address"].startswith("This is not an address for the book: it must be an address like")
     assert fields(page)["address"] == "example.org"
     assert factories.everything() == before
     assert not (data_dir / ".env").exists()
     assert send(visitor, link).status_code == 303
+
+
+@pytest.mark.parametrize("before", MODERATION)
+def test_the_moderation_that_was_set_before_stays(app: Flask, before: str) -> None:
+    factories.written(lambda session: preferences.save(session, {"moderation": before}))
+    visitor, link = Visitor(app), new_link(app)
+    page = parse(visitor.get(link))
+    choices = page.findall(".//input[@name='moderation']")
+    offered = [one.attrib["value"] for one in choices]
+    [ticked] = [one.attrib["value"] for one in choices if "checked" in one.attrib]
+    assert (ticked, "off" in offered) == (before, before == "off")
+    assert send(visitor, link, moderation=ticked).status_code == 303
+    assert factories.read(lambda session: preferences.read(session).moderation) == before
 
 
 @pytest.mark.parametrize("other", ["https://book.example/guests/", "http://localhost/guests"])

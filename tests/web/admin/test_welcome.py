@@ -228,12 +228,22 @@ def test_a_website_may_show_the_frame_beside_others(owner: Owner) -> None:
     assert undone.find(".//*[@id='website']") is not None
 
 
+def test_the_address_of_a_page_gets_its_scheme_and_an_error_quotes_all_of_it(owner: Owner) -> None:
+    page = owner.does(f"{WEBSITE}?step=website", {"embed_sites": "jane.example.com/about.html"})
+    assert "https://jane.example.com may show the book." in text(page)
+    assert "Allowed: https://jane.example.com." in text(page)
+    typed = f"my page at jane.example.com/{'x' * 100}"
+    assert reason(owner, WEBSITE, embed_sites=typed).startswith(f"“{typed}” is not the address of a website")
+
+
 def undo_of(page: Element) -> str:
     found = [one for one in page.iter("input") if one.get("name") == "change"]
     return str(found[0].attrib["value"])
 
 
-@pytest.mark.parametrize("typed", ["", " ", "example.org", "javascript:alert(1)", "https://a:b@c.example"])
+@pytest.mark.parametrize(
+    "typed", ["", " ", "example", "*.example.org", "javascript:alert(1)", "https://a:b@c.example"]
+)
 def test_a_wrong_website_is_refused_beside_the_field(owner: Owner, typed: str) -> None:
     assert re.search("address of (your|a) website", reason(owner, WEBSITE, embed_sites=typed))
     assert owner.get("/embed").status_code == 404
