@@ -63,7 +63,7 @@ PICTURES = {  # By CGI each drawn one starts a program, so a new book has none.
 }
 MODERATION = {
     "off": "Off: every comment appears at once. Comments by programs are still filtered as spam.",
-    "suspicious": "Suspicious comments: what looks like advertising is held until you publish it.",
+    "suspicious": "Suspicious comments: what looks like advertising does not appear until you publish it.",
     "all": "All comments: each is held until you publish it.",
 }
 THEMES = {"auto": "Same as the reader’s device", "light": "Light", "dark": "Dark"}

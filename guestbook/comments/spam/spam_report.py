@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guestbook.auth import rate_limit
 from guestbook.comments.spam import learned_words
-from guestbook.lib import clock
+from guestbook.lib import clock, ids
 from guestbook.lib.text import counted
+from guestbook.queries import statistics
 from guestbook.storage import audit_log, database, plain_sql, row_changes
 from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db
-from guestbook.storage.models import LearnedWord, Refusal
+from guestbook.storage.models import BookState, Comment, LearnedWord, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,32 @@ def refused_lately(session: Session, now: datetime) -> Sequence[RefusalCount]:
         RefusalCount(reason, REFUSAL_REASONS.get(reason, reason), number, todays[reason])
         for reason, number in sums.most_common()
     ]
+
+
+LOOKED_AT = "spam_looked_at"  # When the owner last opened the list of spam, in the book's state.
+LAST_EDIT = timedelta(hours=1)  # Before then, a comment can no longer become spam by its visitor's edit.
+BY_RULES = ("%spam rules", "%spam rules\n%edited visitor")  # the ends of a comment's decisions
+
+
+def count_not_looked_at(session: Session) -> int:
+    """Return how many comments the rules marked as spam since the owner last opened the list of spam."""
+    marked = (Comment.status == "spam") & or_(*map(Comment.decisions.like, BY_RULES))
+    if row := session.get(BookState, LOOKED_AT):
+        looked_at = clock.stored(row.value)
+        marked &= (Comment.id >= ids.first_of(looked_at - LAST_EDIT)) & (Comment.spam_since > looked_at)
+    return statistics.count_some(session, marked, Comment)
+
+
+def note_look(now: datetime) -> None:
+    """Note that the owner opens the list of spam. It opens also where the database cannot be written."""
+    database.end(db.session())  # A reader would keep SQLite's rollback journal from being written.
+    try:
+        with database.write(db.engine, lock_wait=COUNT_WAIT) as connection:
+            row_changes.insert_missing(connection, BookState, name=LOOKED_AT, value="")
+            row = update(BookState).where(BookState.name == LOOKED_AT)
+            connection.execute(row.values(value=clock.to_text(now)))
+    except SQLAlchemyError as error:
+        log.info("The look at the spam was not noted: %s", type(error).__name__)
 
 
 FLOOD_WINDOW = timedelta(minutes=1)

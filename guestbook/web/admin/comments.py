@@ -116,6 +116,8 @@ pages = Blueprint("comments", __name__)
 def index(**more: object) -> str:
     """List the comments of a tab, or those that match a search; and say what was refused."""
     session, chosen = db.session(), CommentFilter.read()
+    if chosen.values == {"status": "spam"} and spam_report.count_not_looked_at(session):
+        spam_report.note_look(clock.now())
     counts = {
         tab: statistics.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
         for tab in ACTIONS_BY_STATUS

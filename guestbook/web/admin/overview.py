@@ -40,6 +40,7 @@ def index() -> ResponseReturnValue:
         },
         most=statistics.COUNT_LIMIT,
         filtered_as=statistics.FILTERED_AS,
+        spam=spam_report.count_not_looked_at(session),
         held_until=spam_report.held_until(session.connection(), settings.secret_key, now),
     )
 

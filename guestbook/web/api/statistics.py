@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from guestbook.comments.spam import spam_report
 from guestbook.lib import clock, json_schema as schema
 from guestbook.lib.json_schema import Schema, ref
 from guestbook.outbound import webhook_json
@@ -69,6 +70,9 @@ STATISTICS_SCHEMA: Schema = {
         f"Comments by status. Counting stops at {COUNT_LIMIT + 1}.",
     ),
     "held_since": schema.time_or_null("Since when the comment waits that has waited longest."),
+    "spam_not_looked_at": schema.described(
+        COUNTED, "Comments that the rules marked as spam since the owner last opened the list of spam."
+    ),
     "deliveries_waiting": COUNTED,
     "deliveries_failed": COUNTED,
     "inbound_events_waiting": COUNTED,
@@ -120,6 +124,7 @@ def get_statistics() -> Answer:
     more = {
         "cron": schema.of_row(cron, CRON_FIGURES, {"state": cron.word}),
         "comments": {status: count(Comment.status == status) for status in COMMENT_STATUSES},
+        "spam_not_looked_at": spam_report.count_not_looked_at(session),
         "hours": _bars(found.hours),
         "days": _bars(found.days),
         "webhooks": [_webhook(one, lately, now) for one in found.webhooks],

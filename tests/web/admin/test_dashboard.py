@@ -10,9 +10,10 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.queries import statistics
 from guestbook.settings import installation
+from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import add, by_class, hrefs, plain, text
+from tests.support.visitor import Visitor, add, by_class, hrefs, plain, text
 
 URL = "/admin/"
 ADDRESS = "https://receiver.example/hook"
@@ -100,6 +101,32 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(owner: Owner) 
     lists = ("deliveries/?status=waiting", "deliveries/?status=given-up", "comments/?status=held")
     assert links == [URL + one for one in lists]
     assert all(owner.get(link).status_code == 200 for link in links)
+
+
+def test_what_the_rules_marked_as_spam_is_to_be_reviewed_until_the_owner_looks(
+    app: Flask, owner: Owner
+) -> None:
+    visitor = Visitor(app)
+    markup = "[url=https://a.example]x[/url] <a href='https://b.example'>y</a>"
+    answer = visitor.sign(name="Zoe", message=markup)
+    assert "The owner will look at it first." in text(visitor.page(answer.location))
+    assert tiles(owner.page(URL))[2] == "1 to review 1 marked as spam since you last looked."
+    [comment] = factories.rows(Comment)
+    factories.written(
+        lambda session: session.get_one(Comment, comment.id).note_decision(
+            "edited", "visitor", None, clock.now()
+        )
+    )
+    assert tiles(owner.page(URL))[2].startswith("1 to review"), "no edit hides it"
+    listed = f"{URL}comments/?status=spam"
+    assert listed in hrefs(by_class(owner.page(URL), "tiles")[0])
+    assert "Zoe" in text(owner.page(f"{listed}&words=Zoe"))
+    assert tiles(owner.page(URL))[2].startswith("1 to review"), "a search is no look at the list"
+    assert "Zoe" in text(owner.page(listed))
+    assert tiles(owner.page(URL))[2] == "0 to review No comment waits for you."
+    owner.does(f"{URL}comments/{comment.id}/publish", {})
+    owner.does(f"{URL}comments/{comment.id}/spam", {})
+    assert tiles(owner.page(URL))[2].startswith("0 to review"), "the owner has marked it"
 
 
 def test_what_no_pass_sends_is_not_due(owner: Owner) -> None:

@@ -18,6 +18,7 @@ def test_a_new_book_has_figures(program: ApiClient) -> None:
 def test_they_say_what_waits_and_what_failed(program: ApiClient) -> None:
     hook, source = factories.webhook(failing_since=clock.now()), factories.source()
     factories.sign(verdict=Classification("held", ("Why",)))
+    factories.sign(verdict=Classification("spam", ("Why",)))
     failed = factories.delivery(hook, status="failed", attempts=1, claims=1)
     factories.attempt(failed)
     factories.inbound(source)
@@ -25,7 +26,7 @@ def test_they_say_what_waits_and_what_failed(program: ApiClient) -> None:
     found = program.get("/statistics")
     assert (found["comments"]["held"], found["deliveries_waiting"], found["deliveries_failed"]) == (1, 1, 1)
     assert (found["inbound_events_waiting"], found["inbound_events_failed"]) == (1, 1)
-    assert found["held_since"]
+    assert (bool(found["held_since"]), found["spam_not_looked_at"]) == (True, 1)
     assert sum(bar["failed"] for bar in found["days"]) == 1
     [of_hook], [of_source] = found["webhooks"], found["sources"]
     assert (of_hook["id"], of_hook["state"], of_hook["failed_lately"]) == (hook, "failing", 1)
