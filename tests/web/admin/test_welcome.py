@@ -15,6 +15,7 @@ from guestbook.web.admin import welcome
 from tests.conftest import running
 from tests.support import factories
 from tests.support.at_once import at_once
+from tests.support.documents import README, blocks
 from tests.support.mail_server import MailServer
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
@@ -222,6 +223,9 @@ def test_a_website_may_show_the_frame_beside_others(owner: Owner) -> None:
     sites = factories.read(lambda session: preferences.read(session).embed_sites)
     assert sites == "https://old.example\nhttps://new.example"
     assert 'src="https://book.example/embed"' in text(page.find(".//*[@id='frame']"))
+    lines = text(page.find(".//*[@id='script']")).splitlines()
+    as_there = README.read_text().replace("book.example.org", "book.example")
+    assert lines == blocks(as_there, "html")[0].splitlines()
     assert "https://new.example" in owner.get("/embed").headers["Content-Security-Policy"]
     undone = owner.does("/admin/undo/", {"change": undo_of(page)})
     assert factories.read(lambda session: preferences.read(session).embed_sites) == "https://old.example"
