@@ -131,7 +131,8 @@ def end_connections(engine: Engine) -> None:
     with _admin("mariadb").connect() as connection:
         theirs = text("SELECT id FROM information_schema.processlist WHERE db = :name")
         for number in connection.scalars(theirs, name).all():
-            connection.execute(text(f"KILL {number}"))
+            with suppress(OperationalError):  # It has ended by itself.
+                connection.execute(text(f"KILL {number}"))
 
 
 @contextmanager
