@@ -52,7 +52,10 @@ PUBLIC_VIEWS = {
 }
 PUBLIC = {"static"} | {f"{part}.{name}" for part, names in PUBLIC_VIEWS.items() for name in names.split()}
 LOGIN = {f"admin.login.{name}" for name in ("log_in", "check", "log_out", "ask_code", "check_code")}
-SETUP = "ask_code enter_code show_setup finish make_tables restore_backup"  # with a code, or to type it
+# With a code, or to type it.
+SETUP = (
+    "ask_code enter_code show_setup finish make_tables restore_backup show_room make_room show_key put_key"
+)
 LOGIN |= {f"admin.setup.{name}" for name in SETUP.split()}
 OPEN_API = {f"api.comments.{name}" for name in ("list_comments", "create_comment", "get_comment")}
 OPEN_API |= {"api.events.list_event_types", "api.events.get_event_type", "api.document.get_document"}
