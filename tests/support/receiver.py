@@ -15,9 +15,10 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import responses
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Answer:
     delay: float = 0.0  # seconds before the answer
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b"ok"
-    hang: bool = False  # say nothing, until `release` or the sender goes away
+    hang: bool = False  # say nothing until `release`, or until the sender goes away
     drop: bool = False  # close the connection without a word
 
 
@@ -78,6 +79,7 @@ class Receiver:
         self._in_flight: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
         self._hanging: list[_Connection] = []
+        self._released: Iterator[Answer] = iter(())  # what requests get that would hang
         self._connections: set[_Connection] = set()
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -116,13 +118,19 @@ class Receiver:
         self._answers[path] = list(answers)
 
     def release(self, answer: Answer = OK, most: int | None = None) -> None:
-        """Answer all requests that hang, or so many of them, the oldest first."""
+        """Answer all requests that hang, or so many of them, the oldest first.
+
+        Those that are still on their way are answered when they come: else they would hang until the time-out
+        of the program, which no test can see coming.
+        """
 
         def reply() -> None:
             hanging = self._hanging[:most]
             del self._hanging[: len(hanging)]
             for connection in hanging:
                 connection.reply(answer)
+            rest = repeat(answer) if most is None else repeat(answer, most - len(hanging))
+            self._released = chain(self._released, rest)
 
         self._loop.call_soon_threadsafe(reply)
 
@@ -210,6 +218,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._receiver._connections.discard(self)
+        if self in self._receiver._hanging:
+            self._receiver._hanging.remove(self)
         self._done()
 
     def data_received(self, data: bytes) -> None:
@@ -233,6 +243,8 @@ class _Connection(asyncio.Protocol):
         self._read, self._current = rest[length:], path
         request = Request(path, headers, rest[:length], time.monotonic(), method)
         answer = self._receiver._note(request)
+        if answer.hang:
+            answer = next(self._receiver._released, answer)
         if answer.hang:
             self._receiver._hanging.append(self)
         elif answer.delay:

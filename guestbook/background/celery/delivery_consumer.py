@@ -116,7 +116,7 @@ POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should lea
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # for a delivery for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # for one after a fault of our own machine or proxy
-WAITING_PER_THREAD = 4  # A kill holds so many up until their leases run out.
+WAITING_PER_THREAD = 4  # A kill holds so many up until their leases run out, and the rest of a message.
 UNRECORDED_PER_THREAD = 12  # A kill can make us send so many a second time.
 DATABASE_FILES = 45  # The engine's pool may open so many on SQLite: three for each connection.
 
@@ -183,7 +183,8 @@ class DeliveryConsumer:
         """Record outcomes and take over what has come, in one transaction; load it into the pool."""
         self._outcomes += map(_postponed, self._pool.collect())
         self._take_back()
-        room = WAITING_PER_THREAD * self._threads - self._pool.waiting
+        held = sum(len(batch.handed) for batch in self._batches)
+        room = WAITING_PER_THREAD * self._threads - self._pool.waiting - held
         while room > 0 and not self._came.empty():
             self._batches.append(self._came.get())
             room -= len(self._batches[-1].handed)

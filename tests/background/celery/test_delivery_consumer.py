@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, update
+from sqlalchemy import Connection, Row, Table, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.background.celery import delivery_consumer
@@ -16,6 +17,7 @@ from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.worker_pool import START_CAP
+from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import settings_for
@@ -30,9 +32,9 @@ TOKEN = "relay.test.1"
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A book without a broker."""
+    """A book without a broker, whose requests wait longer than a test does."""
     with databases.with_tables("sqlite-wal", tmp_path) as url:
-        yield settings_for(tmp_path, url)
+        yield settings_for(tmp_path, url) | {"GUESTBOOK_TIMEOUT": "120"}
 
 
 @pytest.fixture
@@ -140,16 +142,35 @@ def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_worker_takes_over_no_more_than_a_few_rows_for_each_thread(book: Book, receiver: Receiver) -> None:
-    most = delivery_consumer.WAITING_PER_THREAD * THREADS
+def test_a_worker_takes_over_no_more_than_a_few_rows_for_each_thread(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may send the rest. One more is taken over for each that was answered."""
+    most, take_over = delivery_consumer.WAITING_PER_THREAD * THREADS, claims.take_over
+    at_once = list[int]()
+
+    def note(connection: Connection, table: Table, row_ids: list[str], **lease: Any) -> None:
+        at_once.append(len(row_ids))
+        take_over(connection, table, row_ids, **lease)
+
+    monkeypatch.setattr(claims, "take_over", note)
     rows, consumer = hanging(book, receiver, most + 10), consumer_of(book)
-    receiver.answer("/", *[HANG] * START_CAP, OK)
-    with ThreadPoolExecutor(most) as celery:
-        done = [celery.submit(consumer.deliver, [row]) for row in rows]
-        wait_for(lambda: sum(one.done() for one in done) >= most)
-        assert sum(one.done() for one in done) <= most + START_CAP, "others may send the rest"
+
+    def is_at(answered: int) -> bool:
+        taken = sum(one.done() for one in done)
+        return (book.statuses().get("processed", 0), taken) == (answered, most + START_CAP + answered)
+
+    with ThreadPoolExecutor(len(rows)) as celery:
+        with consumer._lock:  # It takes nothing over before all messages are there.
+            done = [celery.submit(consumer.deliver, [row]) for row in rows]
+            wait_for(lambda: len(consumer._batches) + consumer._came.qsize() == len(rows))
+        for answered in range(4):
+            receiver.wait_for(START_CAP + answered)
+            wait_for(partial(is_at, answered))
+            receiver.release(most=1)
         receiver.release()
     consumer.finish()
+    assert at_once[0] == most
     assert book.statuses() == {"processed": most + 10}
 
 
