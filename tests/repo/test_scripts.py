@@ -185,7 +185,7 @@ def test_a_signal_lets_the_pass_record_and_a_second_one_does_not_wait(checkout: 
                 ended(script, 1)
             script.signal_all(number)
         assert ended(script, 20) == 0
-        assert not ends_by_itself or " processed " in command(checkout, "deliveries", "list")
+        assert not ends_by_itself or " delivered " in command(checkout, "deliveries", "list")
 
 
 def test_what_env_files_say_is_stronger_than_what_run_would_choose(checkout: Path) -> None:

@@ -29,7 +29,7 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 NO_PAGES = (
     *("static", "public.picture", "looks.own_css", "inbound_webhook.greet", "pinger.run_pass"),
     *("metrics.show", "own_comment.show", "embed.own_comment.show", "webmention.status"),
-    *("admin.setup.ask_code", "admin.setup.show_setup"),
+    *(f"admin.setup.{name}" for name in ("ask_code", "show_setup", "show_room", "show_key")),
     *(f"receiver.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
     *("receiver.ask_redelivery", "website_form.lead_to_form"),
 )

@@ -124,6 +124,7 @@ def test_the_pages_that_set_up_a_new_book_are_too(app: Flask, open_to_look: Open
     backup.write(read, read.data_dir / "book.db")
     inspector.open(f"/admin/setup/{code}")
     inspector.send(f"/admin/setup/{code}", password=" " * 10, title=" ", status=422)
+    inspector.open(f"/admin/setup/{code}/room")
     factories.sql("UPDATE alembic_version SET version_num = '0024'")
     older = inspector.page.goto(f"/admin/setup/{code}")
     assert older
