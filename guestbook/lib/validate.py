@@ -157,6 +157,17 @@ def not_a_website(typed: str) -> ValueError:
     return ValueError(NOT_A_WEBSITE.format(text.shortened(typed, QUOTED)))
 
 
+def web_origins(typed: str) -> list[str]:
+    """Return the origin of each website that somebody typed, once; raises ValueError that quotes the line."""
+    found = dict[str, None]()
+    for line in typed.splitlines():
+        try:
+            found |= dict.fromkeys(web_origin(with_scheme(one)) for one in line.split())
+        except ValueError:
+            raise not_a_website(line) from None
+    return list(found)
+
+
 def web_origin(typed: str) -> str:
     """Return the origin that somebody typed, also by a whole address; raises ValueError with a sentence."""
     try:

@@ -91,17 +91,10 @@ def _short(what: str, value: str, limit: int) -> str:
 
 
 def _origins(value: str) -> str:
-    found = list(dict.fromkeys(origin for line in value.splitlines() for origin in _origins_of_line(line)))
+    found = validate.web_origins(value)
     if len(found) > EMBED_SITES_LIMIT:
         raise ValueError(f"Please name at most {EMBED_SITES_LIMIT} websites.")
     return "\n".join(found)
-
-
-def _origins_of_line(line: str) -> list[str]:
-    try:
-        return [validate.web_origin(validate.with_scheme(one)) for one in line.split()]
-    except ValueError:
-        raise validate.not_a_website(line) from None
 
 
 def _mood(line: str) -> str:
