@@ -35,6 +35,7 @@ from tests.support.receiver import HANG, Answer, Receiver
 from tests.transport.test_http_request_and_redirects import full_backlog
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
+PATIENT = {"GUESTBOOK_TIMEOUT": "120"}  # A request that hangs outlasts its test.
 NETWORKS, EACH, LIMIT, VISITORS = 50, 5, 4, 4  # of those who sign beside a pass
 TEXT = "Grüße aus 東京 🎈"
 
@@ -48,7 +49,7 @@ def test_a_second_pass_beside_a_running_one_ends_at_once_silently_and_sends_noth
     receiver.answer("/", HANG)
     each_book.webhook(receiver.url())
     each_book.publish()
-    first = forks.start(each_environ, "cron")
+    first = forks.start(each_environ | PATIENT, "cron")
     receiver.wait_for(1)
     each_book.publish()
     before = each_book.deliveries()
@@ -229,7 +230,7 @@ def test_sigterm_records_what_is_in_flight_gives_back_the_rest_and_ends_well(
     receiver.answer("/", HANG)
     each_book.webhook(receiver.url())
     each_book.publish(40)
-    running = forks.start(each_environ, "cron")
+    running = forks.start(each_environ | PATIENT, "cron")
     receiver.wait_for(2)
     wait_for(lambda: each_book.leased() > 2)
     running.terminate()
@@ -256,7 +257,7 @@ def test_a_second_signal_ends_a_pass_within_half_a_second(
     def seconds_until_its_end() -> float:
         book.expire()
         before = len(receiver.requests)
-        running = forks.start(environ, "cron")
+        running = forks.start(environ | PATIENT, "cron")
         receiver.wait_for(before + 2)
         wait_for(lambda: book.leased() > 2)
         running.signal(number)
