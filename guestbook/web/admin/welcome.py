@@ -112,7 +112,7 @@ def allow_website() -> ResponseReturnValue:
         raise Refused("Write the address of your website.", field="embed_sites")
     there = url_for(".show_welcome", step="website", _anchor="website")
     undo_id = allow_site(site, there)
-    responses.say(f"{validate.web_origin(validate.with_scheme(site))} may show the book.", undo_id)
+    responses.say(f"{' and '.join(validate.web_origins(site))} may show the book.", undo_id)
     return redirect(there, 303)
 
 

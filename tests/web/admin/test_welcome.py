@@ -232,6 +232,11 @@ def test_a_website_may_show_the_frame_beside_others(owner: Owner) -> None:
     assert undone.find(".//*[@id='website']") is not None
 
 
+def test_two_websites_in_one_line_are_both_allowed(owner: Owner) -> None:
+    page = owner.does(f"{WEBSITE}?step=website", {"embed_sites": "one.example https://two.example/blog"})
+    assert "https://one.example and https://two.example may show the book." in text(page)
+
+
 def test_the_address_of_a_page_gets_its_scheme_and_an_error_quotes_all_of_it(owner: Owner) -> None:
     page = owner.does(f"{WEBSITE}?step=website", {"embed_sites": "jane.example.com/about.html"})
     assert "https://jane.example.com may show the book." in text(page)
