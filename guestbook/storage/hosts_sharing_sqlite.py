@@ -123,12 +123,17 @@ def _shared_lock(file: Path) -> int | None:
     with suppress(OSError):
         for _ in range(LOCK_TRIES):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            with suppress(OSError):
+            try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
                     return descriptor
+            except (BlockingIOError, FileNotFoundError):  # A process leaves just now, and removes the file.
+                pass
+            except OSError:  # Some network drives have no locks.
+                os.close(descriptor)
+                raise
             os.close(descriptor)
-            time.sleep(LOCK_PAUSE)  # A process leaves just now, and removes the file.
+            time.sleep(LOCK_PAUSE)
     return None
 
 

@@ -1,5 +1,6 @@
 """Two hosts over one SQLite file: the one that came second only reads, and says so."""
 
+import errno
 import json
 import sys
 import threading
@@ -300,6 +301,18 @@ def test_a_folder_that_cannot_be_written_stops_nobody(file: Path, monkeypatch: p
     monkeypatch.setattr(files, "replace_file", refuse)
     HostNote(factories.settings(), hosts_sharing_sqlite.WEB).renew()
     assert hosts_sharing_sqlite.hosts(file) == []
+
+
+def test_a_network_drive_without_locks_delays_nobody(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    slept: list[float] = []
+    monkeypatch.setattr(hosts_sharing_sqlite.fcntl, "flock", lock)
+    monkeypatch.setattr(hosts_sharing_sqlite.time, "sleep", slept.append)
+    HostNote(factories.settings(), hosts_sharing_sqlite.WEB).renew()
+    assert slept == []
+    assert list(file.parent.glob(f"{file.name}-host-*"))
 
 
 def test_servers_may_be_shared(tmp_path: Path) -> None:
