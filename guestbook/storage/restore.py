@@ -309,15 +309,22 @@ def replace_damaged(
                 with engine.connect() as connection:
                     locked = encrypted_columns.look(connection, settings.keyring).unreadable
             _continue_from_damaged(path, fresh)
-            files.sync(fresh)
-            aside = path.with_name(
-                f"{path.stem}{KEPT_DAMAGED}{clock.now():{backup.TIME_FORMAT}}{path.suffix}"
-            )
-            OpenFile(str(path)).put_aside(fresh, aside)
+            aside = _exchange(path, fresh)
         finally:
             backup.remove(fresh)
     hits_and_notes.note_damage(settings.data_dir, "")
     return RestoreReport(None, rows, settings.keyring.has(staged_book.label.key_id), len(locked), aside)
+
+
+def _exchange(path: Path, fresh: Path) -> Path:
+    """Put the fresh file at the path, and return where the damaged one is now."""
+    files.sync(fresh)
+    aside = path.with_name(f"{path.stem}{KEPT_DAMAGED}{clock.now():{backup.TIME_FORMAT}}{path.suffix}")
+    try:
+        OpenFile(str(path)).put_aside(fresh, aside)
+    except sqlite3.Error as error:
+        raise database_errors.from_sqlite(error) from error
+    return aside
 
 
 def _continue_from_damaged(path: Path, fresh: Path) -> None:

@@ -15,10 +15,13 @@ import html5lib
 import pytest
 import requests
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from guestbook.lib import locks
+from guestbook.lib.current_process import in_silence
+from guestbook.storage import database_errors, restore, sqlite_file
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import FILE_DAMAGED
+from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.sqlite_file import OpenFile
 from tests.conftest import running, settings_for
 from tests.support import factories
@@ -337,6 +340,20 @@ def test_the_restore_waits_for_a_pass(app: Flask, tmp_path: Path, spoil: Spoil) 
             assert kept_of(tmp_path) == []
         assert sent.result(60).status_code == 303
     assert len(kept_of(tmp_path)) == 1
+
+
+def test_a_writer_who_does_not_end_keeps_the_damaged_file_in_its_place(
+    app: Flask, tmp_path: Path, spoil: Spoil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "EXCHANGE_WAIT", 0.1)
+    spoil(QUEUE)
+    settings, file = app.config["GUESTBOOK"], tmp_path / "guestbook.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with restore.staged(settings, tmp_path / "whole.db") as book, pytest.raises(OperationalError) as said:
+            restore.replace_damaged(settings, book, progress=in_silence, waiting=lambda: None)
+    assert database_errors.fault_of(said.value) is Fault.AWAY  # The page asks to try again.
+    assert kept_of(tmp_path) == []
 
 
 def test_no_connection_is_opened_while_the_file_is_exchanged(app: Flask, tmp_path: Path) -> None:
