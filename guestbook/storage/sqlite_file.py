@@ -67,7 +67,8 @@ class OpenFile:
         """
         lock = os.open(self.exchange, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _is_locked(lock, fcntl.LOCK_EX)  # Connections that are just being opened come first.
+            _is_locked(lock, fcntl.LOCK_EX)
+            time.sleep(OPENING_PAUSE)  # Connections that saw no lock file before come first.
             with _without_writers(self.path):
                 _keep(self.path, aside)
                 for file in (self.wal, self.journal):
@@ -253,6 +254,7 @@ def _check_whole(path: Path) -> None:
 
 JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal that has grown shrinks to it after a checkpoint
 COPIED_AFTER = 60  # seconds after its last change, when a file counts as copied
+OPENING_PAUSE = 0.5  # seconds, in which a connection that has begun to open the file does so
 EXCHANGE_WAIT = 10.0  # seconds for a writer, before the file is replaced
 TAKE_TURN = "BEGIN IMMEDIATE"  # the statement with which a writer waits for the write lock
 LOCK_POLL = 0.0005  # seconds between two tries; SQLite's own handler sleeps up to 0.1
@@ -277,9 +279,7 @@ def opened_plain(path: Path, wait: float) -> Iterator[tuple[sqlite3.Connection, 
 
 def open_log(connection: sqlite3.Connection) -> None:
     """Let a new connection open the write-ahead log; its next statement says what is wrong with the file."""
-    set_busy_timeout(
-        connection, 0
-    )  # Without such a log nothing is to be opened; `set_pragmas` sets the usual.
+    set_busy_timeout(connection, 0)  # A file without such a log may be locked. `set_pragmas` sets the usual.
     with suppress(sqlite3.Error):
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
 

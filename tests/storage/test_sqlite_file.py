@@ -13,9 +13,10 @@ from sqlalchemy.orm import SessionTransaction
 
 from guestbook.lib import files
 from guestbook.queue.poller import Poller
-from guestbook.storage import database
+from guestbook.storage import database, sqlite_file
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
+from guestbook.storage.sqlite_file import FileReplaced, OpenFile
 from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, fields, messages, parse
 from tests.web.test_database_faults import form_of
@@ -63,6 +64,28 @@ def test_what_is_stored_after_a_restore_is_in_the_restored_file(app: Flask, file
     with app.app_context():
         db.engine.dispose()
     assert in_file(file) == wanted
+
+
+def test_a_connection_that_has_begun_to_open_the_file_comes_before_its_exchange(
+    app: Flask, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(app, "before")
+    fresh, open_file, seen = backup(file), OpenFile(str(file)), list[tuple[bool, bool]]()
+
+    def pause(_: float) -> None:
+        """See what a connection sees that saw no lock file, and whether others may begin."""
+        may_begin = True
+        try:
+            with open_file.staying():
+                pass
+        except FileReplaced:
+            may_begin = False
+        seen.append((file.samefile(fresh), may_begin))
+
+    monkeypatch.setattr(sqlite_file.time, "sleep", pause)
+    open_file.put_aside(fresh, file.with_name("aside.db"))
+    assert seen == [(False, False)]
+    assert not fresh.exists()
 
 
 def test_a_comment_is_not_taken_for_stored_when_the_file_went_before_its_commit(
