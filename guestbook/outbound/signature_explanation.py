@@ -17,6 +17,11 @@ from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.row_changes import overlap_end
 
 UNUSABLE = "The stored secret or key of this webhook is invalid: somebody has changed it in the database."
+BY_KEY = (
+    "The private key signs the joined parts. It is not shown here. Attempts from before the key was chosen "
+    "have no such signature."
+)
+BEFORE_ROTATION = " An attempt before the rotation was signed with the old secret only."
 SNIPPETS = Path(__file__).parents[1] / "templates" / "snippets"
 # By file name: language, name of the program, interpreter, and how to write a character by its number within
 # a literal in single quotes. PHP and Ruby allow that in double quotes only, so their literals change quotes.
@@ -85,11 +90,9 @@ class Explanation(NamedTuple):
         if self.rotated_until is None:
             return None
         verb = "also signed" if self.is_over else "also signs"
-        said = f"The secret of this webhook was rotated. The old one {verb} until {{time}}. So there are two "
-        before = (
-            " An attempt before the rotation was signed with the old secret only." if self.is_sent else ""
-        )
-        return Sentence(f"{said}signatures.{before}", self.rotated_until)
+        said = f"The secret of this webhook was rotated. The old one {verb} until {{time}}."
+        said += " So there are two signatures."
+        return Sentence(said + (BEFORE_ROTATION if self.is_sent else ""), self.rotated_until)
 
     @property
     def steps(self) -> tuple[SignatureStep, ...]:
@@ -128,13 +131,10 @@ class Explanation(NamedTuple):
     def _steps_of_key(self) -> tuple[SignatureStep, ...]:
         if not self.key_signatures:
             return ()
-        hint = (
-            "The private key signs the joined parts. It is not shown here. Attempts from before the key was "
-        )
         names = ("key", "old key")
         keys = zip(names, self.key_signatures, strict=False)
         shown = [(f"The {name} that verifies it:", public_key) for name, (_, public_key) in keys]
-        return (SignatureStep("Ed25519", ((f"{hint}chosen have no such signature.", ""), *shown)),)
+        return (SignatureStep("Ed25519", ((BY_KEY, ""), *shown)),)
 
     def _in_base64(self) -> str:
         prefixes = ["`v1,`"] * bool(self.signatures) + ["`v1a,` for a key"] * bool(self.key_signatures)

@@ -122,7 +122,8 @@ def _shared_lock(file: Path) -> int | None:
     path = _lock_path(_note_path(file))
     with suppress(OSError):
         for _ in range(LOCK_TRIES):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            # A file that is open for writing would keep the disk from becoming read-only.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
@@ -139,11 +140,13 @@ def _shared_lock(file: Path) -> int | None:
 
 def _let_go(file: Path, lock: int, process: int, leaves: bool) -> None:
     """Give up the lock. The last process of this host, if it leaves, removes the note first."""
-    with suppress(OSError):  # Another process has the lock.
-        if leaves and os.getpid() == process:  # A forked one may go on, and shares the lock.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(_note_path(file))
     os.close(lock)
+    if not leaves or os.getpid() != process:  # A forked one may go on, and shares the lock.
+        return
+    note = _note_path(file)
+    with suppress(OSError), _lock_path(note).open("r+b") as last:
+        fcntl.flock(last, fcntl.LOCK_EX | fcntl.LOCK_NB)  # It fails if another process has the lock.
+        _remove(note)
 
 
 def first(file: Path, now: datetime) -> ActiveHost | None:

@@ -17,7 +17,7 @@ def added(shell: Shell, *options: str, name: str = "Robot", verify: str = "githu
 
 
 def shown(shell: Shell, row_id: str) -> dict[str, Any]:
-    row: dict[str, Any] = shell.json("sources", "show", row_id)
+    row: dict[str, Any] = shell.json("sources", "show", row_id, "--secret")
     return row
 
 
@@ -60,7 +60,7 @@ def test_a_known_sender_is_named_and_options_beside_it_count(shell: Shell) -> No
     assert (row["verify"], row["header"]) == ("hmac", "X-Shopify-Hmac-Sha256")
     assert row["scheme"] == {**SCHEME_DEFAULTS, "tolerance": 300, "encoding": "base64", "hash": "sha512"}
     assert row["template"] == PRESETS["shopify"]
-    said = shell("sources", "show", row["id"])
+    said = shell("sources", "show", row["id"], "--secret")
     assert "encoding: base64" in said
     shell("sources", "update", row["id"], "--preset", "gitlab")
     after = shown(shell, row["id"])
@@ -112,7 +112,7 @@ def test_show_tells_all_and_the_start_of_an_id_is_enough(shell: Shell) -> None:
     row = added(shell)
     factories.inbound(row["id"], status="processed", note="Logged.")
     assert shown(shell, row["id"][:20]) == {**row, "previous_secret": None}
-    said = shell("sources", "show", row["id"])
+    said = shell("sources", "show", row["id"], "--secret")
     state = "The latest came just now. Nothing waits."
     printed = [" ".join(line.split()) for line in said.splitlines()]
     for line in (f"secret {row['secret']}", f"url {row['url']}", f"state {state}", "events 1 processed"):

@@ -106,7 +106,7 @@ def test_of_what_was_sent_the_row_and_its_attempts_stay_and_say_that_they_were_e
     assert attempt.request_headers["webhook-id"] == row.event_id
     shown = command(app, "deliveries", "show", row.id)
     assert f"Payload {deleted_comments.DELIVERY_ERASED}" in " ".join(shown.split())
-    assert "processed, erased" in command(app, "deliveries", "list")
+    assert "delivered, erased" in command(app, "deliveries", "list")
 
 
 @pytest.mark.usefixtures("app")

@@ -115,7 +115,7 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
         assert processes.sign(address, message="From the wheel") == 303
         processes.wait_for_row(data, "SELECT 1 FROM deliveries WHERE status = 'processed'", 60, server.output)
         assert "From the wheel" in newcomer.type("bins", "show", bin_["id"], "--json")
-        assert " processed " in newcomer.type("deliveries", "list")
+        assert " delivered " in newcomer.type("deliveries", "list")
         assert server.output().count(link) == 1
         server.signal_all(signal.SIGINT)
         assert server.process.wait(30) == 0
