@@ -197,10 +197,11 @@ def coming_deliveries(session: Session, webhook_id: str) -> Sequence[Delivery]:
 
 def answer_of(delivery: Delivery) -> str:
     """Return the code of the last answer, or in short why there was none; empty before the first attempt."""
-    code, is_taken = delivery.last_status_code, delivery.status == "processed"
+    code, error = delivery.last_status_code, delivery.last_error
     if code is None:
-        return failure.in_short(delivery.last_error or "")
-    return f"{code} refused" if 200 <= code < 300 and not is_taken else str(code)
+        return failure.in_short(error or "")
+    is_refused = 200 <= code < 300 and error and delivery.status != "processed"  # one to redeliver has no error
+    return f"{code} refused" if is_refused else str(code)
 
 
 FULL = "Unverified events fill its {} MB. Until a pass makes room, {} is accepted."

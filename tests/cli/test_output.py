@@ -69,6 +69,7 @@ def test_at_80_columns_a_list_shows_what_its_rows_differ_in(
         ({"status": "processed", "last_status_code": 200}, "delivered", "200"),
         ({"last_status_code": 500, "last_error": "The receiver answered 500."}, "retrying", "500"),
         ({"last_error": "The receiver did not answer in time."}, "retrying", "time-out"),
+        ({"last_status_code": 200}, "retrying", "200"),  # It was delivered, and is to go out again.
         (
             {"status": "failed", "last_error": "The connection could not be made."},
             "given up",
@@ -86,7 +87,7 @@ def test_at_80_columns_a_list_shows_what_its_rows_differ_in(
         assert line.endswith(f"  {answer}")
         assert ("in 27 minutes" in line) == (status == "retrying")
     urls = [line.split()[-1] for line in shell("webhooks", "list").splitlines()[1:]]
-    assert [url[-8:] for url in urls] == ["number-0", "number-1", "number-2", "number-3"]
+    assert [url[-8:] for url in urls] == [f"number-{number}" for number in range(len(answers))]
 
 
 def test_a_delivery_for_a_disabled_webhook_is_not_due_on_a_terminal(
