@@ -124,12 +124,13 @@ def test_at_sigterm_the_request_under_way_is_answered(
     book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
     receiver.answer("/", HANG)
+    patient = environ | {"GUESTBOOK_TIMEOUT": "120"}
     with database.writing() as session:
         token = cron_token.make(session)
-    with forks.serving(environ) as (address, server), ThreadPoolExecutor(1) as threads:
+    with forks.serving(patient) as (address, server), ThreadPoolExecutor(1) as threads:
         book.webhook(receiver.url())
         book.publish()
-        asked = threads.submit(requests.post, f"{address}/cron/{token}", timeout=20)
+        asked = threads.submit(requests.post, f"{address}/cron/{token}", timeout=120)
         receiver.wait_for(1)
         server.terminate()
         receiver.release()

@@ -174,7 +174,7 @@ def test_a_pass_that_is_killed_is_followed_by_another_which_ctrl_c_stops_at_once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_pass_record_and_a_second_one_does_not_wait(checkout: Path, number: int) -> None:
     ends_by_itself = number is signal.SIGTERM
-    with Receiver() as receiver, running(checkout) as (script, address):
+    with Receiver() as receiver, running(checkout, GUESTBOOK_TIMEOUT="120") as (script, address):
         receiver.answer("/hook", Answer(delay=2) if ends_by_itself else HANG)
         command(checkout, "webhooks", "add", receiver.url("/hook"))
         assert processes.sign(address) == 303

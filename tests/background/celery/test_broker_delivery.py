@@ -136,7 +136,7 @@ def test_one_webhook_that_hangs_does_not_hold_up_the_others(works: Works, receiv
     never = works.book.webhook(receiver.url("/never"))
     works.book.webhook(receiver.url("/fast"))
     receiver.answer("/fast", Answer(delay=0.05))
-    with works.staying_relay(), works.worker(32):
+    with works.staying_relay(), works.worker(32, TIMEOUT="120"):  # What hangs does so until it is released.
         alone = _seconds_for(works, receiver, 100)
         receiver.answer("/never", HANG)
         beside = quickest(lambda: _seconds_for(works, receiver, 100), 2 * alone)

@@ -89,7 +89,7 @@ def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, rece
     """The broker is killed and started again; what is persistent in a durable queue is there still."""
     receiver.answer("/", HANG, HANG, OK)
     works.published(receiver, 2)
-    with works.worker() as worker:
+    with works.worker(TIMEOUT="120") as worker:  # The requests that hang outlast the broker's end.
         receiver.wait_for(2)
         with works.vhost.channel() as channel:
             channel.queue_declare(LETTERS, durable=True, auto_delete=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -126,11 +127,14 @@ def hanging(book: Book, receiver: Receiver, count: int) -> list[Handover]:
     return handed_over(book)
 
 
+@pytest.mark.usefixtures("patient")
 def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as_claimed(
-    book: Book, receiver: Receiver
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consumer = consumer_of(book)
     consumer.deliver(hanging(book, receiver, 12))
+    receiver.wait_for(START_CAP)
+    monkeypatch.setattr(delivery_consumer, "START_WITHIN", 0.0)  # From now on the others wait too long.
     wait_for(lambda: len(waiting_rows(book)) == 12 - START_CAP, 20)
     assert {row.claims for row in waiting_rows(book)} == {0}
     assert max(row.due_at for row in waiting_rows(book)) < clock.now() + WAIT_WHEN_BUSY
@@ -277,6 +281,7 @@ def test_a_worker_whose_outcomes_are_refused_takes_nothing_over(book: Book, rece
 
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
 def test_what_was_sent_without_the_database_is_recorded_later(each_book: Book, receiver: Receiver) -> None:
+    each_book.settings = replace(each_book.settings, timeout=120)
     rows = hanging(each_book, receiver, 6)
     receiver.answer("/", *[HANG] * START_CAP, OK)
     consumer = consumer_of(each_book)

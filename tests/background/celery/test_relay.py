@@ -116,7 +116,7 @@ def test_what_is_taken_back_goes_out_with_a_pass_and_not_again(works: Works, rec
 def test_what_a_worker_has_begun_is_not_taken_back(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", HANG)
     works.published(receiver)
-    with works.worker():
+    with works.worker(TIMEOUT="120"):  # The request that hangs outlasts the test.
         receiver.wait_for(1)
         begun = works.book.deliveries()
         works.relay("--take-back")
