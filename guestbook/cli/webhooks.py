@@ -184,7 +184,9 @@ def _to_check(given: str, secret: str | None) -> Webhook:
         return outbound_webhooks.made(db.session(), fields, app_command.settings())[0]
     webhook = row_commands.find(Webhook, given)
     if secret is not None:
-        raise click.UsageError("This is a webhook of the book, which knows its secret. Leave out --secret.")
+        raise click.ClickException(
+            "This is a webhook of the book, which knows its secret. Leave out --secret."
+        )
     return webhook
 
 

@@ -200,7 +200,8 @@ def answer_of(delivery: Delivery) -> str:
     code, error = delivery.last_status_code, delivery.last_error
     if code is None:
         return failure.in_short(error or "")
-    is_refused = 200 <= code < 300 and error and delivery.status != "processed"  # one to redeliver has no error
+    # One that was delivered and is to go out again has no error.
+    is_refused = 200 <= code < 300 and error and delivery.status != "processed"
     return f"{code} refused" if is_refused else str(code)
 
 

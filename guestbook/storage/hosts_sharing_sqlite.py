@@ -146,7 +146,9 @@ def _let_go(file: Path, lock: int, process: int, leaves: bool) -> None:
     note = _note_path(file)
     with suppress(OSError), _lock_path(note).open("r+b") as last:
         fcntl.flock(last, fcntl.LOCK_EX | fcntl.LOCK_NB)  # It fails if another process has the lock.
-        _remove(note)
+        # Otherwise a process that started meanwhile has made both files.
+        if os.path.samestat(os.fstat(last.fileno()), _lock_path(note).stat()):
+            _remove(note)
 
 
 def first(file: Path, now: datetime) -> ActiveHost | None:

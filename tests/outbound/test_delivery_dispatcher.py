@@ -238,7 +238,7 @@ def test_a_clock_that_is_set_forward_doubles_no_request_that_was_not_under_way(
 
 
 def test_what_could_not_be_recorded_is_followed_by_no_further_request(book: Book, receiver: Receiver) -> None:
-    receiver.answer("/", Answer(delay=0.05))
+    receiver.answer("/", OK, HANG)
     book.webhook(receiver.url())
     book.publish(200)
     dispatch = Dispatcher(book.engine, book.settings, concurrency=CONCURRENCY)
@@ -247,6 +247,7 @@ def test_what_could_not_be_recorded_is_followed_by_no_further_request(book: Book
         connection.commit()
     with pytest.raises(DBAPIError):
         dispatch.run(until=time.monotonic() + 20, stay=False, stop=StopFlag())
+    receiver.release()
     tried, deadline = 0, time.monotonic() + 10
     while dispatch.pool.busy and time.monotonic() < deadline:
         dispatch.pool.wait(0.1)

@@ -24,7 +24,8 @@ from tests.support.processes import ROOT
 # The programs for language models read docs/README.md's lists in this form: llmstxt.org.
 ENTRY = re.compile(r"- \[([^]]+)\]\(([^)]+)\): (.+[.?])")
 
-pytestmark = pytest.mark.needs("sphinx")
+# The first test builds the site, which a busy machine does slowly.
+pytestmark = [pytest.mark.needs("sphinx"), pytest.mark.timeout(900)]
 
 
 def build(checkout: Path, site: Path) -> subprocess.CompletedProcess[str]:
